@@ -1,0 +1,1 @@
+//! Stages: thin shells around engine parts.

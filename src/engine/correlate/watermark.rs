@@ -1,0 +1,1 @@
+//! One watermark over all partitions.

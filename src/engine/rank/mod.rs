@@ -1,0 +1,1 @@
+//! An investigation → ranked suspects with factors.

@@ -1,0 +1,1 @@
+//! Backoff, circuit breaker, restart budget, offset ledger.

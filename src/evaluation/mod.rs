@@ -1,0 +1,1 @@
+//! Labelled recorded incidents → bytes; investigations against labels → scores.

@@ -1,0 +1,114 @@
+//! How a connector fares.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Source, Timestamp};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorState {
+    /// Not connected yet; trying.
+    #[default]
+    Connecting,
+    Running,
+    Paused,
+    BackingOff,
+    Open,
+    HalfOpen,
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    #[default]
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BreakerView {
+    pub state: BreakerState,
+    pub failures: u32,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub opened_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub retry_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ConnectorStatus {
+    pub name: String,
+    pub source: Source,
+    pub state: ConnectorState,
+    pub brokers: String,
+    pub topics: Vec<String>,
+    pub group: String,
+    pub format: String,
+    pub breaker: BreakerView,
+    pub assigned_partitions: u32,
+    /// Records between our offset and the partitions' ends.
+    pub lag_records: u64,
+    /// Age of the newest record read when there is lag, seconds; 0 at the end.
+    pub lag_seconds: f64,
+    /// Records a second over the last 10 s.
+    pub rate_in: f64,
+    pub rate_stored: f64,
+    pub rate_rejected: f64,
+    /// Rates of the last 2 minutes in steps of 10 s, oldest first.
+    pub rate_history: Vec<f64>,
+    pub records_total: u64,
+    pub items_total: u64,
+    pub rejected_total: u64,
+    pub bytes_total: u64,
+    pub decode_mix: Vec<FormatShare>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_record_at: Option<Timestamp>,
+    /// Newest event time read.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_event_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_error_at: Option<Timestamp>,
+    pub restarts: u32,
+    /// Why it is not green, as a sentence; empty when it is.
+    pub because: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FormatShare {
+    pub format: String,
+    pub records: u64,
+}
+
+/// A stage as the supervisor sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StageStatus {
+    pub name: String,
+    pub alive: bool,
+    pub restarts: u32,
+    pub last_reason: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}
+
+/// How the whole process fares: `/readyz` and the page's header.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// Serving and storing. A broken source alone does not unset it.
+    pub ready: bool,
+    /// True when something is broken but the rest goes on.
+    pub degraded: bool,
+    pub reasons: Vec<String>,
+    /// Event time up to which buckets are closed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub watermark: Option<Timestamp>,
+    /// Event time until which nothing can open because everything is still learning.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub learning_until: Option<Timestamp>,
+    pub stages: Vec<StageStatus>,
+}

@@ -1,0 +1,170 @@
+//! Records that could not be read, kept whole.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Timestamp;
+use super::position::Position;
+
+/// What decode says of a record it could not read, or could read only in part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejection {
+    /// Index of the record in its batch.
+    pub record: u32,
+    pub class: RejectionClass,
+    /// What is wrong, for a person: "not JSON: expected `,` at byte 14".
+    pub reason: String,
+    /// Format it was tried as.
+    pub format: &'static str,
+    /// Indexes of the bad items; empty when the whole record was rejected.
+    pub items: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionClass {
+    /// A record without a value.
+    Tombstone,
+    /// A value of length zero.
+    Empty,
+    /// No known format has this shape.
+    UnknownFormat,
+    /// The format is known, the bytes break it.
+    Malformed,
+    /// Well-formed but without a single item.
+    NoItems,
+    /// A required field is missing or impossible.
+    InvalidField,
+    /// Larger than the limit.
+    TooLarge,
+    /// Decoding panicked; a defect of ours.
+    Panic,
+}
+
+impl RejectionClass {
+    pub const ALL: [Self; 8] = [
+        Self::Tombstone,
+        Self::Empty,
+        Self::UnknownFormat,
+        Self::Malformed,
+        Self::NoItems,
+        Self::InvalidField,
+        Self::TooLarge,
+        Self::Panic,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tombstone => "tombstone",
+            Self::Empty => "empty",
+            Self::UnknownFormat => "unknown_format",
+            Self::Malformed => "malformed",
+            Self::NoItems => "no_items",
+            Self::InvalidField => "invalid_field",
+            Self::TooLarge => "too_large",
+            Self::Panic => "panic",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LetterStatus {
+    #[default]
+    Waiting,
+    Replayed,
+    Discarded,
+}
+
+impl LetterStatus {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Replayed => "replayed",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Waiting, Self::Replayed, Self::Discarded].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// A rejected record on its way into the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeadLetter {
+    /// Derived from the position.
+    pub id: String,
+    pub connector: String,
+    pub position: Position,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub error_class: RejectionClass,
+    pub error_message: String,
+    pub format: String,
+    pub bad_items: Vec<u32>,
+    pub attempts: u32,
+    pub first_failed_at: Timestamp,
+    pub last_failed_at: Timestamp,
+    /// Groups like failures: connector, class, format and the reason without its variables.
+    pub fingerprint: String,
+}
+
+/// A dead letter as the API shows it; bytes are base64.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeadLetterView {
+    pub id: String,
+    pub connector: String,
+    #[serde(flatten)]
+    pub position: Position,
+    pub key_base64: Option<String>,
+    pub value_base64: Option<String>,
+    /// Value as text where it is UTF-8, at most 64 KiB.
+    pub value_text: Option<String>,
+    pub value_bytes: u64,
+    /// Names of Kafka Connect where it knows the fact: `__connect.errors.topic`, `.partition`, `.offset`,
+    /// `.exception.class.name`, `.exception.message`; the record's own headers follow.
+    pub headers: Vec<HeaderView>,
+    pub error_class: RejectionClass,
+    pub error_message: String,
+    pub format: String,
+    pub bad_items: Vec<u32>,
+    pub attempts: u32,
+    #[schema(value_type = String, format = DateTime)]
+    pub first_failed_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub last_failed_at: Timestamp,
+    pub fingerprint: String,
+    pub status: LetterStatus,
+    pub replay_count: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HeaderView {
+    pub name: String,
+    pub value: Option<String>,
+}
+
+/// Letters that failed for the same reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeadLetterGroup {
+    pub fingerprint: String,
+    pub connector: String,
+    pub error_class: RejectionClass,
+    pub format: String,
+    /// Reason of the newest letter.
+    pub error_message: String,
+    pub count: u64,
+    pub waiting: u64,
+    pub bytes: u64,
+    #[schema(value_type = String, format = DateTime)]
+    pub first_failed_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub last_failed_at: Timestamp,
+    pub newest_id: String,
+}

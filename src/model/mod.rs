@@ -1,0 +1,28 @@
+//! Nouns: what whydunit talks about. No I/O, no runtime, no clock; every other module may use them.
+
+pub mod command;
+pub mod connector;
+pub mod dead_letter;
+pub mod entity;
+pub mod event;
+pub mod investigation;
+pub mod ledger;
+pub mod live;
+pub mod observation;
+pub mod ports;
+pub mod position;
+pub mod query;
+pub mod record;
+pub mod severity;
+pub mod signal;
+pub mod snapshot;
+pub mod source;
+pub mod suspect;
+pub mod time;
+pub mod view;
+
+pub use entity::{EntityKey, Symbol, symbol};
+pub use event::Event;
+pub use severity::Severity;
+pub use source::Source;
+pub use time::{Bucket, Timestamp};

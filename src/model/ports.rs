@@ -1,0 +1,182 @@
+//! Doors between places: small traits that name no runtime. Places implement them, stages and routes use them, `app`
+//! joins the two.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use thiserror::Error;
+
+use super::command::{Command, CommandError, CommandOutcome, InboxRow};
+use super::connector::{ConnectorStatus, Health};
+use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView};
+use super::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note};
+use super::ledger::LedgerRow;
+use super::live::LiveUpdate;
+use super::position::PartitionKey;
+use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
+use super::record::RecordBatch;
+use super::signal::BucketRow;
+use super::snapshot::{Checkpoint, Snapshot};
+use super::view::{AnalyticsSummary, Facet, Timeline};
+use super::{Event, Timestamp};
+
+// ---------------------------------------------------------------- the way in
+
+/// What a feed (Kafka consumer or in-process) tells its connector, in order.
+#[derive(Clone, Debug)]
+pub enum FeedMessage {
+    Batch(RecordBatch),
+    /// Partitions we now own, and where reading starts.
+    Assigned(Vec<AssignedPartition>),
+    /// Partitions we no longer own; nothing of them follows.
+    Revoked(Vec<PartitionKey>),
+    /// A passing trouble: reported, retried by the feed itself.
+    Trouble(FeedTrouble),
+    /// The feed ended; for in-process feeds the normal end.
+    Ended {
+        reason: Option<String>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AssignedPartition {
+    pub key: PartitionKey,
+    pub start_offset: i64,
+    /// −1 when unknown.
+    pub end_offset: i64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedTrouble {
+    /// Short stable name: `broker_unreachable`, `authentication_failed`, `unknown_topic`, `offset_out_of_range` …
+    pub class: String,
+    /// For a person, with what to do next.
+    pub message: String,
+    /// True when only a change of settings can help.
+    pub permanent: bool,
+    /// True when it is over: the state before holds again.
+    pub recovered: bool,
+}
+
+/// Handle of a running feed.
+pub trait FeedControl: Send + Sync {
+    /// Stops fetching; polling goes on.
+    fn pause(&self);
+    fn resume(&self);
+    /// Publishes offsets to the broker for lag monitors; advisory.
+    fn commit(&self, next_offsets: &[(PartitionKey, i64)]);
+    /// Ends the feed; its channel closes.
+    fn stop(&self);
+}
+
+/// Where to start reading a partition: the offsets kept with the data.
+pub trait StoredOffsets: Send + Sync {
+    /// (incarnation, next offset) of the newest incarnation we have read, or `None` when it was never read.
+    fn next_offset(&self, connector: &str, topic: &str, partition: i32) -> Option<(u32, i64)>;
+}
+
+// ---------------------------------------------------------------- the store
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// No space left: stop reading, lose nothing, try again.
+    #[error("disk full: {0}")]
+    DiskFull(String),
+    #[error("database busy: {0}")]
+    Busy(String),
+    #[error("database damaged: {0}")]
+    Corrupt(String),
+    #[error("snapshot of version {found} cannot be read by this version ({known}): {advice}")]
+    SnapshotVersion { found: u32, known: u32, advice: String },
+    #[error("bad query: {field}: {reason}")]
+    BadQuery { field: String, reason: String },
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Everything one transaction of the recorder holds.
+#[derive(Clone, Debug, Default)]
+pub struct WriteBatch {
+    pub events: Vec<Event>,
+    pub findings: Vec<EngineFindings>,
+    pub letters: Vec<DeadLetter>,
+    pub rows: Vec<BucketRow>,
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl WriteBatch {
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.findings.is_empty() && self.letters.is_empty() && self.rows.is_empty() && self.checkpoint.is_none()
+    }
+}
+
+/// What a write did, for counters and live updates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteReport {
+    pub events_stored: u64,
+    /// Ids that were already there with the same content.
+    pub events_seen_before: u64,
+    pub letters_stored: u64,
+    pub letters_seen_before: u64,
+    /// (id, revision, version) of investigations whose findings changed.
+    pub investigations: Vec<(String, u64, u64)>,
+    /// Of these, opened by this write.
+    pub opened: u64,
+    pub checkpoint_bytes: u64,
+}
+
+/// The only writer. Every call is one durable transaction and idempotent.
+pub trait StoreWriter: Send {
+    fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError>;
+    fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError>;
+    fn load_snapshot(&mut self) -> Result<Snapshot, StoreError>;
+}
+
+/// Reads, from any thread, blocking.
+pub trait StoreReader: Send + Sync {
+    fn investigations(&self, query: &InvestigationQuery) -> Result<Page<InvestigationSummary>, StoreError>;
+    fn investigation_facets(&self, query: &InvestigationQuery) -> Result<Vec<Facet>, StoreError>;
+    fn investigation(&self, id: &str) -> Result<Option<Investigation>, StoreError>;
+    fn notes(&self, investigation_id: &str) -> Result<Vec<Note>, StoreError>;
+    fn activity(&self, investigation_id: &str) -> Result<Vec<Activity>, StoreError>;
+    fn timeline(&self, investigation_id: &str, range: TimeRange, step_s: Option<u32>) -> Result<Option<Timeline>, StoreError>;
+    fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError>;
+    fn event(&self, id: &str) -> Result<Option<Event>, StoreError>;
+    fn event_facets(&self, query: &EventQuery) -> Result<Vec<Facet>, StoreError>;
+    fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Page<DeadLetterView>, StoreError>;
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, StoreError>;
+    fn dead_letter(&self, id: &str) -> Result<Option<DeadLetterView>, StoreError>;
+    fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
+    fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
+    /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.
+    fn inbox(&self, from: i64, limit: u32) -> Result<Vec<InboxRow>, StoreError>;
+    /// The canonical export: everything a run determines, without wall-clock fields, one JSON value a line, sorted.
+    fn export(&self, out: &mut dyn std::io::Write) -> Result<(), StoreError>;
+}
+
+// ---------------------------------------------------------------- the way out
+
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Hands a command to the writer and answers when it is durable.
+pub trait Commands: Send + Sync {
+    fn submit(&self, command: Command) -> BoxFuture<Result<CommandOutcome, CommandError>>;
+}
+
+/// What the running pipeline says of itself.
+pub trait PipelineStatus: Send + Sync {
+    fn connectors(&self) -> Vec<ConnectorStatus>;
+    fn health(&self) -> Health;
+}
+
+/// Pause, resume, reset a connector by name; `false` when there is none of that name.
+pub trait ConnectorControl: Send + Sync {
+    fn pause(&self, name: &str) -> bool;
+    fn resume(&self, name: &str) -> bool;
+    fn reset_breaker(&self, name: &str) -> bool;
+}
+
+/// Where live updates go; never blocks, drops and counts when nobody can take them.
+pub trait Publish: Send + Sync {
+    fn publish(&self, update: LiveUpdate);
+}

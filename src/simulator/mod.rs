@@ -1,0 +1,1 @@
+//! A shop that breaks on purpose, and the bytes real producers would write.

@@ -1,0 +1,1 @@
+//! tracing, OpenTelemetry, Prometheus: setup, and the closed list of metric names.

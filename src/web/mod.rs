@@ -1,0 +1,1 @@
+//! The way out: HTTP API, live updates, canvas.

@@ -1,0 +1,9 @@
+//! Tests against real parts. One binary, one module a story.
+
+mod canvas;
+mod commands;
+mod memory;
+mod pipeline;
+mod recorded;
+mod way_in;
+mod way_out;
