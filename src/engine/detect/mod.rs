@@ -33,6 +33,12 @@ impl ShardInput {
     }
 }
 
+impl ShardInput {
+    pub fn is_empty(&self) -> bool {
+        true
+    }
+}
+
 /// What one detector shard gets: items that survived the join at once, features of traces as they finish.
 #[derive(Clone, Debug, Default)]
 pub struct DetectorInput {}
@@ -46,6 +52,9 @@ impl DetectorInput {
     pub fn is_empty(&self) -> bool {
         true
     }
+
+    /// Adds what another input holds, after what this one holds.
+    pub fn append(&mut self, _other: Self) {}
 }
 
 /// Joins spans and log lines of traces.
