@@ -1,1 +1,4 @@
-//! Composition root.
+//! Composition root: the one place that knows every part.
+
+pub mod feed;
+pub mod pipeline;

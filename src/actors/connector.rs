@@ -38,7 +38,7 @@ const HOLD_UNREACHABLE_S: f64 = 60.0;
 /// A running feed: its messages and its handle.
 pub type Feed = (mpsc::Receiver<FeedMessage>, Arc<dyn FeedControl>);
 /// Starts the feed, anew after each failure.
-pub type StartFeed = Box<dyn Fn() -> Result<Feed, FeedTrouble>>;
+pub type StartFeed = Box<dyn Fn() -> Result<Feed, FeedTrouble> + Send>;
 
 /// What a connector is made of; all of it outlives a restart of the stage.
 #[derive(Clone)]

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, WrapFuture};
 
+use tokio::sync::Notify;
+
 use super::life_line::LifeLine;
-use super::messages::{CommandStored, Hold, Passing, Stop, ToJoin};
+use super::messages::{Hold, Passing, Stop, ToJoin};
 use super::status::StatusBoard;
 use crate::engine::detect::ShardInput;
 use crate::model::command::{Action, InboxRow};
@@ -24,6 +26,8 @@ pub struct InboxStage {
     reader: Arc<dyn StoreReader>,
     join: Recipient<ToJoin>,
     ledger: LedgerRow,
+    /// Fired when a person's write was stored.
+    written: Arc<Notify>,
     status: Arc<StatusBoard>,
     _life: LifeLine,
 }
@@ -40,6 +44,7 @@ impl InboxStage {
         reader: Arc<dyn StoreReader>,
         join: Recipient<ToJoin>,
         ledger: Option<LedgerRow>,
+        written: Arc<Notify>,
         status: Arc<StatusBoard>,
         life: LifeLine,
     ) -> Self {
@@ -50,7 +55,7 @@ impl InboxStage {
             next_offset: 0,
             sums: LedgerSums::default(),
         };
-        Self { reader, join, ledger: ledger.unwrap_or_else(fresh), status, _life: life }
+        Self { reader, join, ledger: ledger.unwrap_or_else(fresh), written, status, _life: life }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
@@ -71,6 +76,15 @@ impl InboxStage {
             Ok(()) if full => stage.look(ctx),
             Ok(()) => {}
             Err(_) => ctx.stop(),
+        }));
+    }
+
+    fn listen(&self, ctx: &mut Context<Self>) {
+        let written = self.written.clone();
+        let fired = async move { written.notified().await };
+        ctx.spawn(fired.into_actor(self).map(|(), stage, ctx| {
+            stage.look(ctx);
+            stage.listen(ctx);
         }));
     }
 
@@ -97,15 +111,8 @@ impl Actor for InboxStage {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.look(ctx);
+        self.listen(ctx);
         ctx.run_interval(LOOK_EVERY, Self::look);
-    }
-}
-
-impl Handler<CommandStored> for InboxStage {
-    type Result = ();
-
-    fn handle(&mut self, _: CommandStored, ctx: &mut Self::Context) {
-        self.look(ctx);
     }
 }
 

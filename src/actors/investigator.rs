@@ -82,7 +82,7 @@ impl InvestigatorStage {
         }
         let barrier = barrier?;
         deltas.push(StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() });
-        let closed = StateEntry { key: Vec::new(), value: Some(Arc::new(barrier.closed_through)) };
+        let closed = StateEntry { key: Vec::new(), value: Some(Arc::new((barrier.closed_through, self.shards))) };
         deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed] });
         let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(deltas)), ..WriteBatch::default() };
         Some((batch, barrier))

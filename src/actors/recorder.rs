@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle, WrapFuture};
 
+use tokio::sync::Notify;
+
 use super::life_line::LifeLine;
 use super::messages::{CommandStored, Execute, Record, Stop, StoreFailed, Stored};
 use super::status::StatusBoard;
@@ -26,7 +28,9 @@ pub struct RecorderStage {
     backoff: Backoff,
     status: Arc<StatusBoard>,
     broadcaster: Recipient<Stored>,
-    commands: Vec<Recipient<CommandStored>>,
+    commands: Recipient<CommandStored>,
+    /// Wakes the inbox.
+    inbox: Arc<Notify>,
     supervisor: Option<(Recipient<Stored>, Recipient<StoreFailed>)>,
     _life: LifeLine,
 }
@@ -42,12 +46,13 @@ impl RecorderStage {
         writer: Box<dyn StoreWriter>,
         status: Arc<StatusBoard>,
         broadcaster: Recipient<Stored>,
-        commands: Vec<Recipient<CommandStored>>,
+        commands: Recipient<CommandStored>,
+        inbox: Arc<Notify>,
         supervisor: Option<(Recipient<Stored>, Recipient<StoreFailed>)>,
         life: LifeLine,
     ) -> Self {
         let backoff = Backoff::new(0);
-        Self { writer, pending: WriteBatch::default(), flush: None, backoff, status, broadcaster, commands, supervisor, _life: life }
+        Self { writer, pending: WriteBatch::default(), flush: None, backoff, status, broadcaster, commands, inbox, supervisor, _life: life }
     }
 
     fn take(&mut self, batch: WriteBatch) {
@@ -153,10 +158,9 @@ impl Handler<Execute> for RecorderStage {
     fn handle(&mut self, Execute(command): Execute, _: &mut Self::Context) -> Self::Result {
         let result = self.writer.execute(&command, clock::now());
         if let Ok(outcome) = &result {
-            for listener in &self.commands {
-                if listener.try_send(CommandStored(outcome.clone())).is_err() {
-                    metrics().live_dropped(1);
-                }
+            self.inbox.notify_one();
+            if self.commands.try_send(CommandStored(outcome.clone())).is_err() {
+                metrics().live_dropped(1);
             }
         }
         MessageResult(result)
