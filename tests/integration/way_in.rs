@@ -1,1 +1,5 @@
-//! See the tests.
+//! Records come in from a real Kafka broker: all of them, once, in order, whatever happens to the broker or to us.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod feed;
+mod reading;
