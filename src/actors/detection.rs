@@ -72,14 +72,15 @@ impl DetectionStage {
         if self.barrier.len() < self.joins.len() {
             return None;
         }
-        let mut deltas = Vec::new();
+        let (mut deltas, mut seen_before) = (Vec::new(), Vec::new());
         let mut barrier = None;
         for part in self.barrier.drain(..) {
             deltas.extend(part.deltas);
+            seen_before.extend(part.seen_before);
             barrier = Some(part.barrier);
         }
         deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
-        barrier.map(|barrier| ToInvestigator::Barrier { shard: self.shard, part: BarrierPart { barrier, deltas } })
+        barrier.map(|barrier| ToInvestigator::Barrier { shard: self.shard, part: BarrierPart { barrier, deltas, seen_before } })
     }
 
     fn forward(&self, messages: Vec<ToInvestigator>, ctx: &mut Context<Self>) {

@@ -74,17 +74,18 @@ impl InvestigatorStage {
         if self.barrier.len() < self.shards {
             return None;
         }
-        let mut deltas = Vec::new();
+        let (mut deltas, mut seen_before) = (Vec::new(), Vec::new());
         let mut barrier = None;
         for part in self.barrier.drain(..) {
             deltas.extend(part.deltas);
+            seen_before.extend(part.seen_before);
             barrier = Some(part.barrier);
         }
         let barrier = barrier?;
         deltas.push(StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() });
         let closed = StateEntry { key: Vec::new(), value: Some(Arc::new((barrier.closed_through, self.shards))) };
         deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed] });
-        let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(deltas)), ..WriteBatch::default() };
+        let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(deltas, &seen_before)), ..WriteBatch::default() };
         Some((batch, barrier))
     }
 

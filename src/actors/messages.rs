@@ -6,7 +6,8 @@ use actix::Message;
 use tokio::sync::oneshot;
 
 use crate::engine::correlate::watermark::Advance;
-use crate::engine::detect::{DetectorInput, ShardInput};
+use crate::engine::detect::{DetectorInput, SeenBefore, ShardInput};
+use crate::engine::resilience::offset_ledger::count_seen_before;
 use crate::model::command::{Command, CommandError, CommandOutcome, InboxRow};
 use crate::model::dead_letter::Rejection;
 use crate::model::ledger::LedgerRow;
@@ -89,6 +90,8 @@ pub struct Rejected {
 pub struct BarrierPart {
     pub barrier: Arc<Barrier>,
     pub deltas: Vec<StateDelta>,
+    /// Duplicates dropped since the pipeline was built.
+    pub seen_before: Vec<SeenBefore>,
 }
 
 /// One checkpoint: what the connectors had read when they stopped.
@@ -102,8 +105,10 @@ pub struct Barrier {
 }
 
 impl Barrier {
-    pub fn checkpoint(&self, deltas: Vec<StateDelta>) -> Checkpoint {
-        Checkpoint { epoch: self.epoch, ledger: self.ledger.clone(), deltas }
+    pub fn checkpoint(&self, deltas: Vec<StateDelta>, seen_before: &[SeenBefore]) -> Checkpoint {
+        let mut ledger = self.ledger.clone();
+        count_seen_before(&mut ledger, seen_before);
+        Checkpoint { epoch: self.epoch, ledger, deltas }
     }
 
     pub fn release(&self) {

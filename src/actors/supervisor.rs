@@ -314,7 +314,9 @@ async fn gather(
     let (sender, gathered) = oneshot::channel();
     let barrier =
         Arc::new(Barrier { epoch, ledger: ledgers.into_iter().flatten().collect(), closed_through, gathered: Mutex::new(Some(sender)) });
-    let sends = joins.iter().map(|join| join.send(ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), deltas: Vec::new() })));
+    let sends = joins
+        .iter()
+        .map(|join| join.send(ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), deltas: Vec::new(), seen_before: Vec::new() })));
     let sent = join_all(sends).await;
     drop(barrier);
     // An error means a stage died with the barrier: its life line has told us already.

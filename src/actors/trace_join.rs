@@ -1,5 +1,7 @@
 //! Stage: joins spans and log lines of traces; one shard.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
@@ -8,8 +10,9 @@ use futures_util::future::join_all;
 use super::life_line::LifeLine;
 use super::messages::{BarrierPart, Passing, Stop, ToDetection, ToJoin};
 use crate::engine::correlate::watermark::Advance;
-use crate::engine::detect::{DetectorInput, TraceJoin};
+use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
 use crate::model::Bucket;
+use crate::model::position::PartitionKey;
 use crate::model::snapshot::StateDelta;
 use crate::telemetry::metrics::metrics;
 
@@ -18,6 +21,8 @@ pub struct TraceJoinStage {
     shard: usize,
     core: TraceJoin,
     detections: Vec<Recipient<ToDetection>>,
+    /// Duplicates dropped since this stage was built, by connector and partition.
+    seen_before: BTreeMap<(Arc<str>, PartitionKey), u64>,
     _life: LifeLine,
 }
 
@@ -28,11 +33,14 @@ pub fn stage_name(shard: usize) -> String {
 
 impl TraceJoinStage {
     pub const fn new(shard: usize, core: TraceJoin, detections: Vec<Recipient<ToDetection>>, life: LifeLine) -> Self {
-        Self { shard, core, detections, _life: life }
+        Self { shard, core, detections, seen_before: BTreeMap::new(), _life: life }
     }
 
     /// Splits by entity; what passes rides with the first shard's part.
-    fn observed(&self, input: DetectorInput, passing: Passing) -> Vec<Option<ToDetection>> {
+    fn observed(&mut self, mut input: DetectorInput, passing: Passing) -> Vec<Option<ToDetection>> {
+        for seen in std::mem::take(&mut input.seen_before) {
+            *self.seen_before.entry((seen.connector, seen.partition)).or_default() += seen.items;
+        }
         let mut passing = Some(passing);
         let parts = input.split(self.detections.len()).into_iter();
         parts
@@ -43,21 +51,33 @@ impl TraceJoinStage {
             .collect()
     }
 
-    fn close(&mut self, advance: Advance) -> DetectorInput {
-        let mut finished = DetectorInput::default();
+    /// Finishes traces bucket by bucket; what finished goes ahead of the news that the buckets are closed.
+    fn close(&mut self, advance: Advance) -> Vec<Vec<Option<ToDetection>>> {
+        let mut rounds = Vec::new();
         for bucket in advance.from.0..=advance.through.0 {
-            finished.append(self.core.close(Bucket(bucket)));
+            let finished = self.core.close(Bucket(bucket));
+            if !finished.is_empty() {
+                rounds.push(self.observed(finished, Passing::default()));
+            }
         }
-        finished
+        rounds.push(self.detections.iter().map(|_| Some(ToDetection::Closed { join: self.shard, advance })).collect());
+        rounds
     }
 
     fn barrier(&mut self, part: BarrierPart) -> Vec<Option<ToDetection>> {
         let mut deltas = part.deltas;
         deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
-        let mut deltas = Some(deltas);
+        let seen = self.seen_before.iter();
+        let seen = seen.map(|((connector, partition), items)| SeenBefore {
+            connector: connector.clone(),
+            partition: partition.clone(),
+            items: *items,
+        });
+        let mut own = Some((deltas, seen.collect::<Vec<_>>()));
         (0..self.detections.len())
             .map(|_| {
-                let part = BarrierPart { barrier: part.barrier.clone(), deltas: deltas.take().unwrap_or_default() };
+                let (deltas, seen_before) = own.take().unwrap_or_default();
+                let part = BarrierPart { barrier: part.barrier.clone(), deltas, seen_before };
                 Some(ToDetection::Barrier { join: self.shard, part })
             })
             .collect()
@@ -101,11 +121,7 @@ impl Handler<ToJoin> for TraceJoinStage {
                 let input = self.core.observe(input);
                 vec![self.observed(input, passing)]
             }
-            ToJoin::Advance(advance) => {
-                let finished = self.close(advance);
-                let closed = self.detections.iter().map(|_| Some(ToDetection::Closed { join: self.shard, advance })).collect();
-                vec![self.observed(finished, Passing::default()), closed]
-            }
+            ToJoin::Advance(advance) => self.close(advance),
             ToJoin::Barrier(part) => vec![self.barrier(part)],
         };
         if rounds.iter().flatten().any(Option::is_some) {

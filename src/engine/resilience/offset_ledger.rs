@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::detect::SeenBefore;
 use crate::model::ledger::{LedgerRow, LedgerSums};
 use crate::model::observation::ObservationBatch;
 use crate::model::position::PartitionKey;
@@ -47,6 +48,17 @@ impl OffsetLedger {
 
     pub fn rows(&self) -> Vec<LedgerRow> {
         self.rows.values().cloned().collect()
+    }
+}
+
+/// Moves items that a later stage found to be duplicates from folded to seen before.
+pub fn count_seen_before(rows: &mut [LedgerRow], seen_before: &[SeenBefore]) {
+    for seen in seen_before {
+        let row = rows.iter_mut().find(|row| *row.connector == *seen.connector && row.partition == seen.partition);
+        if let Some(row) = row {
+            row.sums.items_seen_before += seen.items;
+            row.sums.items_folded = row.sums.items_folded.saturating_sub(seen.items);
+        }
     }
 }
 
