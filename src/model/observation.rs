@@ -85,6 +85,8 @@ pub enum PointKind {
     DeltaSum,
     /// Mean of a histogram's or summary's interval.
     HistogramMean,
+    /// Nothing measured (staleness marker, histogram of an empty interval): counted as an item, never judged; its value is 0.
+    Empty,
 }
 
 /// One metric point.
