@@ -125,7 +125,6 @@ impl Troubles {
     pub(super) fn is_empty(&self) -> bool {
         self.active.is_empty()
     }
-
 }
 
 /// The topic an error text speaks of: `Subscribed topic not available: shop.logs: Broker: Unknown topic or partition`.
