@@ -3,7 +3,9 @@
 pub mod client;
 pub mod consumer;
 pub mod error;
+pub mod in_process;
 pub mod options;
+pub mod producer;
 pub mod start;
 pub mod trouble;
 
@@ -16,7 +18,9 @@ mod rebalance;
 pub use client::group_id;
 pub use consumer::{ConsumerConfig, start};
 pub use error::KafkaError;
+pub use in_process::InProcessBroker;
 pub use options::{BatchOptions, Options, Problem, Properties, SourceOptions};
+pub use producer::{OutgoingRecord, Producer, create_topics};
 pub use start::Start;
 
 /// Version of librdkafka and what it was built with, for `--version`.

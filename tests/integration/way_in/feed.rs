@@ -76,7 +76,11 @@ pub struct Feed {
 
 /// A connector of logs with short waits, reading `topics` of `server`.
 pub fn config(server: &KafkaServer, topics: &[&str]) -> ConsumerConfig {
-    let options = Options { brokers: server.brokers(), metadata_refresh_ms: 500, ..Options::default() };
+    config_of(&server.brokers(), topics)
+}
+
+pub fn config_of(brokers: &str, topics: &[&str]) -> ConsumerConfig {
+    let options = Options { brokers: brokers.to_owned(), metadata_refresh_ms: 500, ..Options::default() };
     ConsumerConfig {
         connector: Arc::from("logs"),
         source: SourceOptions::new(Source::Logs, topics),

@@ -10,10 +10,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tempfile::TempDir;
 
 pub use certificates::Certificates;
@@ -225,6 +225,22 @@ impl KafkaServer {
             }
             assert!(Instant::now() < deadline, "topic {name} has no leaders");
         }
+    }
+
+    pub fn add_partitions(&self, topic: &str, count: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let results =
+            block_on(admin.create_partitions([&NewPartitions::new(topic, count)], &AdminOptions::new())).expect("the broker answers");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        self.wait_for_topic(&admin, topic, i32::try_from(count).expect("few partitions"));
+    }
+
+    /// Removes what retention would: records of a partition below `offset`.
+    pub fn delete_records(&self, topic: &str, partition: i32, offset: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("an offset");
+        block_on(admin.delete_records(&list, &AdminOptions::new())).expect("the records are deleted");
     }
 
     pub fn delete_topic(&self, name: &str) {
