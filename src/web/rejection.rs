@@ -137,7 +137,7 @@ impl Problem {
     }
 
     pub fn internal() -> Self {
-        let detail = "a defect of whydunit's; the log has the details, nothing was changed unless it says so";
+        let detail = "a defect in whydunit; the log says more";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 

@@ -26,6 +26,9 @@ use crate::model::command::{Action, Command, CommandOutcome};
 use crate::model::ports::{StoreError, StoreReader};
 
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 200;
+/// What is read and thrown away of a refused body, at most.
+const DISCARDED_BYTES_MAX: usize = 16 << 20;
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Vec<u8>, warp::Error>> + Send + Sync>>;
 
@@ -139,8 +142,14 @@ impl Request {
 
     /// The body as a JSON object to be read field by field.
     pub async fn fields(&mut self) -> Result<Fields, Problem> {
-        self.expect_json()?;
-        let bytes = self.body_bytes().await?;
+        let bytes = match self.expect_json() {
+            Ok(()) => self.body_bytes().await,
+            Err(problem) => Err(problem),
+        };
+        if bytes.is_err() {
+            self.discard_rest().await;
+        }
+        let bytes = bytes?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| match error.line() {
             0 | 1 if bytes.is_empty() => Problem::bad_json("the body is empty; a JSON object is needed"),
             _ => Problem::bad_json(error.to_string()),
@@ -168,11 +177,28 @@ impl Request {
         if length.is_some_and(|length| length > limit as u64) {
             return Err(Problem::too_large(limit));
         }
-        let Some(chunks) = self.body.take() else { return Ok(Vec::new()) };
-        match tokio::time::timeout(self.api.timeout(), collected(chunks, limit)).await {
+        let timeout = self.api.timeout();
+        let Some(chunks) = self.body.as_mut() else { return Ok(Vec::new()) };
+        match tokio::time::timeout(timeout, collected(chunks, limit)).await {
             Ok(bytes) => bytes,
             Err(_) => Err(Problem::timeout("the body did not arrive in time")),
         }
+    }
+
+    /// Reads on without keeping anything, within bounds: a client that is still sending when its connection closes would
+    /// see a broken connection instead of the refusal.
+    async fn discard_rest(&mut self) {
+        let Some(mut chunks) = self.body.take() else { return };
+        let discard = async {
+            let mut bytes = 0;
+            while let Some(Ok(chunk)) = chunks.next().await {
+                bytes += chunk.len();
+                if bytes > DISCARDED_BYTES_MAX {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DISCARD_TIME_MAX, discard).await;
     }
 
     /// `If-Match`: the version expected; `None` when absent or `*`.
@@ -217,7 +243,7 @@ impl Request {
     }
 }
 
-async fn collected(mut chunks: Chunks, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn collected(chunks: &mut Chunks, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| Problem::bad_json(format!("the body broke off: {error}")))?;

@@ -2,4 +2,5 @@
 
 mod api;
 mod client;
+mod golden;
 mod ports;
