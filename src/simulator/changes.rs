@@ -70,9 +70,9 @@ impl Changes {
         let mut chance = Chance::new(self.seed, Stream::Change(number));
         let next = at + 6 * MINUTE + chance.exponential(4.0 * MINUTE as f64).min(12 * MINUTE);
         let deploy_at = at + 5 * MINUTE + (chance.unit() * MINUTE as f64) as i64;
-        // Change windows are frozen around an onset, where the planned deploys stand.
-        let near = (world.onset - 12 * MINUTE..world.onset + 2 * MINUTE).contains(&deploy_at);
-        let mut happenings = if near { Vec::new() } else { self.harmless_change(plan, number, deploy_at, &mut chance, None) };
+        // The planned deploys stand around the onset.
+        let near = (world.onset - 3 * MINUTE..world.onset + 2 * MINUTE).contains(&deploy_at);
+        let mut happenings = if near { Vec::new() } else { self.harmless_change(plan, number, deploy_at, &mut chance) };
         if chance.happens(0.3) {
             happenings.push((at + MINUTE, Happening::Record(note(number, at + MINUTE))));
         }
@@ -86,8 +86,9 @@ impl Changes {
     pub fn around_onset(&mut self, plan: &Plan, world: &World, change: Option<&FaultChange>) -> Vec<(i64, Happening)> {
         let mut chance = Chance::new(self.seed, Stream::Change(NEAR_ONSET));
         let before = 3 * MINUTE + (chance.unit() * (5 * MINUTE) as f64) as i64;
-        let avoid = change.map(|change| change.service.as_str());
-        let mut happenings = self.harmless_change(plan, NEAR_ONSET, world.onset - before, &mut chance, avoid);
+        // A later harmless release of the same service would carry the fault's version away.
+        self.harmless.retain(|harmless| change.is_none_or(|change| change.service != harmless.service));
+        let mut happenings = self.harmless_change(plan, NEAR_ONSET, world.onset - before, &mut chance);
         if let Some(change) = change {
             let commit = Commit {
                 repository: change.service.clone(),
@@ -110,16 +111,8 @@ impl Changes {
         oom_note(&plan.services[place.service].name, &world.pods[pod].process.name, &plan.nodes[place.node], at)
     }
 
-    fn harmless_change(
-        &mut self,
-        plan: &Plan,
-        number: u64,
-        deploy_at: i64,
-        chance: &mut Chance,
-        avoid: Option<&str>,
-    ) -> Vec<(i64, Happening)> {
-        let candidates: Vec<&HarmlessChange> = self.harmless.iter().filter(|change| Some(change.service.as_str()) != avoid).collect();
-        let Some(change) = candidates.get(chance.below(candidates.len())).copied().cloned() else { return Vec::new() };
+    fn harmless_change(&mut self, plan: &Plan, number: u64, deploy_at: i64, chance: &mut Chance) -> Vec<(i64, Happening)> {
+        let Some(change) = self.harmless.get(chance.below(self.harmless.len())).cloned() else { return Vec::new() };
         let commit = Commit {
             repository: change.service.clone(),
             sha: self.sha(number),

@@ -18,7 +18,7 @@ use crate::model::{Source, Timestamp};
 /// A collector sends when it holds this many spans or lines …
 const BATCH_ITEMS: usize = 50;
 /// … or has held the first for this long.
-const BATCH_WAIT: i64 = SECOND;
+const BATCH_WAIT: i64 = 2 * SECOND;
 /// A log shipper looks at its file this often.
 const SHIP_INTERVAL: i64 = 250 * MILLI;
 const PROBE_INTERVAL: i64 = 30 * SECOND;

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use super::chance::{Chance, Stream};
+use super::chance::{Chance, Stream, wander};
 use super::topology::{Call, Kind, Language, Level, Operation, Plan, Step};
-use super::world::{Failure, MILLI, Place, Process, World};
+use super::world::{Failure, MILLI, Place, Process, SECOND, World};
 
 /// Time on the wire, one way, between two pods.
 const HOP_NS: f64 = 300_000.0;
 /// Spread of own work: σ of its logarithm.
 const WORK_SIGMA: f64 = 0.35;
 const WIRE_SIGMA: f64 = 0.25;
+/// Share of work that meets a full disk queue, a page fault, a lost time slice; and how many times as long it takes.
+const STALL_SHARE: f64 = 0.002;
+const STALL_FACTOR: f64 = 12.0;
+/// Share of calls whose connection breaks for no reason anybody finds.
+const RESET_SHARE: f64 = 0.0006;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -36,8 +41,6 @@ pub(super) struct SpanItem {
     pub start: i64,
     pub end: i64,
     pub failure: Option<Failure>,
-    /// True where the caller gave up waiting.
-    pub gave_up: bool,
     /// Path of the gateway's requests.
     pub path: Option<Arc<str>>,
 }
@@ -198,7 +201,6 @@ impl<'a> Walk<'a> {
             start,
             end: here.now,
             failure: failure.clone(),
-            gave_up: false,
             path,
         });
         Outcome { end: here.now, failure }
@@ -215,7 +217,9 @@ impl<'a> Walk<'a> {
                 None
             }
             Step::Noise { level, text, share } => {
-                if self.chance.happens(*share) {
+                // Odd things come in bursts.
+                let now = wander(self.world.seed, 0x0DD_0000 + here.operation as u64, here.now, 60 * SECOND);
+                if self.chance.happens(share * (1.0 + now)) {
                     self.line(here, *level, text);
                 }
                 None
@@ -231,7 +235,8 @@ impl<'a> Walk<'a> {
     }
 
     fn work(&mut self, place: Place, median_ns: f64, at: i64) -> i64 {
-        let own = self.chance.log_normal(median_ns, WORK_SIGMA);
+        let stall = if self.chance.happens(STALL_SHARE) { STALL_FACTOR } else { 1.0 };
+        let own = self.chance.log_normal(median_ns * stall, WORK_SIGMA);
         let slowdown = self.world.slowdown(self.plan, place, at, &mut self.fate);
         ((own as f64 * slowdown) as i64).max(1_000)
     }
@@ -312,7 +317,6 @@ impl<'a> Walk<'a> {
             start,
             end,
             failure: failure.clone(),
-            gave_up,
             path: None,
         });
         here.now = end;
@@ -325,6 +329,11 @@ impl<'a> Walk<'a> {
         let there = self.chance.log_normal(HOP_NS, WIRE_SIGMA);
         let back = self.chance.log_normal(HOP_NS, WIRE_SIGMA);
         let late = self.world.wire_delay(plan, place, start, &mut self.fate);
+        if self.chance.happens(RESET_SHARE) {
+            let message = format!("read from {}: connection reset by peer", plan.services[place.service].address);
+            let failure = Failure { error: "ConnectionReset".into(), message, status: 503, logged: true };
+            return Outcome { end: start + there + back, failure: Some(failure) };
+        }
         if self.world.refuses(plan, place, start, &mut self.fate) {
             let callee = &plan.services[place.service];
             let message = format!("connect to {}: connection refused", callee.address);
@@ -445,7 +454,6 @@ impl<'a> Walk<'a> {
             start,
             end: here.now,
             failure: None,
-            gave_up: false,
             path: None,
         });
         let taken = here.now + self.chance.exponential(40e6);

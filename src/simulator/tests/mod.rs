@@ -1,5 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod breaking;
+mod reading;
+mod shape;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
