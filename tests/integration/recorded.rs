@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
+use whydunit::evaluation::calendar::Calendar;
 use whydunit::evaluation::feed::{LOGS_TOPIC, METRICS_TOPIC, TRACES_TOPIC};
 use whydunit::evaluation::pool::QuietPool;
 use whydunit::evaluation::{
@@ -217,6 +218,18 @@ fn a_recorded_pack_loads_whole_and_says_what_it_mended() {
 }
 
 #[test]
+fn quiet_time_and_unlabelled_trouble_are_found() {
+    let Some(pack) = recorded() else { return };
+    let (seconds, traces) = QuietPool::of(pack).extent();
+    assert_eq!((seconds.round(), traces), (992.0, 794));
+    let calendar = Calendar::of(pack);
+    let runs: Vec<usize> = calendar.days.values().map(|day| day.stress.len()).collect();
+    assert_eq!(runs, [8, 1]);
+    let evenings: Vec<_> = calendar.days.values().map(|day| day.evenings.clone()).collect();
+    assert_eq!(evenings, [vec![(1_675_004_400, 1_675_006_800), (1_675_007_220, 1_675_036_740)], vec![(1_675_087_980, 1_675_123_140)]]);
+}
+
+#[test]
 fn every_row_of_a_case_is_in_the_bytes_exactly_once() {
     let Some(pack) = recorded() else { return };
     let options = EpisodeOptions::default();
@@ -254,7 +267,7 @@ fn drawn_traces_keep_their_logs_and_meet_no_other_copy() {
         }
         assert_eq!(span.len(), 16);
     }
-    // About as many traces as the pack has in the same time: 992 quiet seconds hold some 1,060.
+    // About as many traces as the pack has in the same quiet time.
     let (seconds, traces) = QuietPool::of(pack).extent();
     let expected = traces as f64 / seconds * 480.0;
     let spread = 4.0 * expected.sqrt();
