@@ -19,7 +19,7 @@ pub struct Comparator {
 const NEZHA_TT: [Comparator; 5] = [
     Comparator {
         name: "Nezha, 22 development cases",
-        source: "Nezha (Yu et al., ESEC/FSE 2023), its published ranking restricted to these cases",
+        source: "Nezha (Yu et al., ESEC/FSE 2023), on the same cases",
         told: Some([0.818, 1.0, 0.945]),
         recall: None,
         false_per_hour: None,

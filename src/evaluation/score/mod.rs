@@ -7,6 +7,8 @@
 mod comparators;
 mod statistics;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
