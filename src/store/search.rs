@@ -26,6 +26,8 @@ pub(super) enum FacetField {
     EventType,
     Service,
     Environment,
+    Tag,
+    Trace,
 }
 
 /// One index token for one value of one field.
@@ -36,6 +38,8 @@ pub(super) fn facet_token(field: FacetField, value: &str) -> String {
         FacetField::EventType => 't',
         FacetField::Service => 'n',
         FacetField::Environment => 'e',
+        FacetField::Tag => 'g',
+        FacetField::Trace => 'x',
     };
     format!("{FACET_MARK}{prefix}{:x}", xxh3_64(value.as_bytes()) >> 24)
 }
@@ -50,7 +54,9 @@ pub(super) fn entry_of_event(event: &Event) -> String {
         (FacetField::Service, event.service.as_deref().unwrap_or_default()),
         (FacetField::Environment, event.environment.as_deref().unwrap_or_default()),
     ];
-    for (field, value) in facets {
+    let tags = event.tags.iter().map(|tag| (FacetField::Tag, tag.as_str()));
+    let trace = event.trace_id.iter().map(|trace| (FacetField::Trace, trace.as_str()));
+    for (field, value) in facets.into_iter().chain(tags).chain(trace) {
         entry.push_str(&facet_token(field, value));
         entry.push(' ');
     }

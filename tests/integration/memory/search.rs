@@ -1,7 +1,8 @@
 //! Finding events again: by words, fields, time, page by page.
 
 use proptest::prelude::*;
-use whydunit::model::ports::{StoreError, StoreReader, StoreWriter};
+use whydunit::model::investigation::EngineFindings;
+use whydunit::model::ports::{StoreError, StoreReader, StoreWriter, WriteBatch};
 use whydunit::model::query::{EventQuery, InvestigationQuery, Paging, TimeRange};
 use whydunit::model::{Event, Severity, Source, Timestamp};
 use whydunit::store::{SqliteReader, open_reader, open_writer};
@@ -22,6 +23,12 @@ fn filled() -> (Database, SqliteReader, Vec<Event>) {
     for chunk in events.chunks(500) {
         writer.write(&batch_of(chunk.to_vec()), things::at(100_000)).unwrap();
     }
+    let links = events.iter_mut().filter(|event| event.id.ends_with('7')).map(|event| {
+        event.investigation_ids.push("inv-1".into());
+        things::link(&event.id)
+    });
+    let findings = EngineFindings { new_links: links.collect(), ..things::findings("inv-1", 1) };
+    writer.write(&WriteBatch { findings: vec![findings], ..WriteBatch::default() }, things::at(0)).unwrap();
     let reader = open_reader(&database.options()).unwrap();
     (database, reader, events)
 }
@@ -45,6 +52,11 @@ fn queries() -> Vec<EventQuery> {
         EventQuery { text: Some("timeout dead".into()), severity: vec![Severity::High, Severity::Low], ..base() },
         EventQuery { text: Some("quota".into()), service: vec!["service-7".into()], time: time(0, 50_000), ..base() },
         EventQuery { text: Some("pool".into()), tag: vec!["tag-3".into()], ..base() },
+        EventQuery { text: Some("pool".into()), trace_id: Some(format!("{:016x}", 77)), ..base() },
+        EventQuery { investigation_id: Some("inv-1".into()), ..base() },
+        EventQuery { investigation_id: Some("inv-1".into()), severity: vec![Severity::High], time: time(0, 40_000), ..base() },
+        EventQuery { investigation_id: Some("inv-1".into()), text: Some("timeout".into()), ..base() },
+        EventQuery { investigation_id: Some("none".into()), text: Some("timeout".into()), ..base() },
         EventQuery { service: vec!["nobody".into()], ..base() },
     ]
 }
@@ -65,6 +77,7 @@ fn fits(query: &EventQuery, event: &Event) -> bool {
         && any(&query.environment, event.environment.as_ref())
         && (query.tag.is_empty() || query.tag.iter().any(|tag| event.tags.contains(tag)))
         && (query.trace_id.is_none() || query.trace_id == event.trace_id)
+        && query.investigation_id.as_ref().is_none_or(|id| event.investigation_ids.contains(id))
         && query.time.from.is_none_or(|from| event.timestamp >= from)
         && query.time.to.is_none_or(|to| event.timestamp < to)
         && asked.iter().enumerate().all(|(index, word)| has(index, word))
