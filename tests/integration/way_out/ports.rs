@@ -41,10 +41,9 @@ pub struct Memory {
 impl Memory {
     fn asked(&self, query: impl std::fmt::Debug) -> Result<(), StoreError> {
         self.queries.lock().unwrap().push(format!("{query:?}"));
-        match *self.read_error.lock().unwrap() {
-            Some(error) => Err(error()),
-            None => Ok(()),
-        }
+        // Not under the lock: the error may be a panic.
+        let error = *self.read_error.lock().unwrap();
+        error.map_or(Ok(()), |error| Err(error()))
     }
 }
 
