@@ -7,3 +7,4 @@ mod golden;
 mod hardness;
 mod live;
 mod ports;
+mod stored;
