@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi as Document, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::web::rejection::Problem;
+use crate::web::rejection::Details;
 use crate::web::routes::{analytics, connectors, dead_letters, events, health, investigation, investigations, notes, stream};
 
 #[derive(OpenApi)]
@@ -24,7 +24,7 @@ use crate::web::routes::{analytics, connectors, dead_letters, events, health, in
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
         analytics::summary, health::health, health::openapi, stream::stream
     ),
-    components(schemas(Problem)),
+    components(schemas(Details)),
     modifiers(&Common)
 )]
 struct Contract;
