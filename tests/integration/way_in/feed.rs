@@ -169,7 +169,7 @@ impl Feed {
                     // Read again from what is stored: the books go back to where that stands.
                     book.next_offset = partition.start_offset;
                     book.incarnation = partition.key.incarnation;
-                    assert!(self.owned.insert(name, partition.key).is_none(), "assigned twice");
+                    assert_eq!(self.owned.insert(name, partition.key), None, "assigned twice");
                 }
             }
             FeedMessage::Revoked(keys) => {
