@@ -15,7 +15,7 @@ use super::placement::{Extent, Placement, ends_below, place};
 use super::start::Start;
 use super::trouble::class;
 use crate::clock;
-use crate::model::ports::{AssignedPartition, FeedMessage};
+use crate::model::ports::{AssignedPartition, FeedMessage, FeedTrouble};
 use crate::model::position::PartitionKey;
 
 /// How long one question to the cluster may take.
@@ -164,7 +164,7 @@ impl Reader {
         }
         self.seal();
         let mut list = TopicPartitionList::with_capacity(placed.len());
-        let (mut assigned, mut revoked) = (Vec::new(), Vec::new());
+        let (mut assigned, mut revoked, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
         for Placed { name: (topic, partition), before, placement, end_offset } in placed {
             list.add_partition_offset(&topic, partition, Offset::Offset(placement.fetch_offset))?;
             self.data.forward(&topic, partition);
@@ -174,6 +174,7 @@ impl Reader {
                 incarnation: placement.incarnation,
                 partition,
             };
+            gaps.extend(gap(&key, placement));
             self.packer.add(key.clone(), placement);
             // A mere gap changes nothing for whoever keeps the books: the next batch says what was missed.
             if before.as_ref() != Some(&key) {
@@ -186,6 +187,10 @@ impl Reader {
         }
         if !assigned.is_empty() {
             self.outbox.push_back(FeedMessage::Assigned(assigned));
+        }
+        for gap in gaps {
+            self.outbox.push_back(FeedMessage::Trouble(gap.clone()));
+            self.outbox.push_back(FeedMessage::Trouble(FeedTrouble { recovered: true, ..gap }));
         }
         self.packer.tell_gaps(clock::now());
         self.consumer.incremental_assign(&list)?;
@@ -230,4 +235,21 @@ impl Reader {
         });
         Ok(found.collect())
     }
+}
+
+/// What a person must know of a gap: it began and ended while nobody looked.
+fn gap(key: &PartitionKey, placement: Placement) -> Option<FeedTrouble> {
+    let Placement { missed, from_offset, fetch_offset, .. } = placement;
+    (missed > 0).then(|| FeedTrouble {
+        class: class::OFFSET_OUT_OF_RANGE.to_owned(),
+        message: format!(
+            "{} partition {}: {missed} offsets ({from_offset} to {}) were removed by retention before they were read; counted as missed. \
+             Longer retention, or less time without whydunit, prevents it",
+            key.topic,
+            key.partition,
+            fetch_offset.saturating_sub(1)
+        ),
+        permanent: false,
+        recovered: false,
+    })
 }
