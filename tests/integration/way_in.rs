@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod breaking;
+mod checking;
 mod demo;
 mod feed;
 mod gaps;
