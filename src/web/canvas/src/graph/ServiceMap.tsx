@@ -20,6 +20,9 @@ interface Props {
 type ServiceNode = Node<{ node: GraphNode; origin: boolean; focus: boolean; change: string | null }, 'service'>;
 type CallEdge = Edge<{ edge: GraphEdge }, 'call'>;
 
+/** Under this zoom the names cannot be read. */
+const READABLE_ZOOM = 0.6;
+
 const NODE_TYPES = { service: memo(ServiceBox) };
 const EDGE_TYPES = { call: memo(Call) };
 
@@ -41,7 +44,17 @@ function Map({ graph, origin, focus, change, pick }: Props) {
     ...(edge.hot && { markerStart: { type: MarkerType.ArrowClosed, width: 9, height: 9, orient: 'auto-start-reverse' } }), zIndex: edge.hot ? 1 : 0,
   })), [graph]);
   useEffect(() => {
-    if (places) requestAnimationFrame(() => void flow.fitView({ padding: 0.06, maxZoom: 1 }));
+    if (!places) return undefined;
+    const frame = requestAnimationFrame(() => {
+      void flow.fitView({ padding: 0.01, maxZoom: 1 });
+      // A graph too large to be read whole starts at what is hot; the rest is a drag away.
+      if (flow.getZoom() >= READABLE_ZOOM) return;
+      const hot = graph.nodes.filter((node) => node.hot).slice(0, 6).map(({ service }) => ({ id: service }));
+      void flow.fitView({ padding: 0.1, minZoom: READABLE_ZOOM, maxZoom: 1, nodes: hot.length ? hot : graph.nodes.slice(0, 6).map(({ service }) => ({ id: service })) });
+    });
+    return () => cancelAnimationFrame(frame);
+  // Only another layout moves the picture.
+  // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [places, flow]);
   return (
     <ReactFlow nodes={nodes} edges={edges} nodeTypes={NODE_TYPES} edgeTypes={EDGE_TYPES} nodesDraggable={false} nodesConnectable={false} elementsSelectable={false}

@@ -7,7 +7,7 @@ export function useLayout({ nodes, edges }: ServiceGraph): LayoutAnswer['places'
   const worker = useRef<Worker | null>(null);
   const ticket = useRef(0);
   const [places, setPlaces] = useState<LayoutAnswer['places'] | null>(null);
-  const shape = JSON.stringify([nodes.map(({ service }) => service), edges.map(({ caller, callee }) => [caller, callee])]);
+  const shape = JSON.stringify([nodes.map(({ service }) => service), edges.map(({ caller, callee, hot }) => [caller, callee, hot])]);
   useEffect(() => {
     const made = new Worker(new URL('./layout.worker.ts', import.meta.url), { type: 'module' });
     worker.current = made;
@@ -18,7 +18,7 @@ export function useLayout({ nodes, edges }: ServiceGraph): LayoutAnswer['places'
   }, []);
   useEffect(() => {
     ticket.current += 1;
-    const [names, calls] = JSON.parse(shape) as [string[], [string, string][]];
+    const [names, calls] = JSON.parse(shape) as [string[], [string, string, boolean][]];
     worker.current?.postMessage({ ticket: ticket.current, nodes: names, edges: calls } satisfies LayoutRequest);
   }, [shape]);
   return places;

@@ -7,7 +7,7 @@ export interface Highlight {
   render: (text: string) => ReactNode;
 }
 
-const PATTERN = /(\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{6,40}\b)|(\d[\d,.]*(?:\s?%)?(?:\s(?:of|→)\s\d[\d,.]*(?:\s?%)?)*)/g;
+const PATTERN = /(\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{6,40}\b)|(\d(?:[\d,.]*\d)?(?:\s?%)?(?:\s(?:of|→)\s\d(?:[\d,.]*\d)?(?:\s?%)?)*)/g;
 
 /** Splits at the first place of each highlight; the rest keeps its order. */
 export function splitBy(text: string, highlights: readonly Highlight[]): (string | { text: string; render: Highlight['render'] })[] {
@@ -35,14 +35,17 @@ function findWord(text: string, word: string): number {
   return -1;
 }
 
-/** Numbers bold where `bold`, commit hashes in the mono face. */
+/** Shares, parts of a whole, movements and large counts: the numbers that carry a proof. */
+const TELLING = /%| of | → |,\d{3}|\d{4}/;
+
+/** Telling numbers bold where `bold`, commit hashes in the mono face. */
 export function Numbers({ text, bold = true }: { text: string; bold?: boolean }) {
   const out: ReactNode[] = [];
   let last = 0;
   for (const match of text.matchAll(PATTERN)) {
     out.push(text.slice(last, match.index));
     const found = match[0];
-    out.push(match[1] ? <span key={match.index} className="mono">{found}</span> : bold ? <b key={match.index}>{found}</b> : found);
+    out.push(match[1] ? <span key={match.index} className="mono">{found}</span> : bold && TELLING.test(found) ? <b key={match.index}>{found}</b> : found);
     last = match.index + found.length;
   }
   out.push(text.slice(last));

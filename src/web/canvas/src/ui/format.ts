@@ -21,12 +21,12 @@ const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** `14:02` today, `Thu 22:17` this week, `3 Nov 22:17` before. `now` in ms. */
-export function shortTime(time: string, now: number): string {
+export function shortTime(time: string, now: number, seconds = false): string {
   const at = new Date(time);
   if (Number.isNaN(at.getTime())) return '–';
   const day = (ms: number) => Math.floor(ms / 86_400_000);
   const age = day(now) - day(at.getTime());
-  if (age === 0) return clock(time, false);
+  if (age === 0) return clock(time, seconds);
   if (age > 0 && age < 7) return `${DAYS[at.getUTCDay()]} ${clock(time, false)}`;
   const year = at.getUTCFullYear() === new Date(now).getUTCFullYear() ? '' : ` ${at.getUTCFullYear()}`;
   return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]}${year} ${clock(time, false)}`;

@@ -1,6 +1,6 @@
 // Small signs that mean the same everywhere: severity, status, person, score, source.
 
-import { Activity, AlignLeft, Box, Boxes, Diamond, Flag, GitBranch, Globe, HelpCircle, Server, User, Waypoints, type LucideIcon } from 'lucide-react';
+import { Activity, AlignLeft, Box, ChartNoAxesGantt, Diamond, Flag, GitBranch, Globe, HelpCircle, Hexagon, Server, User, type LucideIcon } from 'lucide-react';
 import type { LaneName, Severity, Source, Status, SuspectKind } from '../api/types';
 import { initials, score as scoreText, words } from './format';
 
@@ -49,9 +49,9 @@ export function ScoreBar({ value }: { value: number }) {
 }
 
 const LANE_ICONS: Record<LaneName, LucideIcon> = {
-  changes: Diamond, git: GitBranch, ci: Box, metrics: Activity, logs: AlignLeft, traces: Waypoints, manual: Flag, people: User,
+  changes: Diamond, git: GitBranch, ci: Box, metrics: Activity, logs: AlignLeft, traces: ChartNoAxesGantt, manual: Flag, people: User,
 };
-const KIND_ICONS: Record<SuspectKind, LucideIcon> = { change: Diamond, service: Boxes, host: Server, external: Globe, none: HelpCircle };
+const KIND_ICONS: Record<SuspectKind, LucideIcon> = { change: Diamond, service: Hexagon, host: Server, external: Globe, none: HelpCircle };
 
 export function SourceIcon({ source, size = 16 }: { source: LaneName | Source; size?: number }) {
   const Icon = LANE_ICONS[source] ?? Flag;

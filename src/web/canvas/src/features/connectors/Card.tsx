@@ -5,6 +5,7 @@ import { clock, count, duration, rate } from '../../ui/format';
 import { Kbd } from '../../ui/Kbd';
 import { SeverityMark, SourceIcon } from '../../ui/marks';
 import { useNow } from '../../ui/now';
+import { reveal } from '../../ui/scroll';
 import { faceOf, mix, sentence } from './state';
 
 export type Verb = 'pause' | 'resume' | 'reset';
@@ -22,7 +23,7 @@ const MIX_COLORS = ['', 'logs', 'metrics', 'traces', 'line3'];
 export function Card({ one, current, waiting, choose, act }: Props) {
   const ref = useRef<HTMLElement>(null);
   useEffect(() => {
-    if (current) ref.current?.scrollIntoView({ block: 'nearest' });
+    if (current) reveal(ref.current?.closest<HTMLElement>('.connector-grid'), ref.current);
   }, [current]);
   const face = faceOf(one);
   const red = face.tone === 'critical';
@@ -81,11 +82,12 @@ function Countdown({ until, from }: { until: string; from: string | null }) {
 
 function Rates({ one: { rate_history: history, source, last_record_at } }: { one: ConnectorStatus }) {
   const top = Math.max(1e-9, ...history);
-  const bars = history.map((value, index) => `M${index * 10} 30V${(30 - Math.max(0.4, (value / top) * 28)).toFixed(1)}H${index * 10 + 8.6}V30Z`).join('');
+  const tall = (value: number) => (value > 0 ? Math.max(0.4, (value / top) * 28) : 0);
+  const bars = history.map((value, index) => `M${index * 10} 30V${(30 - tall(value)).toFixed(1)}H${index * 10 + 8.6}V30Z`).join('');
   return (
     <div className="connector-rates">
       <span className="label">Read, {duration(Math.max(10, history.length * 10) * 1000)}</span>
-      <svg viewBox={`0 0 ${Math.max(10, history.length * 10)} 30.5`} preserveAspectRatio="none" role="img" aria-label={`records a second, least ${rate(Math.min(...history, Infinity === top ? 0 : top))}, most ${rate(history.length ? Math.max(...history) : 0)}`}>
+      <svg viewBox={`0 0 ${Math.max(10, history.length * 10)} 30.5`} preserveAspectRatio="none" role="img" aria-label={`records a second, least ${rate(history.length ? Math.min(...history) : 0)}, most ${rate(history.length ? Math.max(...history) : 0)}`}>
         <path d={bars} fill={`var(--${source})`} opacity="0.75" />
       </svg>
       {last_record_at && <span className="label end">last {clock(last_record_at)}</span>}

@@ -1,6 +1,7 @@
 import { Fragment } from 'react';
 import type { DeadLetter } from '../../api/types';
 import { bytes as bytesText, clock, count } from '../../ui/format';
+import { Json } from '../../ui/Json';
 import { bytesOf, fieldAtFault, hexDump, looseText, prettyText } from './bytes';
 
 export type LetterView = 'raw' | 'hex' | 'pretty';
@@ -33,5 +34,5 @@ export function Letter({ letter, view }: { letter: DeadLetter; view: LetterView 
 }
 
 function Lines({ text, fault }: { text: string; fault: string | null }) {
-  return <>{text.split('\n').slice(0, 2_000).map((line, index) => <Fragment key={index}>{fault && line.includes(`"${fault}"`) && text.includes('\n') ? <span className="letter-fault">{line}</span> : line}{'\n'}</Fragment>)}</>;
+  return <>{text.split('\n').slice(0, 2_000).map((line, index) => <Fragment key={index}>{fault && line.includes(`"${fault}"`) && text.includes('\n') ? <span className="letter-fault">{line}</span> : <Json text={line} />}{'\n'}</Fragment>)}</>;
 }

@@ -55,7 +55,7 @@ export default function Events() {
             return (
               <fieldset key={field}><legend className="label">{title}</legend>
                 {[...values, ...chosen.filter((value) => !values.some((one) => one.value === value)).map((value) => ({ value, count: 0 }))].map(({ value, count: n }) => (
-                  <label key={value}><input type="checkbox" className="check" checked={chosen.includes(value)} onChange={(event) => patch({ [field]: event.target.checked ? [...chosen, value] : chosen.filter((one) => one !== value) })} /><span className="grow trunc" title={value}>{words(value)}</span><span className="dim">{count(n)}</span></label>
+                  <label key={value}><input type="checkbox" className="check" checked={chosen.includes(value)} onChange={(event) => patch({ [field]: event.target.checked ? [...chosen, value] : chosen.filter((one) => one !== value) })} /><span className="grow trunc" title={value}>{field === 'source' && value === 'ci' ? 'CI' : field === 'service' || field === 'environment' ? value : words(value)}</span><span className="dim">{count(n)}</span></label>
                 ))}
               </fieldset>
             );
@@ -105,7 +105,7 @@ function Rows({ rows, current, choose, more }: { rows: readonly EventItem[]; cur
           return row && (
             <li key={key} style={{ position: 'absolute', top: 0, left: 0, right: 0, transform: `translateY(${start}px)` }}>
               <button type="button" className="event-row" aria-current={row.id === current ? 'true' : undefined} onClick={() => choose(row.id)}>
-                <span className="dim" title={exactClock(row.timestamp)}>{shortTime(row.timestamp, now)}</span><SourceIcon source={row.source} size={14} /><SeverityLabel severity={row.severity} />
+                <span className="dim" title={exactClock(row.timestamp)}>{shortTime(row.timestamp, now, true)}</span><SourceIcon source={row.source} size={14} /><SeverityLabel severity={row.severity} />
                 <span className="trunc" title={row.title}>{row.title}</span><span className="trunc sec mid" title={row.service ?? undefined}>{row.service ?? '–'}</span><span className="trunc dim mid">{words(row.event_type)}</span><span className="dim event-count">{row.count > 1 ? `× ${count(row.count)}` : ''}</span>
               </button>
             </li>

@@ -189,7 +189,7 @@ function useInvestigation(investigation: Investigation) {
     pickMark: (mark: Mark) => (mark.event_id ? pickEvent(mark.event_id) : setBrush({ from: Date.parse(mark.at) - 30_000, to: Date.parse(mark.at) + 30_000 })),
     lookAt: (time: string) => setView(around(view, Date.parse(time))),
     changeAt: lead?.service && change ? { service: lead.service, name: change.name } : null,
-    noteAt: brush ? new Date(brush.from).toISOString() : (findings?.started_at ?? null),
+    noteAt: brush && (onset === null || onset < brush.from || onset > brush.to) ? new Date(brush.from).toISOString() : (findings?.started_at ?? null),
     causeDraft: investigation.root_cause ?? causeDraft(suspects),
   };
 }

@@ -6,7 +6,7 @@ import type { UrlPatch } from '../../ui/url';
 import { FACETS } from './filters';
 
 const SHOWN = 5;
-const SEVERITIES = new Set(['critical', 'high', 'medium', 'low', 'info']);
+const ORDERS: Readonly<Record<string, readonly string[]>> = { severity: ['critical', 'high', 'medium', 'low', 'info'], status: ['open', 'in_progress', 'resolved', 'closed'], priority: ['p0', 'p1', 'p2', 'p3'] };
 
 export function Facets({ facets, params, patch }: { facets: readonly Facet[] | undefined; params: URLSearchParams; patch: (change: UrlPatch) => void }) {
   const known = FACETS.map(({ field, title }) => ({ field, title, values: facets?.find((facet) => facet.field === field || facet.field === `impact_${field}`)?.values.filter(({ value }) => value) ?? [] }));
@@ -15,7 +15,9 @@ export function Facets({ facets, params, patch }: { facets: readonly Facet[] | u
       {known.map(({ field, title, values }) => {
         const chosen = params.getAll(field);
         // A chosen value that no longer matches anything stays visible, so that it can be taken off.
-        const all = [...values, ...chosen.filter((value) => !values.some((other) => other.value === value)).map((value) => ({ value, count: 0 }))];
+        const order = ORDERS[field];
+        const unsorted = [...values, ...chosen.filter((value) => !values.some((other) => other.value === value)).map((value) => ({ value, count: 0 }))];
+        const all = order ? unsorted.sort((a, b) => order.indexOf(a.value) - order.indexOf(b.value)) : unsorted;
         if (!all.length) return null;
         return <FacetSection key={field} field={field} title={title} values={all} chosen={chosen} choose={(next) => patch({ [field]: next })} />;
       })}
@@ -45,7 +47,7 @@ function FacetSection({ field, title, values, chosen, choose }: {
 }
 
 function FacetName({ field, value }: { field: string; value: string }) {
-  if (field === 'severity' && SEVERITIES.has(value)) return <SeverityLabel severity={value as Severity} />;
+  if (field === 'severity' && ORDERS.severity?.includes(value)) return <SeverityLabel severity={value as Severity} />;
   if (field === 'priority') return <>{value.toUpperCase()}</>;
   if (field === 'status') return <>{words(value)}</>;
   return <>{value}</>;

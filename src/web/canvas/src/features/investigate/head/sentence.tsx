@@ -16,7 +16,11 @@ interface Ways {
 
 export function headHighlights({ findings, service_affected }: Investigation, { lead, onset, prove, lookAt, focus }: Ways): Highlight[] {
   const way = (text: string, className: string, title: string, run: () => void): Highlight => ({
-    text, render: (found) => <button type="button" className={`way ${className}`} title={title} onClick={run}><Numbers text={found} bold={false} /></button>,
+    text, render: (found) => <a role="button" tabIndex={0} className={`way ${className}`} title={title} onClick={run} onKeyDown={(event) => {
+      if (event.key !== 'Enter' && event.key !== ' ') return;
+      event.preventDefault();
+      run();
+    }}><Numbers text={found} bold={false} /></a>,
   });
   const service = findings?.service_affected ?? service_affected;
   const share = /\d[\d.,]* ?% of requests/.exec(findings?.headline ?? '')?.[0];

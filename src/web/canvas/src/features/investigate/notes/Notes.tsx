@@ -27,19 +27,21 @@ interface Props {
 export function Notes({ id, at, eventId, composer, lookAt }: Props) {
   const { data, error, refetch, dataUpdatedAt } = useQuery(queries.notes(id));
   const notes = [...(data ?? [])].sort((a, b) => Date.parse(a.at ?? a.created_at) - Date.parse(b.at ?? b.created_at));
-  const end = useRef<HTMLLIElement>(null);
-  useEffect(() => end.current?.scrollIntoView({ block: 'nearest' }), [notes.length]);
+  const list = useRef<HTMLUListElement>(null);
+  useEffect(() => {
+    if (list.current) list.current.scrollTop = list.current.scrollHeight;
+  }, [notes.length]);
   return (
     <section className="pane notes" aria-label="Notes">
       <div className="pane-head"><h2>Notes</h2><span className="note">{data ? notes.length : ''}</span></div>
       {error && <Failed error={error} what="The notes" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
-      {notes.length > 0 && <ul className="note-list" tabIndex={0} aria-label="Notes, oldest first">{notes.map((note, index) => <OneNote key={note.id} note={note} last={index === notes.length - 1} endRef={index === notes.length - 1 ? end : undefined} lookAt={lookAt} />)}</ul>}
+      {notes.length > 0 && <ul className="note-list" ref={list} tabIndex={0} aria-label="Notes, oldest first">{notes.map((note, index) => <OneNote key={note.id} note={note} last={index === notes.length - 1} lookAt={lookAt} />)}</ul>}
       <Composer id={id} at={at} eventId={eventId} composer={composer} />
     </section>
   );
 }
 
-function OneNote({ note, last, endRef, lookAt }: { note: Note; last: boolean; endRef?: RefObject<HTMLLIElement | null>; lookAt: (time: string) => void }) {
+function OneNote({ note, last, lookAt }: { note: Note; last: boolean; lookAt: (time: string) => void }) {
   const client = useQueryClient();
   const time = note.at ?? note.created_at;
   const remove = async () => {
@@ -52,7 +54,7 @@ function OneNote({ note, last, endRef, lookAt }: { note: Note; last: boolean; en
     void client.invalidateQueries({ queryKey: ['notes', note.investigation_id] });
   };
   return (
-    <li ref={endRef} className={`note-row ${last ? 'last' : ''}`}>
+    <li className={`note-row ${last ? 'last' : ''}`}>
       <button type="button" className="link note-time" onClick={() => lookAt(time)} title={`Look at ${time}`}>{clock(time, false)}</button>
       <Avatar name={note.author} />
       <div className="note-body"><Suspense fallback={note.body}><Markdown text={note.body} /></Suspense></div>

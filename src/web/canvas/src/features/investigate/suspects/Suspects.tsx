@@ -3,6 +3,7 @@ import type { EngineFindings, Suspect, Verdict } from '../../../api/types';
 import { clock, duration, score as scoreText, words } from '../../../ui/format';
 import { Hint, Kbd } from '../../../ui/Kbd';
 import { Numbers, RichSentence } from '../../../ui/RichSentence';
+import { reveal } from '../../../ui/scroll';
 import { Empty, Notice } from '../../../ui/states';
 import { suspectGroups } from './ranking';
 
@@ -61,7 +62,7 @@ function Learning({ lines }: { lines: readonly string[] }) {
 function useIntoView(current: boolean) {
   const ref = useRef<HTMLElement>(null);
   useEffect(() => {
-    if (current) ref.current?.scrollIntoView({ block: 'nearest' });
+    if (current) reveal(ref.current?.closest<HTMLElement>('.suspect-list'), ref.current);
   }, [current]);
   return ref;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Lane, Mark } from '../../../api/types';
-import { around, asked, defaultSpan, heightShare, hitMark, isDense, nextChange, parseSpan, stepFor, ticks, zoomed, SPAN_MIN_MS } from './model';
+import { around, asked, clusters, defaultSpan, heightShare, hitMark, isDense, nextChange, parseSpan, stepFor, ticks, zoomed, SPAN_MIN_MS } from './model';
 
 const HOUR = 3_600_000;
 const mark = (at: string, until: string | null = null) => ({ at, until }) as Mark;
@@ -70,4 +70,9 @@ test('a lane is bars only when it holds far more than its marks', () => {
   const lane = { bars: [{ at: '', items: 5, failing: 0 }], marks: [mark('2026-11-23T14:00:00Z')], marks_cut: false, total: 5 } as unknown as Lane;
   expect(isDense(lane)).toBe(false);
   expect(isDense({ ...lane, total: 5000 })).toBe(true);
+});
+
+test('marks in one place become one with their number, and none is lost', () => {
+  const found = clusters([{ x: 0 }, { x: 5 }, { x: 30 }, { x: 39 }, { x: 60 }], 10);
+  expect(found.map(({ x, count }) => [x, count])).toEqual([[0, 2], [30, 2], [60, 1]]);
 });

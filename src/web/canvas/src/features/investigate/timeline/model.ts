@@ -71,7 +71,7 @@ export function ticks(span: Span, widthPx: number): Tick[] {
   const fine = (span.to - span.from) / Math.max(2, widthPx / 90) < 55_000;
   const days = span.to - span.from > 36 * 60 * MINUTE;
   const format = scale.tickFormat();
-  return scale.ticks(Math.max(2, Math.floor(widthPx / 90))).map((date) => ({ at: date.getTime(), text: days ? format(date) : clock(date.getTime(), fine) }));
+  return scale.ticks(Math.max(2, Math.floor(widthPx / 72))).map((date) => ({ at: date.getTime(), text: days ? format(date) : clock(date.getTime(), fine) }));
 }
 
 /** Changes of the lane in order, for `[` and `]`. */
@@ -82,8 +82,19 @@ export function nextChange(lanes: readonly Lane[], from: number, direction: 1 | 
   return sorted.reverse().find(({ at }) => Date.parse(at) < from) ?? null;
 }
 
-/** Height of a count as a share of a lane: logarithmic, so that one error beside a million lines is seen. */
-export const heightShare = (count: number, top: number) => (count <= 0 ? 0 : Math.max(0.05, Math.log1p(count) / Math.log1p(Math.max(1, top))));
+/** Height of a count as a share of a lane: its square root, so that one part in a thousand is seen and a doubling still shows. */
+export const heightShare = (count: number, top: number) => (count <= 0 ? 0 : Math.max(0.05, Math.sqrt(count / Math.max(1, top, count))));
+
+/** Marks nearer to each other than `apart` pixels become one with a count. They come sorted by place. */
+export function clusters<T extends { x: number }>(sorted: readonly T[], apart: number): (T & { count: number })[] {
+  const out: (T & { count: number })[] = [];
+  for (const one of sorted) {
+    const last = out.at(-1);
+    if (last && one.x - last.x < apart) last.count += 1;
+    else out.push({ ...one, count: 1 });
+  }
+  return out;
+}
 
 /** Bars where counts say more than marks: a lane of many, or one cut short. */
 export const isDense = (lane: Lane) => lane.bars.length > 0 && (lane.marks_cut || lane.total > lane.marks.length * 3 + 40);

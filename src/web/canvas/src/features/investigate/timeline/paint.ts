@@ -2,7 +2,7 @@
 
 import type { Lane, LaneName, Mark } from '../../../api/types';
 import { clock, duration, initials } from '../../../ui/format';
-import { LANES, heightShare, isDense, ticks, type Span } from './model';
+import { LANES, clusters, heightShare, isDense, ticks, type Span } from './model';
 
 export const AXIS_PX = 34;
 
@@ -98,11 +98,14 @@ function paintLane(ctx: Ctx, lane: Lane, top: number, scene: Scene, color: Palet
   const dense = isDense(lane);
   if (dense) paintBars(ctx, lane, top, scene, color, xOf);
   const middle = top + scene.laneHeight / 2;
-  const sorted = lane.marks.map((mark) => ({ mark, x: xOf(Date.parse(mark.at)) })).filter(({ mark, x }) => x > -40 && (mark.until ? xOf(Date.parse(mark.until)) : x) > -8 && x < scene.width + 8).sort((a, b) => a.x - b.x);
-  sorted.forEach(({ mark, x }, index) => {
+  const grouped = !dense && (lane.lane === 'people' || lane.lane === 'git');
+  const all = lane.marks.map((mark) => ({ mark, x: xOf(Date.parse(mark.at)) })).filter(({ mark, x }) => x > -40 && (mark.until ? xOf(Date.parse(mark.until)) : x) > -8 && x < scene.width + 8).sort((a, b) => a.x - b.x);
+  const sorted = grouped ? clusters(all, lane.lane === 'people' ? 17 : 9) : all.map((one) => ({ ...one, count: 1 }));
+  sorted.forEach(({ mark, x, count }, index) => {
     const picked = mark.event_id !== null && mark.event_id === scene.selected;
     if (dense) paintAnomaly(ctx, x, top + 8, mark, color);
     else paintMark(ctx, lane.lane, mark, x, middle, xOf, color, scene);
+    if (count > 1) paintCount(ctx, lane.lane, x, middle, count, color);
     const room = (sorted[index + 1]?.x ?? scene.width) - x - 20;
     if (!dense && lane.lane !== 'ci') paintName(ctx, lane.lane, mark, x, middle, room, color, scene);
     if (picked) {
@@ -117,7 +120,7 @@ function paintLane(ctx: Ctx, lane: Lane, top: number, scene: Scene, color: Palet
 
 function paintBars(ctx: Ctx, lane: Lane, top: number, scene: Scene, color: Palette, xOf: (ms: number) => number) {
   const highest = lane.bars.reduce((most, bar) => Math.max(most, bar.items), 1);
-  const room = scene.laneHeight - 9;
+  const room = scene.laneHeight - 10;
   const base = top + scene.laneHeight - 3;
   for (const bar of lane.bars) {
     const at = Date.parse(bar.at);
@@ -202,6 +205,19 @@ function paintBuild(ctx: Ctx, mark: Mark, x: number, y: number, xOf: (ms: number
     ctx.lineTo(end - 3, y - 2.5);
   }
   ctx.stroke();
+}
+
+/** Several marks in one place: their number, on a disc. */
+function paintCount(ctx: Ctx, lane: LaneName, x: number, y: number, count: number, color: Palette) {
+  ctx.fillStyle = color(lane);
+  ctx.beginPath();
+  ctx.arc(x, y, 8, 0, 7);
+  ctx.fill();
+  ctx.fillStyle = color('panel');
+  ctx.textAlign = 'center';
+  ctx.font = `600 9px ${color('font')}`;
+  ctx.fillText(count > 99 ? '99+' : String(count), x, y + 0.5);
+  ctx.font = `400 11px ${color('font')}`;
 }
 
 function paintPerson(ctx: Ctx, mark: Mark, x: number, y: number, color: Palette) {
@@ -358,13 +374,13 @@ export function paintOverview(ctx: Ctx, lanes: readonly Lane[], whole: Span, vie
   for (const [at, { items, failing }] of sums) {
     const x = xOf(at);
     const wide = Math.max(0.8, xOf(at + stepMs) - x - 0.8);
-    const tall = (height - 10) * heightShare(items, top);
+    const tall = (height - 9) * heightShare(items, top);
     ctx.fillStyle = color('line3');
     ctx.globalAlpha = 0.7;
-    ctx.fillRect(x, height - tall * 0.6, wide, tall * 0.6);
+    ctx.fillRect(x, height - tall, wide, tall);
     ctx.globalAlpha = 1;
     ctx.fillStyle = color('critical-fill');
-    if (failing > 0) ctx.fillRect(x, height - Math.max(2, (height - 8) * 0.75 * heightShare(failing, top)), wide, Math.max(2, (height - 8) * 0.75 * heightShare(failing, top)));
+    if (failing > 0) ctx.fillRect(x, height - Math.max(2, (height - 9) * heightShare(failing, top)), wide, Math.max(2, (height - 9) * heightShare(failing, top)));
   }
   const from = Math.max(0, xOf(view.from));
   const to = Math.min(width, xOf(view.to));
