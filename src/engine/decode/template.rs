@@ -301,7 +301,7 @@ mod tests {
             ("Find contacts by id 4d2a46c7-71cb-4cf1-b5bb-b68406d9da6f", "Find contacts by id *"),
             ("12:01:33.512 INFO Get trip D1345 on Sun 2026-11-23", "INFO Get trip * on * *"),
             ("order-4821 took 35ms (retry 2 of 3)", "order-* took * retry * of *"),
-            ("GET /api/v1/orders/8842 -> 200", "GET /api/v1/orders/* -> *"),
+            ("GET /api/v1/orders/8842 -> 200", "GET /api/v1/orders/* - *"),
             ("ORA-01555 snapshot too old", "ORA-01555 snapshot too old"),
             ("", ""),
             ("[[[", ""),
