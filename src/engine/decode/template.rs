@@ -39,23 +39,20 @@ pub fn write<'m>(message: &'m str, out: &mut String) -> Ids<'m> {
             chars_left -= 1;
             continue;
         }
-        let (end, chars) = token_end(bytes, at, chars_left);
-        let token = message.get(at..end).unwrap_or_default();
-        if let Some((kind, value_end, value)) = id_pair(message, token, end) {
-            match kind {
-                IdKind::Trace => ids.trace = ids.trace.or(Some(value)),
-                IdKind::Span => ids.span = ids.span.or(Some(value)),
-            }
-            at = value_end;
+        let token = Token::at(bytes, at, chars_left);
+        let text = message.get(at..token.end).unwrap_or_default();
+        if let Some(pair) = id_pair(message, text, token.end) {
+            ids.take(&pair);
+            at = pair.next;
             continue;
         }
         if tokens > 0 {
             out.push(' ');
         }
-        push_token(token, out);
+        push_token(text, token.has_digit, out);
         tokens += 1;
-        chars_left -= chars;
-        at = end;
+        chars_left -= token.chars;
+        at = token.end;
     }
     ids
 }
@@ -65,79 +62,142 @@ pub fn find_ids(message: &str) -> Ids<'_> {
     let bytes = message.as_bytes();
     let mut ids = Ids::default();
     let mut at = 0;
-    while at < bytes.len() && (ids.trace.is_none() || ids.span.is_none()) {
-        // `trace_id` and `span_id` end in `id` before `:` or `=`: those two are rare, so they are looked for first.
-        let Some(mark) = bytes[at..].iter().position(|&b| b == b':' || b == b'=').map(|offset| at + offset) else { break };
+    while ids.trace.is_none() || ids.span.is_none() {
+        // Names of ids end before `:` or `=`, and these are rare.
+        let Some(mark) = bytes.get(at..).and_then(|rest| memchr::memchr2(b':', b'=', rest)).map(|offset| at + offset) else { break };
         at = mark + 1;
-        let start =
-            bytes[..mark].iter().rposition(|&b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'-')).map_or(0, |before| before + 1);
-        let Some(name) = message.get(start..mark) else { continue };
-        if let Some((kind, value_end, value)) = id_pair(message, name, mark) {
-            match kind {
-                IdKind::Trace => ids.trace = ids.trace.or(Some(value)),
-                IdKind::Span => ids.span = ids.span.or(Some(value)),
-            }
-            at = value_end.max(at);
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let start = bytes[..mark].iter().rposition(|byte| !is_name(byte)).map_or(0, |before| before + 1);
+        if let Some(pair) = message.get(start..mark).and_then(|name| id_pair(message, name, mark)) {
+            ids.take(&pair);
+            at = pair.next;
         }
     }
     ids
 }
 
-#[derive(Clone, Copy)]
-enum IdKind {
-    Trace,
-    Span,
+impl<'m> Ids<'m> {
+    fn take(&mut self, pair: &IdPair<'m>) {
+        let place = if pair.of_trace { &mut self.trace } else { &mut self.span };
+        *place = place.or(Some(pair.value));
+    }
 }
 
-/// Reads `name: value` or `name=value` where `name` (ending at `end`) names a trace or span id: (kind, where the rest starts, value).
-fn id_pair<'m>(message: &'m str, name: &str, end: usize) -> Option<(IdKind, usize, &'m str)> {
-    let kind = match name.len() {
-        6..=8 if name.eq_ignore_ascii_case("traceid") || name.eq_ignore_ascii_case("trace_id") || name.eq_ignore_ascii_case("trace-id") => {
-            IdKind::Trace
-        }
-        6..=7 if name.eq_ignore_ascii_case("spanid") || name.eq_ignore_ascii_case("span_id") || name.eq_ignore_ascii_case("span-id") => {
-            IdKind::Span
-        }
-        _ => return None,
-    };
+struct IdPair<'m> {
+    of_trace: bool,
+    value: &'m str,
+    /// Where the rest of the message starts.
+    next: usize,
+}
+
+/// Reads `name: value` or `name=value` where `name`, ending at `end`, names a trace or span id.
+#[inline]
+fn id_pair<'m>(message: &'m str, name: &str, end: usize) -> Option<IdPair<'m>> {
     let bytes = message.as_bytes();
-    if !matches!(bytes.get(end), Some(b':' | b'=')) {
+    if !matches!(bytes.get(end), Some(b':' | b'=')) || !(6..=8).contains(&name.len()) {
+        return None;
+    }
+    let is_one_of = |names: [&str; 3]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let of_trace = is_one_of(["traceid", "trace_id", "trace-id"]);
+    if !of_trace && !is_one_of(["spanid", "span_id", "span-id"]) {
         return None;
     }
     let start = if bytes.get(end + 1) == Some(&b' ') { end + 2 } else { end + 1 };
     let rest = message.get(start..)?;
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let value = &rest[..length];
     let next = start + length + usize::from(bytes.get(start + length) == Some(&b' '));
-    let value = value.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    (!value.is_empty()).then_some((kind, next, value))
+    let value = rest[..length].trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    (!value.is_empty()).then_some(IdPair { of_trace, value, next })
+}
+
+const SEPARATOR: u8 = 1;
+/// May start a separator of several bytes.
+const PERHAPS: u8 = 2;
+const DIGIT: u8 = 4;
+/// Not the first byte of its character.
+const CONTINUES: u8 = 8;
+
+/// What each byte is to the scanner.
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b' '
+            | b'\t'..=b'\r'
+            | b'['
+            | b']'
+            | b'('
+            | b')'
+            | b'{'
+            | b'}'
+            | b','
+            | b';'
+            | b'='
+            | b':'
+            | b'\''
+            | b'"'
+            | b'<'
+            | b'>'
+            | b'|' => SEPARATOR,
+            b'0'..=b'9' => DIGIT,
+            0x80..0xC0 => CONTINUES,
+            0xC2 | 0xE3 | 0xEF => PERHAPS,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
 }
 
 /// Length in bytes of the separator at `at`; 0 when there is none.
+#[inline]
 fn separator_len(bytes: &[u8], at: usize) -> usize {
-    match bytes[at] {
-        b' ' | b'\t'..=b'\r' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';' | b'=' | b':' | b'\'' | b'"' | b'<' | b'>' | b'|' => 1,
-        // No-break space, full-width colon, ideographic space.
-        0xC2 if bytes.get(at + 1) == Some(&0xA0) => 2,
-        0xEF if bytes.get(at + 1..at + 3) == Some(&[0xBC, 0x9A]) => 3,
-        0xE3 if bytes.get(at + 1..at + 3) == Some(&[0x80, 0x80]) => 3,
+    match CLASSES[usize::from(bytes[at])] {
+        SEPARATOR => 1,
+        PERHAPS => wide_separator_len(&bytes[at..]),
         _ => 0,
     }
 }
 
-/// End of the token that starts at `start`, and its length in characters, at most `limit`.
-fn token_end(bytes: &[u8], start: usize, limit: usize) -> (usize, usize) {
-    let mut at = start;
-    let mut chars = 0;
-    while at < bytes.len() && separator_len(bytes, at) == 0 {
-        let starts_char = bytes[at] & 0xC0 != 0x80;
-        if starts_char && chars == limit {
-            break;
-        }
-        chars += usize::from(starts_char);
-        at += 1;
+/// No-break space, full-width colon, ideographic space.
+fn wide_separator_len(bytes: &[u8]) -> usize {
+    match bytes {
+        [0xC2, 0xA0, ..] => 2,
+        [0xEF, 0xBC, 0x9A, ..] | [0xE3, 0x80, 0x80, ..] => 3,
+        _ => 0,
     }
-    (at, chars)
+}
+
+struct Token {
+    end: usize,
+    chars: usize,
+    has_digit: bool,
+}
+
+impl Token {
+    /// The token that starts at `start`, cut after `max_chars`.
+    #[inline]
+    fn at(bytes: &[u8], start: usize, max_chars: usize) -> Self {
+        let (mut chars, mut seen) = (0, 0);
+        for (offset, byte) in bytes[start..].iter().enumerate() {
+            let class = CLASSES[usize::from(*byte)];
+            let end = start + offset;
+            if class == SEPARATOR || class == PERHAPS && wide_separator_len(&bytes[end..]) > 0 {
+                return Self { end, chars, has_digit: seen & DIGIT != 0 };
+            }
+            if class != CONTINUES {
+                if chars == max_chars {
+                    return Self { end, chars, has_digit: seen & DIGIT != 0 };
+                }
+                chars += 1;
+            }
+            seen |= class;
+        }
+        Self { end: bytes.len(), chars, has_digit: seen & DIGIT != 0 }
+    }
 }
 
 /// Where the message starts once a leading date and clock are dropped (`2026-11-23 14:02:10,214`, `[14:02:10.214]`).
@@ -167,9 +227,9 @@ fn is_clock(text: &[u8]) -> bool {
     shape(b"00:00:00") || shape(b"0000-00-00") || shape(b"0000/00/00")
 }
 
-fn push_token(token: &str, out: &mut String) {
+fn push_token(token: &str, has_digit: bool, out: &mut String) {
     let bytes = token.as_bytes();
-    if !bytes.iter().any(u8::is_ascii_digit) {
+    if !has_digit {
         out.push_str(if is_calendar_word(bytes) { "*" } else { token });
         return;
     }

@@ -54,7 +54,7 @@ impl JsonLogs {
                     self.decode_many(&lines, sink);
                     return Ok(());
                 }
-                let line = build(line, sink)?;
+                let line = build(&mut line, sink)?;
                 sink.log(line);
                 Ok(())
             }
@@ -67,7 +67,7 @@ impl JsonLogs {
         for raw in lines {
             let mut line = Line::default();
             let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-            let outcome = self.read(&mut deserializer, &mut line).map_err(not_json).and_then(|()| build(line, sink));
+            let outcome = self.read(&mut deserializer, &mut line).map_err(not_json).and_then(|()| build(&mut line, sink));
             match outcome {
                 Ok(line) => sink.log(line),
                 Err(refusal) => sink.refuse_item(refusal),
@@ -90,21 +90,21 @@ pub(super) fn not_json(error: serde_json::Error) -> Refusal {
 }
 
 /// A log line from its fields. `record` and `item` are the sink's to number.
-fn build(mut line: Line<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
+fn build(line: &mut Line<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
     let exception = line.take_text(Slot::ExceptionMessage);
     let message = line.take(Slot::Message).map(Scalar::into_text).or_else(|| exception.clone());
     let Some(message) = message else {
         let keys = line.keys;
         return Err(Refusal::field(format!("no message: none of message, msg, log, text, body, event among its {keys} keys")));
     };
-    let timestamp = time(&mut line, sink)?;
-    let severity = severity(&mut line, &message);
+    let timestamp = time(line, sink)?;
+    let severity = severity(line, &message);
     let service = name(line.take_text(Slot::Service), UNKNOWN_SERVICE);
     let environment = name(line.take_text(Slot::Environment), &sink.options.default_environment);
     let entity = sink.symbols.entity(&environment, &service);
     let host = line.take_text(Slot::Host).map_or(Symbol::NONE, |host| sink.symbols.define(limited(&host)));
     let (template, found) = sink.symbols.template(&message);
-    let (trace, span) = trace_ids(&mut line, &message, found);
+    let (trace, span) = trace_ids(line, &message, found);
     let text = (severity >= Severity::Medium).then(|| Box::new(text(line, &message, exception)));
     Ok(LogLine { record: 0, item: 0, timestamp, entity, host, severity, template, trace, span, text })
 }
@@ -167,7 +167,7 @@ fn trace_ids(line: &mut Line<'_>, message: &str, found: Ids<'_>) -> (TraceId, Sp
     (trace, span)
 }
 
-fn text(mut line: Line<'_>, message: &str, exception: Option<Cow<'_, str>>) -> LogText {
+fn text(line: &mut Line<'_>, message: &str, exception: Option<Cow<'_, str>>) -> LogText {
     let stack = line.take_text(Slot::Stack);
     let exception_type = line.take_text(Slot::ExceptionType).map(|name| limited(&name).to_owned()).or_else(|| {
         [stack.as_deref(), exception.as_deref(), Some(message)].into_iter().flatten().find_map(stack::exception_type).map(str::to_owned)
