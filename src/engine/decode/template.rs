@@ -19,14 +19,47 @@ pub struct Ids<'m> {
 
 /// The template of a message as a text of its own.
 pub fn template(message: &str) -> String {
-    let mut out = String::new();
-    write(message, &mut out);
-    out
+    let mut scratch = Scratch::default();
+    scan(message, &mut scratch);
+    scratch.text().to_owned()
 }
 
-/// Writes the template of `message` into `out`, replacing what was there. Allocates only when `out` must grow.
-pub fn write<'m>(message: &'m str, out: &mut String) -> Ids<'m> {
-    out.clear();
+/// Where templates are written: as large as the longest, so that scanning never allocates.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    /// Four bytes for each character looked at; a space between tokens stands for a separator that was one of them.
+    bytes: [u8; 4 * MAX_CHARS],
+    length: usize,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { bytes: [0; 4 * MAX_CHARS], length: 0 }
+    }
+}
+
+impl Scratch {
+    /// What was written: whole characters of the message, so always UTF-8.
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn push_str(&mut self, text: &str) {
+        text.bytes().for_each(|byte| self.push(byte));
+    }
+}
+
+/// Writes the template of `message` into `out`, replacing what was there.
+pub(super) fn scan<'m>(message: &'m str, out: &mut Scratch) -> Ids<'m> {
+    out.length = 0;
     let bytes = message.as_bytes();
     let mut ids = Ids::default();
     let mut at = skip_clock(bytes);
@@ -39,17 +72,26 @@ pub fn write<'m>(message: &'m str, out: &mut String) -> Ids<'m> {
             chars_left -= 1;
             continue;
         }
-        let token = Token::at(bytes, at, chars_left);
-        let text = message.get(at..token.end).unwrap_or_default();
-        if let Some(pair) = id_pair(message, text, token.end) {
+        let before = out.length;
+        if tokens > 0 {
+            out.push(b' ');
+        }
+        let start = out.length;
+        let token = Token::copy(bytes, at, chars_left, out);
+        if let Some(pair) = id_pair(message, at, token.end) {
+            out.length = before;
             ids.take(&pair);
             at = pair.next;
             continue;
         }
-        if tokens > 0 {
-            out.push(' ');
+        let text = &bytes[at..token.end];
+        if token.has_digit {
+            out.length = start;
+            push_masked(message.get(at..token.end).unwrap_or_default(), out);
+        } else if is_calendar_word(text) {
+            out.length = start;
+            out.push(b'*');
         }
-        push_token(text, token.has_digit, out);
         tokens += 1;
         chars_left -= token.chars;
         at = token.end;
@@ -68,7 +110,7 @@ pub fn find_ids(message: &str) -> Ids<'_> {
         at = mark + 1;
         let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         let start = bytes[..mark].iter().rposition(|byte| !is_name(byte)).map_or(0, |before| before + 1);
-        if let Some(pair) = message.get(start..mark).and_then(|name| id_pair(message, name, mark)) {
+        if let Some(pair) = id_pair(message, start, mark) {
             ids.take(&pair);
             at = pair.next;
         }
@@ -90,14 +132,15 @@ struct IdPair<'m> {
     next: usize,
 }
 
-/// Reads `name: value` or `name=value` where `name`, ending at `end`, names a trace or span id.
+/// Reads `name: value` or `name=value` where the name from `start` to `end` is that of a trace or span id.
 #[inline]
-fn id_pair<'m>(message: &'m str, name: &str, end: usize) -> Option<IdPair<'m>> {
+fn id_pair(message: &str, start: usize, end: usize) -> Option<IdPair<'_>> {
     let bytes = message.as_bytes();
-    if !matches!(bytes.get(end), Some(b':' | b'=')) || !(6..=8).contains(&name.len()) {
+    if !matches!(bytes.get(end), Some(b':' | b'=')) || !(6..=8).contains(&(end - start)) {
         return None;
     }
-    let is_one_of = |names: [&str; 3]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let name = bytes.get(start..end)?;
+    let is_one_of = |names: [&str; 3]| names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
     let of_trace = is_one_of(["traceid", "trace_id", "trace-id"]);
     if !of_trace && !is_one_of(["spanid", "span_id", "span-id"]) {
         return None;
@@ -178,9 +221,9 @@ struct Token {
 }
 
 impl Token {
-    /// The token that starts at `start`, cut after `max_chars`.
+    /// Copies the token that starts at `start`, cut after `max_chars`.
     #[inline]
-    fn at(bytes: &[u8], start: usize, max_chars: usize) -> Self {
+    fn copy(bytes: &[u8], start: usize, max_chars: usize, out: &mut Scratch) -> Self {
         let (mut chars, mut seen) = (0, 0);
         for (offset, byte) in bytes[start..].iter().enumerate() {
             let class = CLASSES[usize::from(*byte)];
@@ -195,6 +238,7 @@ impl Token {
                 chars += 1;
             }
             seen |= class;
+            out.push(*byte);
         }
         Self { end: bytes.len(), chars, has_digit: seen & DIGIT != 0 }
     }
@@ -227,22 +271,19 @@ fn is_clock(text: &[u8]) -> bool {
     shape(b"00:00:00") || shape(b"0000-00-00") || shape(b"0000/00/00")
 }
 
-fn push_token(token: &str, has_digit: bool, out: &mut String) {
+/// Writes a token that holds a digit.
+fn push_masked(token: &str, out: &mut Scratch) {
     let bytes = token.as_bytes();
-    if !has_digit {
-        out.push_str(if is_calendar_word(bytes) { "*" } else { token });
-        return;
-    }
     if is_number(bytes) || is_hex(bytes) || is_short_code(bytes) || is_quantity(bytes) {
-        out.push('*');
-        return;
+        out.push(b'*');
+    } else {
+        push_parts(token, out);
     }
-    push_parts(token, out);
 }
 
 /// Masks the numeric parts of a path or compound name: `/orders/8842` → `/orders/*`, `cart-4821` → `cart-*`. A code in
 /// capitals (`ORA-01555`) stays: it names the kind of the message.
-fn push_parts(token: &str, out: &mut String) {
+fn push_parts(token: &str, out: &mut Scratch) {
     let is_joint = |c: char| matches!(c, '/' | '?' | '&' | '#' | '@' | '_' | '-');
     let is_code = token.split(is_joint).next().is_some_and(|first| !first.is_empty() && first.bytes().all(|b| b.is_ascii_uppercase()));
     if is_code {
@@ -326,29 +367,27 @@ fn is_quantity(token: &[u8]) -> bool {
 
 /// Names of weekdays and months, short and long.
 fn is_calendar_word(token: &[u8]) -> bool {
-    const WORDS: [&[u8]; 19] = [
-        b"monday",
-        b"tuesday",
-        b"wednesday",
-        b"thursday",
-        b"friday",
-        b"saturday",
-        b"sunday",
-        b"january",
-        b"february",
-        b"march",
-        b"april",
-        b"may",
-        b"june",
-        b"july",
-        b"august",
-        b"september",
-        b"october",
-        b"november",
-        b"december",
-    ];
-    (3..=9).contains(&token.len())
-        && WORDS.iter().any(|word| word.eq_ignore_ascii_case(token) || token.len() == 3 && word[..3].eq_ignore_ascii_case(token))
+    let [a, b, c, rest @ ..] = token else { return false };
+    let long: &[u8] = match &[a | 0x20, b | 0x20, c | 0x20] {
+        b"mon" | b"fri" | b"sun" => b"day",
+        b"tue" => b"sday",
+        b"wed" => b"nesday",
+        b"thu" => b"rsday",
+        b"sat" => b"urday",
+        b"jan" => b"uary",
+        b"feb" => b"ruary",
+        b"mar" => b"ch",
+        b"apr" => b"il",
+        b"may" => b"",
+        b"jun" => b"e",
+        b"jul" => b"y",
+        b"aug" => b"ust",
+        b"sep" => b"tember",
+        b"oct" => b"ober",
+        b"nov" | b"dec" => b"ember",
+        _ => return false,
+    };
+    rest.is_empty() || rest.eq_ignore_ascii_case(long)
 }
 
 #[cfg(test)]
@@ -377,11 +416,17 @@ mod tests {
 
     #[test]
     fn ids_in_the_message_are_taken_and_do_not_split_templates() {
-        let mut out = String::new();
-        let ids = write("09:12:01.100 TraceID: 5b8efff798038103d269b633813fc60c SpanID: eee19b7ec3c1b174 Query order", &mut out);
-        assert_eq!(out, "Query order");
+        let mut out = Scratch::default();
+        let ids = scan("09:12:01.100 TraceID: 5b8efff798038103d269b633813fc60c SpanID: eee19b7ec3c1b174 Query order", &mut out);
+        assert_eq!(out.text(), "Query order");
         assert_eq!(ids, Ids { trace: Some("5b8efff798038103d269b633813fc60c"), span: Some("eee19b7ec3c1b174") });
         assert_eq!(template("trace_id=abc1 Query order"), "Query order");
+    }
+
+    #[test]
+    fn weekdays_and_months_are_variables_in_any_case() {
+        assert_eq!(template("Mon tuesday WED Thursday fri satur SUNDAY march"), "* * * * * satur * *");
+        assert_eq!(template("may Sept moon"), "* Sept moon");
     }
 
     #[test]

@@ -37,20 +37,22 @@ pub(super) struct JsonLogs {
 
 impl JsonLogs {
     pub(super) fn decode(&mut self, value: &[u8], sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
+        // Checked once as a whole, which is faster than text by text.
+        let text = std::str::from_utf8(value).map_err(|error| Refusal::malformed(format!("not UTF-8: {error}")))?;
         let first = value.iter().copied().find(|byte| !byte.is_ascii_whitespace());
         match first {
             Some(b'[') => {
-                let lines: Vec<&RawValue> = serde_json::from_slice(value).map_err(not_json)?;
+                let lines: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
                 self.decode_many(&lines, sink);
                 Ok(())
             }
             Some(b'{') => {
                 let mut line = Line::default();
-                let mut deserializer = serde_json::Deserializer::from_slice(value);
+                let mut deserializer = serde_json::Deserializer::from_str(text);
                 self.read(&mut deserializer, &mut line).map_err(not_json)?;
                 if deserializer.end().is_err() {
                     let lines: Vec<&RawValue> =
-                        serde_json::Deserializer::from_slice(value).into_iter().collect::<Result<_, _>>().map_err(not_json)?;
+                        serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().map_err(not_json)?;
                     self.decode_many(&lines, sink);
                     return Ok(());
                 }
