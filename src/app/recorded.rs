@@ -22,6 +22,9 @@ use crate::model::ports::{Publish, StoreError, StoreReader, StoreWriter, WriteBa
 use crate::model::snapshot::Snapshot;
 use crate::store;
 
+/// A run is short: what a checkpoint would save is soon read again.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
 /// What one run is made of.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -49,22 +52,35 @@ pub struct Found {
 /// # Errors
 /// The reason when the pipeline could not go on.
 pub fn run(run: &Run) -> Result<Found, String> {
-    let options = store::Options { readers: 1, check_on_open: false, ..store::Options::memory(&run.store) };
+    let options = store_options(run);
     let writer = store::open_writer(&options).map_err(|error| error.to_string())?;
-    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&options).map_err(|error| error.to_string())?);
+    let first = Mutex::new(Some(writer));
+    run_into(run, move || {
+        let writer = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = writer.ok_or_else(|| StoreError::Other("a recorded run is not restarted".to_owned()))?;
+        Ok(Box::new(writer) as Box<dyn StoreWriter>)
+    })
+}
+
+/// The store in memory of a run.
+pub fn store_options(run: &Run) -> store::Options {
+    store::Options { readers: 1, check_on_open: false, ..store::Options::memory(&run.store) }
+}
+
+/// [`run`] with a writer of the caller's, opened again after each rebuild of the pipeline.
+///
+/// # Errors
+/// The reason when the pipeline could not go on.
+pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, StoreError> + Send + 'static) -> Result<Found, String> {
+    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&store_options(run)).map_err(|error| error.to_string())?);
     let captured = Arc::new(Mutex::new(Captured::default()));
     let status = Arc::new(StatusBoard::default());
-    let first = Mutex::new(Some(Tee { inner: writer, captured: captured.clone() }));
-    let (parts_reader, parts_run) = (reader.clone(), run.clone());
+    let (parts_reader, parts_run, tee) = (reader.clone(), run.clone(), captured.clone());
     let ending = System::new().block_on(async move {
-        let open_writer: pipeline::OpenWriter = Box::new(move || {
-            let writer = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let writer = writer.ok_or_else(|| StoreError::Other("a recorded run is not restarted".to_owned()))?;
-            Ok(Box::new(writer))
-        });
+        let open_writer: pipeline::OpenWriter = Box::new(move || Ok(Box::new(Tee { inner: open()?, captured: tee.clone() })));
         let parts = parts(parts_run, open_writer, parts_reader, status.clone());
         let (ended, ending) = oneshot::channel();
-        let options = supervisor::Options { checkpoint_every: Duration::from_secs(3_600), until_sources_end: true };
+        let options = supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, until_sources_end: true };
         let build = Box::new(move |reports| pipeline::build(&parts, &reports));
         Supervisor::new(build, options, status, SharedDoors::default().0, ended).start();
         ending.await.unwrap_or_else(|_| Ending::Failed("the supervisor is gone".to_owned()))
@@ -113,12 +129,12 @@ struct Captured {
 }
 
 /// A store that also keeps every revision of the findings, which the database folds into the newest.
-struct Tee<W> {
-    inner: W,
+struct Tee {
+    inner: Box<dyn StoreWriter>,
     captured: Arc<Mutex<Captured>>,
 }
 
-impl<W: StoreWriter> StoreWriter for Tee<W> {
+impl StoreWriter for Tee {
     fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError> {
         let report = self.inner.write(batch, now)?;
         let mut captured = self.captured.lock().unwrap_or_else(PoisonError::into_inner);

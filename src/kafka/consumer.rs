@@ -16,14 +16,14 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::client::consumer_config;
+use super::client::{consumer_config, is_for_another_host};
 use super::context::{Context, Note};
 use super::error::KafkaError;
 use super::native::{DataQueue, PartitionEvent};
 use super::options::{Options, SourceOptions};
 use super::packer::Packer;
 use super::rebalance::Unplaced;
-use super::trouble::{Troubles, class, classify, is_connection_error, topic_in};
+use super::trouble::{Troubles, WRONG_HOST, class, classify, is_connection_error, is_tls_error, is_unclear, topic_in};
 use crate::clock;
 use crate::model::Timestamp;
 use crate::model::ports::{FeedControl, FeedMessage, FeedTrouble, StoredOffsets};
@@ -240,11 +240,20 @@ impl Reader {
         if is_connection_error(code) {
             reason.clone_into(&mut self.connection_error);
         }
-        let reason = if code == RDKafkaErrorCode::AllBrokersDown && !self.connection_error.is_empty() {
-            self.connection_error.clone()
-        } else {
-            reason.to_owned()
-        };
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            // A login or a handshake that fails is why: told already.
+            if self.troubles.is_on(class::AUTHENTICATION_FAILED) || self.troubles.is_on(class::TLS_FAILED) {
+                return;
+            }
+            let reason = if self.connection_error.is_empty() { reason.to_owned() } else { self.connection_error.clone() };
+            return self.trouble(code, &reason, "");
+        }
+        if is_tls_error(code, reason) && self.troubles.is_on(class::TLS_FAILED) {
+            return;
+        }
+        let wrong_host =
+            is_tls_error(code, reason) && is_unclear(reason) && is_for_another_host(&self.config.options, Some(&self.config.source));
+        let reason = if wrong_host { format!("{reason} ({WRONG_HOST})") } else { reason.to_owned() };
         let subject = topic_in(&reason).unwrap_or_default().to_owned();
         self.trouble(code, &reason, &subject);
     }

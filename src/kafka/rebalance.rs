@@ -15,7 +15,7 @@ use super::placement::{Extent, Placement, ends_below, place};
 use super::start::Start;
 use super::trouble::class;
 use crate::clock;
-use crate::model::ports::{AssignedPartition, FeedMessage};
+use crate::model::ports::{AssignedPartition, FeedMessage, FeedTrouble};
 use crate::model::position::PartitionKey;
 
 /// How long one question to the cluster may take.
@@ -33,6 +33,16 @@ pub(super) struct Unplaced {
     stored: Option<(u32, i64)>,
     /// The log was seen to end below our offset. Believed at the second look: a leader just elected may lag behind itself.
     ended_below: bool,
+    /// Its key when we were reading it already and it is placed anew.
+    before: Option<PartitionKey>,
+}
+
+/// A partition and the decision where it starts.
+struct Placed {
+    name: TopicPartition,
+    before: Option<PartitionKey>,
+    placement: Placement,
+    end_offset: i64,
 }
 
 impl Reader {
@@ -42,7 +52,7 @@ impl Reader {
         for name in partitions {
             let stored = self.offsets.next_offset(&self.config.connector, &name.0, name.1);
             self.unplaced.retain(|unplaced| unplaced.name != name);
-            self.unplaced.push(Unplaced { name, stored, ended_below: false });
+            self.unplaced.push(Unplaced { name, stored, ended_below: false, before: None });
         }
         if self.unplaced.is_empty() {
             // An empty assignment must be answered too.
@@ -54,8 +64,10 @@ impl Reader {
     /// The group takes partitions away. What was packed of them goes first; what is still queued of them is dropped.
     pub(super) fn revoked(&mut self, partitions: &[TopicPartition]) {
         self.seal();
-        self.unplaced.retain(|unplaced| !partitions.contains(&unplaced.name));
         let mut gone = Vec::new();
+        for unplaced in self.unplaced.extract_if(.., |unplaced| partitions.contains(&unplaced.name)) {
+            gone.extend(unplaced.before);
+        }
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for (topic, partition) in partitions {
             list.add_partition(topic, *partition);
@@ -79,7 +91,7 @@ impl Reader {
             tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "partition not taken out to be placed anew");
         }
         let stored = Some((owned.key.incarnation, owned.next_offset));
-        self.unplaced.push(Unplaced { name: (topic.to_owned(), partition), stored, ended_below: false });
+        self.unplaced.push(Unplaced { name: (topic.to_owned(), partition), stored, ended_below: false, before: Some(owned.key) });
         self.place_at = clock::now();
     }
 
@@ -126,9 +138,10 @@ impl Reader {
                 continue;
             }
             let fresh = self.fresh_start(&unplaced.name, extent, starts.get(&unplaced.name).copied());
-            placed.push((unplaced.name, place(unplaced.stored, extent, fresh), extent.high));
+            let placement = place(unplaced.stored, extent, fresh);
+            placed.push(Placed { name: unplaced.name, before: unplaced.before, placement, end_offset: extent.high });
         }
-        self.begin(&cluster, &placed)
+        self.begin(&cluster, placed)
     }
 
     /// Where a partition without a stored offset starts.
@@ -145,26 +158,40 @@ impl Reader {
     }
 
     /// Takes the placed partitions in and lets librdkafka fetch them.
-    fn begin(&mut self, cluster: &Arc<str>, placed: &[(TopicPartition, Placement, i64)]) -> KafkaResult<()> {
+    fn begin(&mut self, cluster: &Arc<str>, placed: Vec<Placed>) -> KafkaResult<()> {
         if placed.is_empty() {
             return Ok(());
         }
         self.seal();
         let mut list = TopicPartitionList::with_capacity(placed.len());
-        let mut told = Vec::with_capacity(placed.len());
-        for ((topic, partition), placement, high) in placed {
-            list.add_partition_offset(topic, *partition, Offset::Offset(placement.fetch_offset))?;
-            self.data.forward(topic, *partition);
+        let (mut assigned, mut revoked, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+        for Placed { name: (topic, partition), before, placement, end_offset } in placed {
+            list.add_partition_offset(&topic, partition, Offset::Offset(placement.fetch_offset))?;
+            self.data.forward(&topic, partition);
             let key = PartitionKey {
                 cluster: Arc::clone(cluster),
                 topic: Arc::from(topic.as_str()),
                 incarnation: placement.incarnation,
-                partition: *partition,
+                partition,
             };
-            self.packer.add(key.clone(), *placement);
-            told.push(AssignedPartition { key, start_offset: placement.from_offset, end_offset: *high });
+            gaps.extend(gap(&key, placement));
+            self.packer.add(key.clone(), placement);
+            // A mere gap changes nothing for whoever keeps the books: the next batch says what was missed.
+            if before.as_ref() != Some(&key) {
+                revoked.extend(before);
+                assigned.push(AssignedPartition { key, start_offset: placement.from_offset, end_offset });
+            }
         }
-        self.outbox.push_back(FeedMessage::Assigned(told));
+        if !revoked.is_empty() {
+            self.outbox.push_back(FeedMessage::Revoked(revoked));
+        }
+        if !assigned.is_empty() {
+            self.outbox.push_back(FeedMessage::Assigned(assigned));
+        }
+        for gap in gaps {
+            self.outbox.push_back(FeedMessage::Trouble(gap.clone()));
+            self.outbox.push_back(FeedMessage::Trouble(FeedTrouble { recovered: true, ..gap }));
+        }
         self.packer.tell_gaps(clock::now());
         self.consumer.incremental_assign(&list)?;
         if self.held {
@@ -208,4 +235,21 @@ impl Reader {
         });
         Ok(found.collect())
     }
+}
+
+/// What a person must know of a gap: it began and ended while nobody looked.
+fn gap(key: &PartitionKey, placement: Placement) -> Option<FeedTrouble> {
+    let Placement { missed, from_offset, fetch_offset, .. } = placement;
+    (missed > 0).then(|| FeedTrouble {
+        class: class::OFFSET_OUT_OF_RANGE.to_owned(),
+        message: format!(
+            "{} partition {}: {missed} offsets ({from_offset} to {}) were removed by retention before they were read; counted as missed. \
+             Longer retention, or less time without whydunit, prevents it",
+            key.topic,
+            key.partition,
+            fetch_offset.saturating_sub(1)
+        ),
+        permanent: false,
+        recovered: false,
+    })
 }

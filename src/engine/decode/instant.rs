@@ -171,6 +171,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn iso_text_agrees_with_the_date_library(nanos in 0_i64..7_900_000_000_000_000_000) {
             let time = Timestamp::from_nanos(nanos);

@@ -102,6 +102,9 @@ impl Decoder {
     /// `observed_at` is the wall time of reading, for events' `observed_at`.
     pub fn decode(&mut self, records: Arc<RecordBatch>, observed_at: Timestamp) -> ObservationBatch {
         let mut batch = ObservationBatch::empty(Arc::clone(&records));
+        if records.source == Source::Logs {
+            batch.logs.reserve_exact(records.records.len());
+        }
         let mut mix = FormatMix::default();
         for (index, record) in records.records.iter().enumerate() {
             let partition = usize::from(record.partition);

@@ -243,6 +243,16 @@ impl KafkaServer {
         block_on(admin.delete_records(&list, &AdminOptions::new())).expect("the records are deleted");
     }
 
+    /// Runs a `kafka-acls.sh …` command line as an administrator would, over the listener that trusts everyone.
+    pub fn run_acls(&self, line: &str) {
+        let mut words: Vec<String> = line.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect();
+        assert_eq!(words.remove(0), "kafka-acls.sh");
+        let address = words.iter().position(|word| word == "--bootstrap-server").expect("an address") + 1;
+        words[address] = self.brokers();
+        let output = java().arg("org.apache.kafka.tools.AclCommand").args(words).output().expect("java runs");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     pub fn delete_topic(&self, name: &str) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));

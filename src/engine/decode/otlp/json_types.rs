@@ -77,6 +77,8 @@ pub(super) struct AnyJson<'a> {
     pub(super) int_value: Option<Number>,
     #[serde(alias = "double_value")]
     pub(super) double_value: Option<Number>,
+    #[serde(borrow, alias = "bytes_value", default, deserialize_with = "text")]
+    pub(super) bytes_value: Option<Cow<'a, str>>,
     #[serde(borrow, alias = "array_value")]
     pub(super) array_value: Option<ListJson<'a>>,
     #[serde(borrow, alias = "kvlist_value")]
