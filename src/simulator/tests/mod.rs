@@ -2,6 +2,7 @@
 
 mod breaking;
 mod reading;
+mod scenarios;
 mod shape;
 
 use std::collections::BTreeMap;
