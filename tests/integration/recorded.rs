@@ -88,15 +88,19 @@ fn add_request(spans: &mut String, logs: &mut String, at_s: i64, id: i64) {
     *logs += &format!("t,{},n,cart-1-a,c,{trace},00000000000000bb,\"{text}\"\n", start_ns + 2_000_000);
 }
 
-/// What a record says, field by field, so that bytes can be compared with rows.
+/// (trace, span, parent, pod, operation, start, end).
+type SpanFields = (String, String, String, String, String, u64, u64);
+/// (trace, span, pod, text, time).
+type LogFields = (String, String, String, String, u64);
+/// (pod, metric, unit, time, bits of the value).
+type PointFields = (String, String, String, u64, u64);
+
+/// What records say, field by field, and how often, so that bytes can be compared with rows.
 #[derive(Debug, Default, PartialEq)]
 struct Contents {
-    /// (trace, span, parent, pod, operation, start, end) → how often.
-    spans: BTreeMap<(String, String, String, String, String, u64, u64), u64>,
-    /// (trace, span, pod, text, time) → how often.
-    logs: BTreeMap<(String, String, String, String, u64), u64>,
-    /// (pod, metric, unit, time, bits of the value) → how often.
-    points: BTreeMap<(String, String, String, u64, u64), u64>,
+    spans: BTreeMap<SpanFields, u64>,
+    logs: BTreeMap<LogFields, u64>,
+    points: BTreeMap<PointFields, u64>,
 }
 
 impl Contents {
@@ -426,6 +430,73 @@ fn unreadable_rows_are_counted_and_the_rest_is_kept() {
     assert!(pack.report.malformed.values().all(|trouble| trouble.examples[0].contains(".csv:")));
     let texts: Vec<&str> = pack.cases["one"].logs.iter().map(|log| &*log.text).collect();
     assert!(texts.contains(&"a") && texts.contains(&"plain text, with a comma"));
+}
+
+/// Seed of the damage, from `WHYDUNIT_SEED` or 1.
+fn damage_seed() -> u64 {
+    std::env::var("WHYDUNIT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+#[test]
+fn a_damaged_pack_gives_an_answer_or_an_error_but_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = small_pack(folder.path());
+    let files = [
+        "labels.json",
+        "cases/one/trace.csv",
+        "cases/one/log.csv",
+        "quiet/day/trace.csv",
+        "quiet/day/log.csv",
+        "metrics/day/cart-1-a_metric.csv",
+    ];
+    let originals: Vec<Vec<u8>> = files.iter().map(|file| fs::read(root.join(file)).unwrap()).collect();
+    let seed = damage_seed();
+    println!("WHYDUNIT_SEED={seed}");
+    let mut state = seed;
+    let mut random = |limit: usize| {
+        // Xorshift: small and the same everywhere.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % limit.max(1) as u64) as usize
+    };
+    let (mut opened, mut replayed, mut refused) = (0, 0, 0);
+    for _ in 0..150 {
+        let hurt = random(files.len());
+        let mut bytes = originals[hurt].clone();
+        for _ in 0..=random(30) {
+            let at = random(bytes.len());
+            if bytes.is_empty() {
+                break;
+            }
+            match random(4) {
+                0 => bytes[at] = random(256) as u8,
+                1 => bytes[at] = b"0123456789,\"\n"[random(13)],
+                2 => drop(bytes.drain(at..(at + random(200)).min(bytes.len()))),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        fs::write(root.join(files[hurt]), &bytes).unwrap();
+        match Pack::open(&root) {
+            Ok(pack) => {
+                opened += 1;
+                let options = EpisodeOptions::default();
+                let built = plans(&pack, &options).and_then(|plans| {
+                    let pool = QuietPool::of(&pack);
+                    plans.iter().map(|plan| build(&pack, &pool, plan, &options)).collect::<Result<Vec<_>, _>>()
+                });
+                replayed += u32::from(built.is_ok());
+                assert!(built.err().is_none_or(|error| !error.to_string().is_empty()));
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(!error.to_string().is_empty());
+            }
+        }
+        fs::write(root.join(files[hurt]), &originals[hurt]).unwrap();
+    }
+    println!("{opened} opened, {replayed} of them replayed, {refused} refused");
+    assert!(opened > 0 && replayed > 0 && refused > 0, "the damage is neither too small nor too large");
 }
 
 #[test]
