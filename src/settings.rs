@@ -82,7 +82,8 @@ impl Settings {
         let mut figment = Figment::from(Toml::string(DEFAULTS));
         if let Some(file) = file {
             if !file.is_file() {
-                let reason = format!("no file {}; `whydunit check --defaults > {}` writes one to start from", file.display(), file.display());
+                let reason =
+                    format!("no file {}; `whydunit check --defaults > {}` writes one to start from", file.display(), file.display());
                 return Err(SettingsError { problems: vec![("--config".to_owned(), reason)] });
             }
             figment = figment.merge(Toml::file_exact(file));

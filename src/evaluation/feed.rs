@@ -9,6 +9,8 @@ use crate::model::{Source, Timestamp};
 pub const LOGS_TOPIC: &str = "replay.logs";
 pub const METRICS_TOPIC: &str = "replay.metrics";
 pub const TRACES_TOPIC: &str = "replay.traces";
+pub const GIT_TOPIC: &str = "replay.git";
+pub const CI_TOPIC: &str = "replay.ci";
 pub const MANUAL_TOPIC: &str = "replay.manual";
 
 /// One record as a producer would hand it to Kafka.
