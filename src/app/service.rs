@@ -219,7 +219,7 @@ pub fn open_reader(settings: &Settings) -> anyhow::Result<store::SqliteReader> {
 
 /// Free space where the database lies, as a line for a person.
 pub fn disk_report(settings: &Settings) -> String {
-    let path = &settings.store.path;
+    let Some(path) = settings.store.path() else { return "database in memory".to_owned() };
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| std::path::Path::new("."));
     match rustix::fs::statvfs(folder) {
         Ok(disk) => format!("database {}: {:.1} GiB free", path.display(), (disk.f_bavail * disk.f_frsize) as f64 / f64::from(1 << 30)),

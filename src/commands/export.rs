@@ -1,6 +1,7 @@
 //! `whydunit export`: what a run determined, byte for byte comparable.
 
 use crate::app::service;
+use crate::model::ports::StoreReader as _;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {

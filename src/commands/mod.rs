@@ -11,6 +11,7 @@ mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -22,7 +23,7 @@ use crate::settings::Settings;
 /// Try it:          whydunit demo
 /// Your own Kafka:  whydunit check --defaults > whydunit.toml, add a connector, whydunit check --connect, whydunit run
 #[derive(Debug, Parser)]
-#[command(name = "whydunit", version, long_version = long_version(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "whydunit", version, long_version = LONG_VERSION.as_str(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -81,6 +82,4 @@ pub fn main() -> ExitCode {
 }
 
 /// Version with what the Kafka client was built with: TLS, SASL, compression.
-fn long_version() -> String {
-    format!("{}\n{}", env!("CARGO_PKG_VERSION"), crate::kafka::version_features())
-}
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| format!("{}\n{}", env!("CARGO_PKG_VERSION"), crate::kafka::version_features()));

@@ -17,7 +17,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let _tracing = tracing_setup::install(&settings.telemetry);
     actix::System::new().block_on(async {
         let service = service::start(&settings)?;
-        eprintln!("whydunit {}: page at http://{}, metrics at http://{}/metrics", env!("CARGO_PKG_VERSION"), service.address, service.ops_address);
+        eprintln!(
+            "whydunit {}: page at http://{}, metrics at http://{}/metrics",
+            env!("CARGO_PKG_VERSION"),
+            service.address,
+            service.ops_address
+        );
         service.run_until(service::signalled()).await
     })
 }

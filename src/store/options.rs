@@ -1,17 +1,34 @@
 //! Settings of the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// Where the database lies.
+/// Where the database lies; in settings a path, or `memory:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "String", into = "String")]
 pub enum Location {
     /// A file; its lock file, log and index lie beside it.
     File(PathBuf),
     /// In memory under a name, shared by all who open that name in this process, gone with the last of them.
     Memory(String),
+}
+
+const MEMORY: &str = "memory:";
+
+impl From<String> for Location {
+    fn from(text: String) -> Self {
+        text.strip_prefix(MEMORY).map_or_else(|| Self::File(PathBuf::from(&text)), |name| Self::Memory(name.to_owned()))
+    }
+}
+
+impl From<Location> for String {
+    fn from(location: Location) -> Self {
+        match location {
+            Location::File(path) => path.to_string_lossy().into_owned(),
+            Location::Memory(name) => format!("{MEMORY}{name}"),
+        }
+    }
 }
 
 /// How hard a commit waits for the disk.
@@ -37,6 +54,7 @@ impl Synchronous {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    #[serde(rename = "path")]
     pub location: Location,
     pub synchronous: Synchronous,
     /// Connections for reading: how many requests read at once; the next one waits.
@@ -75,6 +93,14 @@ impl Options {
     /// The defaults, on this file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self { location: Location::File(path.into()), ..Self::default() }
+    }
+
+    /// The database's file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.location {
+            Location::File(path) => Some(path),
+            Location::Memory(_) => None,
+        }
     }
 
     /// The defaults, in memory under this name.
