@@ -21,7 +21,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use changes::{ChangeEpisode, ChangeOutcome, ChangeRun, ChangesReport, RankedChange, evaluate_changes};
+pub use changes::{
+    ChangeEpisode, ChangeOutcome, ChangeResult, ChangeRun, ChangesReport, RankedChange, change_episode, evaluate_changes, score_changes,
+};
 pub use episode::{Episode, EpisodeKind, EpisodeOptions, EpisodePlan, build, plans};
 pub use feed::{Disorder, FeedRecord};
 pub use pack::{ChangePack, Label, LoadReport, Pack, RecordedPack};

@@ -13,7 +13,7 @@ use super::pack::{ChangeCase, ChangeLabel, ChangePack};
 use super::runner::{Progress, RankedService};
 use crate::model::Timestamp;
 
-pub use score::{ChangeCaseScore, ChangesComparator, ChangesFigures, ChangesReport, score_changes};
+pub use score::{ChangeCaseScore, ChangeResult, ChangesComparator, ChangesFigures, ChangesReport, score_changes};
 
 /// The incident goes on this long after its alert.
 const AFTER_ALERT_S: i64 = 180;
@@ -82,7 +82,8 @@ pub fn evaluate_changes(
     let mut results = Vec::with_capacity(total);
     for (done, case) in pack.cases.iter().enumerate() {
         progress(Progress { done, total, label: &case.label.case });
-        results.push((case.label.clone(), run.run(&change_episode(case, environment))));
+        let outcome = run.run(&change_episode(case, environment));
+        results.push(ChangeResult { label: case.label.clone(), alert_at: case.alert.at, outcome });
     }
     progress(Progress { done: total, total, label: "" });
     score_changes(&pack.set, &results)

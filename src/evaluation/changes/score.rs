@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{ChangeOutcome, RankedChange};
 use crate::evaluation::pack::ChangeLabel;
 use crate::evaluation::score::{Accuracy, accuracy, position, wilson};
+use crate::model::Timestamp;
 
 /// Scores closer than this are ties.
 const TIE: f64 = 1e-12;
@@ -69,9 +70,17 @@ pub struct ChangeCaseScore {
     pub error: Option<String>,
 }
 
+/// What came of one incident.
+#[derive(Clone, Debug)]
+pub struct ChangeResult {
+    pub label: ChangeLabel,
+    pub alert_at: Timestamp,
+    pub outcome: Result<ChangeOutcome, String>,
+}
+
 /// Scores all incidents of a pack. One that could not be run is a miss.
-pub fn score_changes(set: &str, results: &[(ChangeLabel, Result<ChangeOutcome, String>)]) -> ChangesReport {
-    let cases: Vec<ChangeCaseScore> = results.iter().map(|(label, outcome)| case_score(label, outcome.as_ref())).collect();
+pub fn score_changes(set: &str, results: &[ChangeResult]) -> ChangesReport {
+    let cases: Vec<ChangeCaseScore> = results.iter().map(case_score).collect();
     let count = |wanted: &dyn Fn(&&ChangeCaseScore) -> bool| cases.iter().filter(wanted).count();
     let correct = count(&|case| case.rank == Some(1));
     let n_change = count(&|case| case.answer.is_some());
@@ -93,14 +102,15 @@ pub fn score_changes(set: &str, results: &[(ChangeLabel, Result<ChangeOutcome, S
     ChangesReport { set: set.to_owned(), n: cases.len(), changes, comparators: comparators(set), cases, errors }
 }
 
-fn case_score(label: &ChangeLabel, outcome: Result<&ChangeOutcome, &String>) -> ChangeCaseScore {
+fn case_score(result: &ChangeResult) -> ChangeCaseScore {
+    let label = &result.label;
     let base = ChangeCaseScore {
         case: label.case.clone(),
         scenario: label.scenario.clone(),
         answer: label.commit().map(str::to_owned),
         ..ChangeCaseScore::default()
     };
-    let outcome = match outcome {
+    let outcome = match &result.outcome {
         Ok(outcome) => outcome,
         Err(why) => return ChangeCaseScore { error: Some(why.clone()), ..base },
     };
@@ -110,6 +120,7 @@ fn case_score(label: &ChangeLabel, outcome: Result<&ChangeOutcome, &String>) -> 
         first: leader.map(|change| change.sha.clone().unwrap_or_else(|| "none".to_owned())),
         first_is_decoy: leader.is_some_and(|change| label.decoy_deploy_commits.iter().any(|decoy| same(change, Some(decoy)))),
         service_rank: position(&outcome.services, &label.first_failing_service),
+        opened_before_alert: outcome.opened_at.is_some_and(|opened_at| opened_at < result.alert_at),
         ..base
     }
 }
@@ -200,35 +211,37 @@ mod tests {
         }
     }
 
-    fn outcome(list: &[(Option<&str>, f64)]) -> Result<ChangeOutcome, String> {
+    fn result(commit: &str, list: &[(Option<&str>, f64)]) -> ChangeResult {
         let changes = list.iter().map(|(sha, score)| RankedChange { sha: sha.map(str::to_owned), score: *score }).collect();
-        Ok(ChangeOutcome { changes, ..ChangeOutcome::default() })
+        let opened_at = Some(Timestamp::from_seconds(99));
+        let outcome = Ok(ChangeOutcome { changes, opened_at, ..ChangeOutcome::default() });
+        ChangeResult { label: label(commit), alert_at: Timestamp::from_seconds(100), outcome }
     }
 
     #[test]
     fn the_right_commit_first_is_right_even_abbreviated_and_named_twice() {
         let list = [(Some("guilty0"), 0.5), (Some("guilty00000"), 0.4), (None, 0.3)];
-        let report = score_changes("x", &[(label("guilty00000"), outcome(&list))]);
+        let report = score_changes("x", &[result("guilty00000", &list)]);
         assert_eq!((report.changes.correct, report.changes.correct_change, report.changes.n_none), (1, 1, 0));
     }
 
     #[test]
     fn a_tie_with_none_is_no_hit() {
-        let report = score_changes("x", &[(label("guilty00000"), outcome(&[(Some("guilty00000"), 0.5), (None, 0.5)]))]);
+        let report = score_changes("x", &[result("guilty00000", &[(Some("guilty00000"), 0.5), (None, 0.5)])]);
         assert_eq!((report.cases[0].rank, report.changes.correct), (Some(2), 0));
     }
 
     #[test]
     fn none_decoys_and_silence_are_told_apart() {
         let results = [
-            (label("none"), outcome(&[(None, 0.5), (Some("other"), 0.1)])),
-            (label("guilty00000"), outcome(&[(Some("decoy000000"), 0.5), (Some("guilty00000"), 0.2)])),
-            (label("guilty00000"), outcome(&[(None, 0.5)])),
-            (label("none"), outcome(&[])),
-            (label("none"), Err("no disk".to_owned())),
+            result("none", &[(None, 0.5), (Some("other"), 0.1)]),
+            result("guilty00000", &[(Some("decoy000000"), 0.5), (Some("guilty00000"), 0.2)]),
+            result("guilty00000", &[(None, 0.5)]),
+            result("none", &[]),
+            ChangeResult { outcome: Err("no disk".to_owned()), ..result("none", &[]) },
         ];
         let figures = score_changes("x", &results).changes;
         assert_eq!((figures.correct, figures.correct_none, figures.n_none), (1, 1, 3));
-        assert_eq!((figures.decoys_first, figures.none_wrongly), (1, 1));
+        assert_eq!((figures.decoys_first, figures.none_wrongly, figures.opened_before_alert), (1, 1, 4));
     }
 }
