@@ -18,7 +18,7 @@ use crate::model::{Severity, Symbol, Timestamp};
 mod fields;
 mod line;
 
-use fields::{Fields, Slot};
+use fields::{Fields, Recent, Slot};
 use line::{Line, LineSeed, Scalar};
 
 /// Service of a line that names none.
@@ -32,6 +32,7 @@ pub(super) const MAX_NAME: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct JsonLogs {
     fields: Fields,
+    recent: Recent,
     path: String,
 }
 
@@ -83,7 +84,9 @@ impl JsonLogs {
         line: &mut Line<'de>,
     ) -> serde_json::Result<()> {
         self.path.clear();
-        LineSeed { fields: &self.fields, line, path: &mut self.path, added_rank: 0 }.deserialize(deserializer)
+        self.recent.start_line();
+        LineSeed { fields: &self.fields, line, path: &mut self.path, added_rank: 0, recent: Some(&mut self.recent) }
+            .deserialize(deserializer)
     }
 }
 

@@ -237,7 +237,7 @@ impl Number {
         match self {
             Self::Unsigned(value) => Some(value),
             Self::Signed(value) => u64::try_from(value).ok(),
-            Self::Float(value) => (value >= 0.0 && value < 1.9e19).then_some(value as u64),
+            Self::Float(value) => (0.0..1.8e19).contains(&value).then_some(value as u64),
         }
     }
 }
