@@ -206,7 +206,11 @@ fn render(out: &mut ClosedBucket, names: &Names, service: &ServiceName, entity: 
             out.events.extend(renderer.event(finding, entity.message_of(finding.subject)));
         }
     }
-    let counts = [(Source::Logs, close.counts.logs, in_events), (Source::Metrics, close.counts.metrics, 0), (Source::Traces, close.counts.traces, 0)];
+    let counts = [
+        (Source::Logs, close.counts.logs, in_events),
+        (Source::Metrics, close.counts.metrics, 0),
+        (Source::Traces, close.counts.traces, 0),
+    ];
     for (source, SourceCount { items, failing, late }, in_events) in counts {
         if items > 0 {
             out.rows.push(BucketRow { bucket: out.bucket, source, entity: service.clone(), items, failing, in_events, late });

@@ -68,12 +68,28 @@ pub struct EdgeSums {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Feature {
     /// Distinct templates that followed in this context.
-    Shape { entity: EntityKey, key: ShapeKey, next: Vec<Symbol> },
+    Shape {
+        entity: EntityKey,
+        key: ShapeKey,
+        next: Vec<Symbol>,
+    },
     /// Mean time between client and server spans of calls into this entity, and whether a call failed on the way.
-    Hop { callee: EntityKey, gap_ns: u64, failed: bool },
+    Hop {
+        callee: EntityKey,
+        gap_ns: u64,
+        failed: bool,
+    },
     /// Calls of an operation; `Symbol::NONE` for calls that only the caller saw.
-    Calls { entity: EntityKey, operation: Symbol, sums: CallSums },
-    Edge { caller: EntityKey, callee: EntityKey, sums: EdgeSums },
+    Calls {
+        entity: EntityKey,
+        operation: Symbol,
+        sums: CallSums,
+    },
+    Edge {
+        caller: EntityKey,
+        callee: EntityKey,
+        sums: EdgeSums,
+    },
 }
 
 impl Feature {
@@ -240,7 +256,8 @@ impl Collector {
 
     fn into_features(self) -> Vec<Feature> {
         let shapes = self.shapes.into_iter().map(|((entity, key), next)| Feature::Shape { entity, key, next: next.into_iter().collect() });
-        let hops = self.hops.into_iter().map(|(callee, hop)| Feature::Hop { callee, gap_ns: hop.gap_ns / hop.calls.max(1), failed: hop.failed });
+        let hops =
+            self.hops.into_iter().map(|(callee, hop)| Feature::Hop { callee, gap_ns: hop.gap_ns / hop.calls.max(1), failed: hop.failed });
         let calls = self.calls.into_iter().map(|((entity, operation), sums)| Feature::Calls { entity, operation, sums });
         let edges = self.edges.into_iter().map(|((caller, callee), sums)| Feature::Edge { caller, callee, sums });
         shapes.chain(hops).chain(calls).chain(edges).collect()

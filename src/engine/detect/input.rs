@@ -156,9 +156,8 @@ impl DetectorInput {
         if shards == 1 {
             return vec![self];
         }
-        let mut inputs: Vec<Self> = (0..shards)
-            .map(|_| Self { batch: self.batch.clone(), definitions: self.definitions.clone(), ..Self::default() })
-            .collect();
+        let mut inputs: Vec<Self> =
+            (0..shards).map(|_| Self { batch: self.batch.clone(), definitions: self.definitions.clone(), ..Self::default() }).collect();
         for line in self.logs {
             inputs[line.entity.shard(shards)].logs.push(line);
         }

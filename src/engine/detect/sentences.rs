@@ -6,10 +6,10 @@ use super::features::{end_symbol, start_symbol};
 use super::finding::{Finding, Kind, Subject};
 use super::names::Names;
 use super::pending::{ErrorFold, Exemplar};
+use crate::model::entity::ServiceName;
 use crate::model::event::{Provenance, truncate};
 use crate::model::position::derived_id;
 use crate::model::signal::{SeriesPoint, Signal};
-use crate::model::entity::ServiceName;
 use crate::model::{Bucket, Event, Severity, Source, Symbol};
 
 /// Id of the event that folds one error template of one service in one bucket.
@@ -24,7 +24,13 @@ pub fn number(value: f64) -> String {
 
 /// Milliseconds as a person says them.
 pub fn duration(ms: f64) -> String {
-    if ms >= 1_000.0 { format!("{:.1} s", ms / 1_000.0) } else if ms >= 10.0 { format!("{ms:.0} ms") } else { format!("{ms:.1} ms") }
+    if ms >= 1_000.0 {
+        format!("{:.1} s", ms / 1_000.0)
+    } else if ms >= 10.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{ms:.1} ms")
+    }
 }
 
 /// Renders findings of one service.
@@ -85,7 +91,9 @@ impl Renderer<'_> {
             Subject::Callee if finding.kind == Kind::HopGap => format!(
                 "calls into {service}: {now} of {cases_now} requests spent more than {threshold} between client and server (before {before} of {cases_before}); now {median} at the median, before {median_before}"
             ),
-            Subject::Callee => format!("calls into {service}: {now} of {cases_now} requests failed on the way, before {before} of {cases_before}"),
+            Subject::Callee => {
+                format!("calls into {service}: {now} of {cases_now} requests failed on the way, before {before} of {cases_before}")
+            }
             Subject::Operation(operation) if finding.kind == Kind::SelfTime => {
                 let operation = self.operation(operation);
                 format!(
@@ -106,7 +114,10 @@ impl Renderer<'_> {
         let value = |value: Option<f64>| format!("{}{unit}", significant(value.unwrap_or_default()));
         let (service, now, before) = (&self.service.service, value(facts.value_now), value(facts.value_before));
         let host = if finding.host.is_none() { String::new() } else { format!(" on {}", self.names.text(finding.host)) };
-        format!("{metric} of {service}{host} is {now}, usually {before} ({} times its usual deviation)", number(facts.z.unwrap_or_default().abs()))
+        format!(
+            "{metric} of {service}{host} is {now}, usually {before} ({} times its usual deviation)",
+            number(facts.z.unwrap_or_default().abs())
+        )
     }
 
     fn event_id(&self, finding: &Finding) -> Option<String> {
@@ -149,7 +160,8 @@ impl Renderer<'_> {
         let kind = finding.kind;
         let title = self.sentence(finding);
         let mut event = Event::new(id, self.now.start(), kind.source(), kind.event_type(), severity(finding), &title);
-        event.fingerprint = derived_id(&format!("{}\0{}\0{}\0{:?}", kind.as_str(), self.service.environment, self.service.service, finding.subject));
+        event.fingerprint =
+            derived_id(&format!("{}\0{}\0{}\0{:?}", kind.as_str(), self.service.environment, self.service.service, finding.subject));
         event.service = Some(self.service.service.clone());
         event.environment = Some(self.service.environment.clone());
         event.host = (!finding.host.is_none()).then(|| self.names.text(finding.host));

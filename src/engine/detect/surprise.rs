@@ -14,7 +14,8 @@ pub fn of_chi_square(g: f64) -> f64 {
     }
     let x = (g / 2.0).sqrt();
     // Above 20 the complementary error function underflows; its asymptotic form is exact to 1e-3 there.
-    let surprise = if x < 20.0 { -erfc(x).max(1e-300).log10() } else { (x * x + (x * std::f64::consts::PI.sqrt()).ln()) / std::f64::consts::LN_10 };
+    let surprise =
+        if x < 20.0 { -erfc(x).max(1e-300).log10() } else { (x * x + (x * std::f64::consts::PI.sqrt()).ln()) / std::f64::consts::LN_10 };
     surprise.clamp(0.0, MAX_SURPRISE)
 }
 

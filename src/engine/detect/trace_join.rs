@@ -99,9 +99,21 @@ impl TraceJoin {
         }
         let dropped = batch.records.partitions.iter().zip(seen_before).filter(|(_, items)| *items > 0);
         let seen_before = dropped
-            .map(|(partition, items)| SeenBefore { connector: Arc::clone(&batch.records.connector), partition: partition.key.clone(), items })
+            .map(|(partition, items)| SeenBefore {
+                connector: Arc::clone(&batch.records.connector),
+                partition: partition.key.clone(),
+                items,
+            })
             .collect();
-        DetectorInput { definitions: input.definitions, logs, points: input.points, spans, features: Vec::new(), seen_before, batch: Some(batch) }
+        DetectorInput {
+            definitions: input.definitions,
+            logs,
+            points: input.points,
+            spans,
+            features: Vec::new(),
+            seen_before,
+            batch: Some(batch),
+        }
     }
 
     fn trace(&mut self, id: TraceId) -> &mut Trace {
@@ -170,8 +182,12 @@ impl TraceJoin {
 
     /// Finishes traces up to the end of `bucket`; their features are booked into it.
     pub fn close(&mut self, bucket: Bucket) -> DetectorInput {
-        let mut due: Vec<TraceId> =
-            self.traces.iter().filter(|(_, trace)| trace.finished.is_none() && trace.finish_before(bucket.end()).is_some()).map(|(id, _)| *id).collect();
+        let mut due: Vec<TraceId> = self
+            .traces
+            .iter()
+            .filter(|(_, trace)| trace.finished.is_none() && trace.finish_before(bucket.end()).is_some())
+            .map(|(id, _)| *id)
+            .collect();
         due.sort_unstable();
         let mut features = Vec::new();
         for id in due {
