@@ -1,5 +1,8 @@
 //! Tests against real parts. One binary, one module a story.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod canvas;
 mod commands;
 mod memory;

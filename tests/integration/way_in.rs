@@ -1,1 +1,8 @@
-//! See the tests.
+//! Records come in from a real Kafka broker: all of them, once, in order, whatever happens to the broker or to us.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod demo;
+mod feed;
+mod gaps;
+mod reading;
+mod starting;

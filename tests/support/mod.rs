@@ -1,1 +1,3 @@
 //! Real parts for tests: started, stopped, broken.
+
+pub mod kafka;

@@ -177,6 +177,7 @@ impl Series {
                 // A total that falls was reset.
                 (span_s > 0.0 && total >= earlier).then(|| (total - earlier) / span_s)
             }
+            PointKind::Empty => None,
         }
     }
 

@@ -1,0 +1,243 @@
+//! Taking records in batches, which rdkafka does not wrap: the only file with `unsafe`.
+//!
+//! Partition queues are forwarded to one queue of ours and read with `rd_kafka_consume_batch_queue`. Rebalances, errors and
+//! logs stay on the consumer's own queue, which `BaseConsumer::poll` serves: read from there in batches, a rebalance
+//! would be answered by librdkafka itself, with an empty assignment.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka_sys as sys;
+
+use super::context::Context;
+use crate::model::Timestamp;
+
+/// The queue all partitions are forwarded to. Lives on one thread: it holds raw pointers and is not `Send`.
+pub(super) struct DataQueue {
+    queue: NonNull<sys::rd_kafka_queue_t>,
+    /// Messages taken from the queue; those from `cursor` on are ours to destroy.
+    taken: Vec<*mut sys::rd_kafka_message_t>,
+    cursor: usize,
+    /// Keeps the client alive for as long as its queue and its messages.
+    consumer: Arc<BaseConsumer<Context>>,
+}
+
+impl DataQueue {
+    /// `None` when librdkafka has no memory for a queue.
+    pub(super) fn new(consumer: Arc<BaseConsumer<Context>>, capacity: usize) -> Option<Self> {
+        // SAFETY: the client pointer is valid while `consumer` lives, and we keep it.
+        let queue = NonNull::new(unsafe { sys::rd_kafka_queue_new(consumer.client().native_ptr()) })?;
+        Some(Self { queue, taken: Vec::with_capacity(capacity.max(1)), cursor: 0, consumer })
+    }
+
+    /// Routes a partition's records here. What waits in the partition's queue comes along. Idempotent.
+    pub(super) fn forward(&self, topic: &str, partition: i32) {
+        let Ok(topic) = CString::new(topic) else { return };
+        // SAFETY: client and topic name are valid for the call; the returned handle is checked, used while both queues live,
+        // and destroyed once. The forwarding itself is kept by librdkafka, which counts references to our queue.
+        unsafe {
+            let queue = sys::rd_kafka_queue_get_partition(self.consumer.client().native_ptr(), topic.as_ptr(), partition);
+            if !queue.is_null() {
+                sys::rd_kafka_queue_forward(queue, self.queue.as_ptr());
+                sys::rd_kafka_queue_destroy(queue);
+            }
+        }
+    }
+
+    /// The next record or partition event: one already taken, or, after waiting at most `wait` for the first, one of
+    /// those that are there.
+    pub(super) fn next(&mut self, wait: Duration) -> Option<Delivery<'_>> {
+        if self.cursor == self.taken.len() && !self.refill(wait) {
+            return None;
+        }
+        let message = *self.taken.get(self.cursor)?;
+        self.cursor += 1;
+        // SAFETY: librdkafka hands out valid messages and owns nothing of them any more; with the cursor past it, this
+        // one belongs to the delivery alone.
+        NonNull::new(message).map(|message| Delivery { message, _queue: PhantomData })
+    }
+
+    /// True when a record was taken already and waits for nothing.
+    pub(super) fn has_taken(&self) -> bool {
+        self.cursor < self.taken.len()
+    }
+
+    /// Waits for the first, then takes what is there. The call blocks until the buffer is full or the time is up, hence two.
+    fn refill(&mut self, wait: Duration) -> bool {
+        self.taken.clear();
+        self.cursor = 0;
+        let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        if self.take(wait_ms, 1) {
+            let room = self.taken.capacity() - self.taken.len();
+            self.take(0, room);
+        }
+        !self.taken.is_empty()
+    }
+
+    /// Appends up to `limit` messages, which must fit the buffer's spare capacity.
+    fn take(&mut self, wait_ms: i32, limit: usize) -> bool {
+        let limit = limit.min(self.taken.capacity() - self.taken.len());
+        if limit == 0 {
+            return false;
+        }
+        let length = self.taken.len();
+        // SAFETY: the spare capacity holds at least `limit` pointers; librdkafka writes the first `count` of them, which is what
+        // the length grows by. The queue is alive.
+        unsafe {
+            let count = sys::rd_kafka_consume_batch_queue(self.queue.as_ptr(), wait_ms, self.taken.as_mut_ptr().add(length), limit);
+            let count = usize::try_from(count).unwrap_or(0).min(limit);
+            self.taken.set_len(length + count);
+            count > 0
+        }
+    }
+
+    /// Drops what was taken and not looked at: it will be read again.
+    pub(super) fn discard(&mut self) {
+        for message in self.taken.drain(..).skip(self.cursor) {
+            // SAFETY: messages from the cursor on were not handed to a delivery, so each is destroyed once.
+            unsafe { sys::rd_kafka_message_destroy(message) };
+        }
+        self.cursor = 0;
+    }
+
+    /// (first, one past the last) offset of a partition as the last fetch saw them.
+    pub(super) fn watermarks(&self, topic: &str, partition: i32) -> Option<(i64, i64)> {
+        let topic = CString::new(topic).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: client, name and the two integers are valid for the call; it looks into memory only.
+        let code = unsafe {
+            sys::rd_kafka_get_watermark_offsets(self.consumer.client().native_ptr(), topic.as_ptr(), partition, &mut low, &mut high)
+        };
+        (code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some((low, high))
+    }
+}
+
+impl Drop for DataQueue {
+    fn drop(&mut self) {
+        self.discard();
+        // SAFETY: created by `new`, destroyed here once; the client outlives it through `consumer`.
+        unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) };
+    }
+}
+
+/// A record, or what librdkafka says of a partition in its place. Destroyed on drop.
+pub(super) struct Delivery<'q> {
+    message: NonNull<sys::rd_kafka_message_t>,
+    _queue: PhantomData<&'q mut DataQueue>,
+}
+
+/// What a delivery holds besides records.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum PartitionEvent {
+    /// Read to the end; the delivery's offset is the next one.
+    End,
+    /// The broker does not have the offset any more, or not yet.
+    OutOfRange,
+    Failed(RDKafkaErrorCode, String),
+}
+
+impl Delivery<'_> {
+    fn raw(&self) -> &sys::rd_kafka_message_t {
+        // SAFETY: valid and not shared until drop.
+        unsafe { self.message.as_ref() }
+    }
+
+    /// Identifies the topic among the messages alive at this moment; 0 for none.
+    pub(super) fn topic_handle(&self) -> usize {
+        self.raw().rkt.addr()
+    }
+
+    pub(super) fn topic(&self) -> String {
+        let topic = self.raw().rkt;
+        if topic.is_null() {
+            return String::new();
+        }
+        // SAFETY: the message holds a reference to its topic; the name is a C string that lives as long.
+        unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(topic)) }.to_string_lossy().into_owned()
+    }
+
+    pub(super) fn partition(&self) -> i32 {
+        self.raw().partition
+    }
+
+    pub(super) fn offset(&self) -> i64 {
+        self.raw().offset
+    }
+
+    /// `None` for a record.
+    pub(super) fn event(&self) -> Option<PartitionEvent> {
+        use sys::rd_kafka_resp_err_t as Code;
+        match self.raw().err {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR => None,
+            Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => Some(PartitionEvent::End),
+            Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => Some(PartitionEvent::OutOfRange),
+            code => Some(PartitionEvent::Failed(code.into(), self.error_text())),
+        }
+    }
+
+    fn error_text(&self) -> String {
+        // SAFETY: the message is valid; librdkafka returns null or a C string that lives as long as it.
+        let text = unsafe { sys::rd_kafka_message_errstr(self.message.as_ptr()) };
+        if text.is_null() {
+            return String::new();
+        }
+        // SAFETY: not null, see above.
+        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    }
+
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        bytes(self.raw().key.cast(), self.raw().key_len)
+    }
+
+    pub(super) fn value(&self) -> Option<&[u8]> {
+        bytes(self.raw().payload.cast(), self.raw().len)
+    }
+
+    pub(super) fn timestamp(&self) -> Option<Timestamp> {
+        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message and the out parameter are valid for the call.
+        let millis = unsafe { sys::rd_kafka_message_timestamp(self.message.as_ptr(), &mut kind) };
+        (kind != sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && millis >= 0).then(|| Timestamp::from_millis(millis))
+    }
+
+    /// Calls `each` with every header in order; names are text by Kafka's rule, what is not is replaced.
+    pub(super) fn for_each_header(&self, mut each: impl FnMut(&str, Option<&[u8]>)) {
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is valid; on success `headers` belongs to it and lives as long.
+        let code = unsafe { sys::rd_kafka_message_headers(self.message.as_ptr(), &mut headers) };
+        if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return;
+        }
+        for index in 0.. {
+            let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
+            // SAFETY: `headers` is valid, see above; past the last index the call returns an error and writes nothing.
+            let code = unsafe { sys::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut length) };
+            if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
+                return;
+            }
+            // SAFETY: a C string that lives as long as the message.
+            let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+            each(&name, bytes(value.cast(), length));
+        }
+    }
+}
+
+impl Drop for Delivery<'_> {
+    fn drop(&mut self) {
+        // SAFETY: this delivery alone owns the message.
+        unsafe { sys::rd_kafka_message_destroy(self.message.as_ptr()) };
+    }
+}
+
+/// Bytes of a message; null is "no value", which differs from an empty one. The lifetime is that of the message's borrow.
+fn bytes<'m>(start: *const u8, length: usize) -> Option<&'m [u8]> {
+    // SAFETY: librdkafka gives null or `length` readable bytes that live as long as the message; callers above tie the slice to
+    // a borrow of it.
+    (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start, length) })
+}

@@ -1,0 +1,216 @@
+//! Owned partitions, and the batch being filled from them. No I/O: the consumer's thread feeds it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::TopicPartition;
+use super::native::Delivery;
+use super::options::BatchOptions;
+use super::placement::Placement;
+use crate::model::position::PartitionKey;
+use crate::model::record::{BatchPartition, HeaderRef, RecordBatch, RecordRef};
+use crate::model::{Source, Timestamp};
+
+/// A partition we own and how far its records are packed.
+#[derive(Clone, Debug)]
+pub(super) struct Owned {
+    pub(super) key: PartitionKey,
+    pub(super) next_offset: i64,
+    /// Gap found when it was placed, not told yet.
+    missed: u64,
+    at_end: bool,
+    /// False until the first record or end: until then its queue may have to be forwarded again.
+    pub(super) heard: bool,
+    /// Its place in the open batch.
+    index: Option<u16>,
+}
+
+#[derive(Debug)]
+pub(super) struct Packer {
+    connector: Arc<str>,
+    source: Source,
+    options: BatchOptions,
+    owned: Vec<Owned>,
+    by_name: BTreeMap<TopicPartition, usize>,
+    batch: RecordBatch,
+    opened_at: Option<Timestamp>,
+    /// The partition of the last record: records come in runs of one.
+    last: Option<(usize, i32, usize)>,
+}
+
+impl Packer {
+    pub(super) fn new(connector: Arc<str>, source: Source, options: BatchOptions) -> Self {
+        let batch = RecordBatch::new(Arc::clone(&connector), source);
+        Self { connector, source, options, owned: Vec::new(), by_name: BTreeMap::new(), batch, opened_at: None, last: None }
+    }
+
+    pub(super) fn owned(&self) -> &[Owned] {
+        &self.owned
+    }
+
+    pub(super) fn get(&self, topic: &str, partition: i32) -> Option<&Owned> {
+        self.by_name.get(&(topic.to_owned(), partition)).and_then(|slot| self.owned.get(*slot))
+    }
+
+    /// Takes a partition in. The open batch must be sealed.
+    pub(super) fn add(&mut self, key: PartitionKey, placement: Placement) {
+        debug_assert!(self.is_empty());
+        let next_offset = placement.fetch_offset;
+        self.remove(&key.topic, key.partition);
+        self.owned.push(Owned { key, next_offset, missed: placement.missed, at_end: false, heard: false, index: None });
+        self.reindex();
+    }
+
+    /// Lets a partition go. The open batch must be sealed.
+    pub(super) fn remove(&mut self, topic: &str, partition: i32) -> Option<Owned> {
+        debug_assert!(self.is_empty());
+        let slot = self.by_name.get(&(topic.to_owned(), partition)).copied()?;
+        let owned = self.owned.remove(slot);
+        self.reindex();
+        Some(owned)
+    }
+
+    fn reindex(&mut self) {
+        self.last = None;
+        self.by_name =
+            self.owned.iter().enumerate().map(|(slot, owned)| ((owned.key.topic.to_string(), owned.key.partition), slot)).collect();
+    }
+
+    /// Topic handles of messages taken earlier may be reused by librdkafka: looked up anew after every refill.
+    pub(super) fn forget_handles(&mut self) {
+        self.last = None;
+    }
+
+    /// Which owned partition a delivery belongs to; `None` for one we no longer own.
+    pub(super) fn slot_of(&mut self, delivery: &Delivery<'_>) -> Option<usize> {
+        let (handle, partition) = (delivery.topic_handle(), delivery.partition());
+        if let Some((last_handle, last_partition, slot)) = self.last
+            && last_handle == handle
+            && last_partition == partition
+        {
+            return Some(slot);
+        }
+        let slot = self.by_name.get(&(delivery.topic(), partition)).copied()?;
+        self.last = Some((handle, partition, slot));
+        Some(slot)
+    }
+
+    /// Copies a record into the batch. One below the next offset was packed before and is skipped.
+    pub(super) fn record(&mut self, slot: usize, delivery: &Delivery<'_>, now: Timestamp) {
+        let offset = delivery.offset();
+        let Some(partition) = self.advance(slot, offset, 1, now) else { return };
+        let key = delivery.key().map(|bytes| self.batch.push_bytes(bytes));
+        let value = delivery.value().map(|bytes| self.batch.push_bytes(bytes));
+        let mut headers = Vec::new();
+        let batch = &mut self.batch;
+        delivery.for_each_header(|name, value| {
+            let name = batch.push_bytes(name.as_bytes());
+            headers.push(HeaderRef { name, value: value.map(|bytes| batch.push_bytes(bytes)) });
+        });
+        self.batch.records.push(RecordRef { partition, offset, timestamp: delivery.timestamp(), key, value, headers });
+    }
+
+    /// Notes that a partition was read up to `offset`, its end.
+    pub(super) fn end(&mut self, slot: usize, offset: i64, now: Timestamp) {
+        let Some(owned) = self.owned.get_mut(slot) else { return };
+        owned.heard = true;
+        if owned.at_end && offset <= owned.next_offset {
+            return;
+        }
+        let next_offset = owned.next_offset;
+        if self.advance(slot, offset.max(next_offset), 0, now).is_some() {
+            self.set_end(slot, true);
+        }
+    }
+
+    /// Moves a partition to `offset + records`; offsets jumped over held no record. `None` when it is behind already.
+    fn advance(&mut self, slot: usize, offset: i64, records: i64, now: Timestamp) -> Option<u16> {
+        let owned = self.owned.get(slot)?;
+        if offset < owned.next_offset {
+            return None;
+        }
+        let absent = owned.next_offset.abs_diff(offset);
+        let index = self.index_of(slot, now)?;
+        let owned = self.owned.get_mut(slot)?;
+        owned.heard = true;
+        owned.next_offset = offset.saturating_add(records);
+        let next_offset = owned.next_offset;
+        let told = self.batch.partitions.get_mut(usize::from(index))?;
+        told.next_offset = next_offset;
+        told.absent += absent;
+        if records > 0 {
+            self.set_end(slot, false);
+        }
+        Some(index)
+    }
+
+    fn set_end(&mut self, slot: usize, at_end: bool) {
+        let Some(owned) = self.owned.get_mut(slot) else { return };
+        owned.at_end = at_end;
+        if let Some(told) = owned.index.and_then(|index| self.batch.partitions.get_mut(usize::from(index))) {
+            told.at_end = at_end;
+        }
+    }
+
+    /// The partition's place in the open batch, made if it has none yet.
+    fn index_of(&mut self, slot: usize, now: Timestamp) -> Option<u16> {
+        let owned = self.owned.get_mut(slot)?;
+        if let Some(index) = owned.index {
+            return Some(index);
+        }
+        let index = u16::try_from(self.batch.partitions.len()).ok()?;
+        self.batch.partitions.push(BatchPartition {
+            key: owned.key.clone(),
+            next_offset: owned.next_offset,
+            end_offset: -1,
+            absent: 0,
+            missed: std::mem::take(&mut owned.missed),
+            at_end: owned.at_end,
+        });
+        owned.index = Some(index);
+        self.opened_at.get_or_insert(now);
+        Some(index)
+    }
+
+    /// Puts partitions with an untold gap into the batch, so that it is told though no record follows.
+    pub(super) fn tell_gaps(&mut self, now: Timestamp) {
+        for slot in 0..self.owned.len() {
+            if self.owned.get(slot).is_some_and(|owned| owned.missed > 0) {
+                self.index_of(slot, now);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.partitions.is_empty()
+    }
+
+    /// True when a bound of records or bytes is reached.
+    pub(super) fn is_full(&self) -> bool {
+        self.batch.records.len() >= self.options.max_records as usize
+            || self.batch.arena.len() >= self.options.max_bytes as usize
+            || self.batch.partitions.len() >= usize::from(u16::MAX)
+    }
+
+    /// When the open batch has to go at the latest.
+    pub(super) fn due_at(&self) -> Option<Timestamp> {
+        self.opened_at.map(|opened| opened.plus_millis(i64::from(self.options.max_wait_ms)))
+    }
+
+    /// Closes the batch. `end_offset` asks for a partition's last seen end.
+    pub(super) fn seal(&mut self, end_offset: impl Fn(&PartitionKey) -> Option<i64>) -> Option<RecordBatch> {
+        if self.is_empty() {
+            return None;
+        }
+        let fresh = RecordBatch::new(Arc::clone(&self.connector), self.source);
+        let mut batch = std::mem::replace(&mut self.batch, fresh);
+        self.opened_at = None;
+        for owned in &mut self.owned {
+            owned.index = None;
+        }
+        for told in &mut batch.partitions {
+            told.end_offset = end_offset(&told.key).map_or(-1, |end| end.max(told.next_offset));
+        }
+        Some(batch)
+    }
+}

@@ -1,0 +1,211 @@
+//! Partitions come and go: answers to the group, and where each partition is read from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaResult;
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::consumer::Reader;
+use super::context::TopicPartition;
+use super::placement::{Extent, Placement, ends_below, place};
+use super::start::Start;
+use super::trouble::class;
+use crate::clock;
+use crate::model::ports::{AssignedPartition, FeedMessage};
+use crate::model::position::PartitionKey;
+
+/// How long one question to the cluster may take.
+const ASK_WAIT: Duration = Duration::from_secs(2);
+const RETRY_MS: i64 = 500;
+/// Timestamps with a meaning of their own in Kafka's ListOffsets.
+const NEWEST: i64 = -1;
+const OLDEST: i64 = -2;
+
+/// A partition that is ours but not read yet.
+#[derive(Clone, Debug)]
+pub(super) struct Unplaced {
+    pub(super) name: TopicPartition,
+    /// (incarnation, next offset) we are to go on from; `None` when it was never read.
+    stored: Option<(u32, i64)>,
+    /// The log was seen to end below our offset. Believed at the second look: a leader just elected may lag behind itself.
+    ended_below: bool,
+}
+
+impl Reader {
+    /// The group gave us partitions. They are answered for once it is known where to start.
+    pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        self.seal();
+        for name in partitions {
+            let stored = self.offsets.next_offset(&self.config.connector, &name.0, name.1);
+            self.unplaced.retain(|unplaced| unplaced.name != name);
+            self.unplaced.push(Unplaced { name, stored, ended_below: false });
+        }
+        if self.unplaced.is_empty() {
+            // An empty assignment must be answered too.
+            let _ = self.consumer.incremental_assign(&TopicPartitionList::new());
+        }
+        self.place_at = clock::now();
+    }
+
+    /// The group takes partitions away. What was packed of them goes first; what is still queued of them is dropped.
+    pub(super) fn revoked(&mut self, partitions: &[TopicPartition]) {
+        self.seal();
+        self.unplaced.retain(|unplaced| !partitions.contains(&unplaced.name));
+        let mut gone = Vec::new();
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            list.add_partition(topic, *partition);
+            gone.extend(self.packer.remove(topic, *partition).map(|owned| owned.key));
+        }
+        if let Err(error) = self.consumer.incremental_unassign(&list) {
+            tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "revoked partitions not given back");
+        }
+        if !gone.is_empty() {
+            self.outbox.push_back(FeedMessage::Revoked(gone));
+        }
+    }
+
+    /// The broker does not have the offset we are at: the partition is placed anew, and the gap counted.
+    pub(super) fn out_of_range(&mut self, topic: &str, partition: i32) {
+        self.seal();
+        let Some(owned) = self.packer.remove(topic, partition) else { return };
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition);
+        if let Err(error) = self.consumer.incremental_unassign(&list) {
+            tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "partition not taken out to be placed anew");
+        }
+        let stored = Some((owned.key.incarnation, owned.next_offset));
+        self.unplaced.push(Unplaced { name: (topic.to_owned(), partition), stored, ended_below: false });
+        self.place_at = clock::now();
+    }
+
+    /// Finds out where the waiting partitions start and begins to read them; what cannot be found out now is tried again.
+    pub(super) fn place(&mut self) {
+        self.forward_silent();
+        let now = clock::now();
+        if self.unplaced.is_empty() || now < self.place_at {
+            return;
+        }
+        self.place_at = now.plus_millis(RETRY_MS);
+        if let Err(error) = self.try_place() {
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+            self.trouble(code, &format!("offsets cannot be looked up: {error}"), "placing");
+        }
+    }
+
+    /// A partition that was stopped before may lose its forwarding when the stop completes, after we set it.
+    fn forward_silent(&self) {
+        for owned in self.packer.owned().iter().filter(|owned| !owned.heard) {
+            self.data.forward(&owned.key.topic, owned.key.partition);
+        }
+    }
+
+    fn try_place(&mut self) -> KafkaResult<()> {
+        let Some(cluster) = self.cluster_id() else { return Ok(()) };
+        self.learn_topics()?;
+        let lows = self.ask(OLDEST)?;
+        let highs = self.ask(NEWEST)?;
+        let starts = match self.config.source.start.instant(self.started_at) {
+            Some(instant) => self.ask(instant.millis())?,
+            None => BTreeMap::new(),
+        };
+        let mut placed = Vec::new();
+        for mut unplaced in std::mem::take(&mut self.unplaced) {
+            let (Some(low), Some(high)) = (lows.get(&unplaced.name), highs.get(&unplaced.name)) else {
+                self.unplaced.push(unplaced);
+                continue;
+            };
+            let extent = Extent { low: *low, high: *high };
+            if unplaced.stored.is_some_and(|(_, next)| ends_below(extent, next)) && !unplaced.ended_below {
+                unplaced.ended_below = true;
+                self.unplaced.push(unplaced);
+                continue;
+            }
+            let fresh = self.fresh_start(&unplaced.name, extent, starts.get(&unplaced.name).copied());
+            placed.push((unplaced.name, place(unplaced.stored, extent, fresh), extent.high));
+        }
+        self.begin(&cluster, &placed)
+    }
+
+    /// Where a partition without a stored offset starts.
+    fn fresh_start(&self, name: &TopicPartition, extent: Extent, at_time: Option<i64>) -> i64 {
+        let is_new = self.known.as_ref().is_some_and(|known| known.get(&name.0).is_none_or(|count| name.1 >= *count));
+        match self.config.source.start {
+            // Made after we started: all of it is from after our start.
+            Start::Latest if is_new => extent.low,
+            Start::Latest => extent.high,
+            Start::Earliest => extent.low,
+            // No record that young yet: at the end.
+            Start::At(_) | Start::AgoSeconds(_) => at_time.unwrap_or(extent.high),
+        }
+    }
+
+    /// Takes the placed partitions in and lets librdkafka fetch them.
+    fn begin(&mut self, cluster: &Arc<str>, placed: &[(TopicPartition, Placement, i64)]) -> KafkaResult<()> {
+        if placed.is_empty() {
+            return Ok(());
+        }
+        self.seal();
+        let mut list = TopicPartitionList::with_capacity(placed.len());
+        let mut told = Vec::with_capacity(placed.len());
+        for ((topic, partition), placement, high) in placed {
+            list.add_partition_offset(topic, *partition, Offset::Offset(placement.fetch_offset))?;
+            self.data.forward(topic, *partition);
+            let key = PartitionKey {
+                cluster: Arc::clone(cluster),
+                topic: Arc::from(topic.as_str()),
+                incarnation: placement.incarnation,
+                partition: *partition,
+            };
+            self.packer.add(key.clone(), *placement);
+            told.push(AssignedPartition { key, start_offset: placement.from_offset, end_offset: *high });
+        }
+        self.outbox.push_back(FeedMessage::Assigned(told));
+        self.packer.tell_gaps(clock::now());
+        self.consumer.incremental_assign(&list)?;
+        if self.held {
+            self.set_held(&list, true)?;
+        }
+        self.over(|trouble, subject| trouble.class == class::NOT_AUTHORIZED && subject.is_empty() || subject == "placing");
+        Ok(())
+    }
+
+    /// The cluster's id; asked once, since the answer cannot change under a connected client.
+    fn cluster_id(&mut self) -> Option<Arc<str>> {
+        if self.cluster.is_none() {
+            self.cluster = self.consumer.client().fetch_cluster_id(ASK_WAIT).map(Arc::from);
+        }
+        self.cluster.clone()
+    }
+
+    fn learn_topics(&mut self) -> KafkaResult<()> {
+        if self.known.is_none() {
+            let metadata = self.consumer.fetch_metadata(None, ASK_WAIT)?;
+            let counts = metadata
+                .topics()
+                .iter()
+                .map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)));
+            self.known = Some(counts.collect());
+        }
+        Ok(())
+    }
+
+    /// Asks the partitions' leaders for the offset at a time, or at [`OLDEST`] or [`NEWEST`]. Partitions without an answer are
+    /// absent from the result.
+    fn ask(&self, timestamp: i64) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+        let mut list = TopicPartitionList::with_capacity(self.unplaced.len());
+        for Unplaced { name: (topic, partition), .. } in &self.unplaced {
+            list.add_partition_offset(topic, *partition, Offset::from_raw(timestamp))?;
+        }
+        let answers = self.consumer.offsets_for_times(list, ASK_WAIT)?;
+        let found = answers.elements().into_iter().filter(|answer| answer.error().is_ok()).filter_map(|answer| match answer.offset() {
+            Offset::Offset(offset) => Some(((answer.topic().to_owned(), answer.partition()), offset)),
+            _ => None,
+        });
+        Ok(found.collect())
+    }
+}

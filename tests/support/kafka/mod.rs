@@ -1,0 +1,281 @@
+//! A real Apache Kafka broker, owned by a test.
+
+mod certificates;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tempfile::TempDir;
+
+pub use certificates::Certificates;
+
+/// Kafka needs a few seconds; a busy machine many times that.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+
+/// The users of a broker with TLS: name and password. `alice` may do everything, `bob` nothing.
+pub const ALICE: (&str, &str) = ("alice", "alice-secret");
+pub const BOB: (&str, &str) = ("bob", "bob-secret");
+
+/// A running broker. It ends with the value, and with the test process however that ends.
+pub struct KafkaServer {
+    folder: TempDir,
+    port: u16,
+    scram_port: u16,
+    mutual_port: u16,
+    certificates: Option<Certificates>,
+    process: Option<Process>,
+}
+
+/// The shell that owns the broker's JVM: it kills it when its standard input ends.
+struct Process {
+    shell: Child,
+    orders: ChildStdin,
+}
+
+impl KafkaServer {
+    /// A broker without security on a free port.
+    pub fn start() -> Self {
+        Self::start_with(None, "")
+    }
+
+    /// A broker that also has a SCRAM listener over TLS and one that wants client certificates.
+    pub fn start_secure() -> Self {
+        Self::start_with(Some(()), "")
+    }
+
+    /// A broker with more lines in its settings.
+    pub fn start_with(secure: Option<()>, more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the broker");
+        let certificates = secure.map(|()| Certificates::create(&folder.path().join("tls")));
+        let mut server = Self { folder, port: 0, scram_port: 0, mutual_port: 0, certificates, process: None };
+        server.configure(more);
+        server.format();
+        server.launch();
+        server
+    }
+
+    /// The broker most tests share; topics keep them apart.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<KafkaServer> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    pub fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn scram_brokers(&self, host: &str) -> String {
+        format!("{host}:{}", self.scram_port)
+    }
+
+    pub fn mutual_brokers(&self) -> String {
+        format!("localhost:{}", self.mutual_port)
+    }
+
+    pub fn certificates(&self) -> &Certificates {
+        self.certificates.as_ref().expect("a broker started with start_secure")
+    }
+
+    fn configure(&mut self, more: &str) {
+        // Held together until all are known, so that no two are the same.
+        let sockets: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let port = |index: usize| sockets[index].local_addr().expect("a bound socket has an address").port();
+        self.port = port(0);
+        let (mut listeners, mut advertised) = (String::new(), String::new());
+        let mut security = String::new();
+        if let Some(certificates) = &self.certificates {
+            (self.scram_port, self.mutual_port) = (port(2), port(3));
+            listeners = format!(",SCRAM://127.0.0.1:{},MUTUAL://127.0.0.1:{}", port(2), port(3));
+            advertised = format!(",SCRAM://localhost:{},MUTUAL://localhost:{}", port(2), port(3));
+            security = include_str!("secure.properties")
+                .replace("{keystore}", &certificates.broker.display().to_string())
+                .replace("{truststore}", &certificates.ca.display().to_string());
+        }
+        let base = include_str!("server.properties")
+            .replace("{port}", &self.port.to_string())
+            .replace("{controller_port}", &port(1).to_string())
+            .replace("{more_listeners}", &listeners)
+            .replace("{more_advertised}", &advertised)
+            .replace("{data}", &self.folder.path().join("data").display().to_string());
+        fs::write(self.settings(), format!("{base}{security}\n{more}\n")).expect("the broker's settings are written");
+    }
+
+    fn format(&self) {
+        let mut format = java();
+        format.args(["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"]).arg(self.settings());
+        if self.certificates.is_some() {
+            for (name, password) in [ALICE, BOB] {
+                for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+                    format.args(["--add-scram", &format!("{mechanism}=[name={name},password={password}]")]);
+                }
+            }
+        }
+        let output = format.output().expect("java runs");
+        assert!(output.status.success(), "storage not formatted: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn launch(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log()).expect("a log file");
+        let command = java();
+        let arguments = command.get_args().map(|argument| format!("'{}'", argument.to_string_lossy())).collect::<Vec<_>>().join(" ");
+        let script = format!(
+            "java {arguments} kafka.Kafka '{}' </dev/null & broker=$!\n\
+             order=kill; read -r order; [ \"$order\" = stop ] && kill $broker || kill -9 $broker; wait $broker",
+            self.settings().display()
+        );
+        let mut shell = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("the log file opens twice"))
+            .stderr(log)
+            .spawn()
+            .expect("sh runs");
+        let orders = shell.stdin.take().expect("stdin is piped");
+        self.process = Some(Process { shell, orders });
+        self.wait_until_ready();
+    }
+
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + START_DEADLINE;
+        let client: BaseConsumer = self.client().create().expect("a client");
+        while client.fetch_metadata(None, Duration::from_millis(250)).is_err() {
+            assert!(Instant::now() < deadline, "the broker did not come up:\n{}", self.log_end());
+        }
+    }
+
+    fn log_end(&self) -> String {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.folder.path().join("server.properties")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("broker.log")
+    }
+
+    /// `kill -9`, at once.
+    pub fn kill(&mut self) {
+        self.end("kill");
+    }
+
+    /// An orderly end.
+    pub fn stop(&mut self) {
+        self.end("stop");
+    }
+
+    fn end(&mut self, order: &str) {
+        if let Some(Process { mut shell, mut orders }) = self.process.take() {
+            // A shell that is gone already has nothing left to order.
+            let _ = writeln!(orders, "{order}");
+            drop(orders);
+            let _ = shell.wait();
+        }
+    }
+
+    /// Starts again on the data and the ports it had.
+    pub fn restart(&mut self) {
+        self.launch();
+    }
+
+    /// A client of the listener without security.
+    pub fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.brokers()).set("log_level", "0");
+        config
+    }
+
+    /// Makes a topic and waits until it can be written to.
+    pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let topic = settings
+            .iter()
+            .fold(NewTopic::new(name, partitions, TopicReplication::Fixed(1)), |topic, (name, value)| topic.set(name, value));
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let results = block_on(admin.create_topics([&topic], &options)).expect("the broker answers");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        self.wait_for_topic(&admin, name, partitions);
+    }
+
+    fn wait_for_topic(&self, admin: &AdminClient<DefaultClientContext>, name: &str, partitions: i32) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let metadata = admin.inner().fetch_metadata(Some(name), Duration::from_secs(5));
+            let ready = metadata.is_ok_and(|metadata| {
+                metadata.topics().iter().any(|topic| {
+                    topic.name() == name
+                        && topic.partitions().len() == partitions as usize
+                        && topic.partitions().iter().all(|p| p.leader() >= 0)
+                })
+            });
+            if ready {
+                return;
+            }
+            assert!(Instant::now() < deadline, "topic {name} has no leaders");
+        }
+    }
+
+    pub fn add_partitions(&self, topic: &str, count: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let results =
+            block_on(admin.create_partitions([&NewPartitions::new(topic, count)], &AdminOptions::new())).expect("the broker answers");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        self.wait_for_topic(&admin, topic, i32::try_from(count).expect("few partitions"));
+    }
+
+    /// Removes what retention would: records of a partition below `offset`.
+    pub fn delete_records(&self, topic: &str, partition: i32, offset: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("an offset");
+        block_on(admin.delete_records(&list, &AdminOptions::new())).expect("the records are deleted");
+    }
+
+    pub fn delete_topic(&self, name: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let results = block_on(admin.delete_topics(&[name], &options)).expect("the broker answers");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+}
+
+impl Drop for KafkaServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Runs a future of the admin client, which works on threads of its own.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+/// `java` with Kafka's jars, installed if they are not there.
+fn java() -> Command {
+    let mut java = Command::new("java");
+    java.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]);
+    java.arg("-cp").arg(format!("{}/*", jars().display()));
+    java
+}
+
+fn jars() -> &'static Path {
+    static JARS: OnceLock<PathBuf> = OnceLock::new();
+    JARS.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let installed = Command::new("sh").arg(root.join("tests/support/install-kafka.sh")).status().expect("sh runs");
+        assert!(installed.success(), "Kafka was not installed; see tests/support/install-kafka.sh");
+        root.join(".tools/kafka/libs")
+    })
+}
