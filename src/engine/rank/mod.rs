@@ -15,4 +15,4 @@ pub use evidence::Wording;
 pub use graph::CallGraph;
 pub use outside::{Outside, Surge, outside_cause};
 pub use sentences::{change_suspects, service_suspects};
-pub use services::{Local, RankedService, is_resource, rank_services};
+pub use services::{Local, RankedService, rank_services};

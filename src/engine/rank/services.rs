@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::CallGraph;
+use crate::engine::detect::is_resource;
 use crate::engine::detect::surprise::strength;
 use crate::model::signal::Signal;
 
@@ -47,31 +48,6 @@ pub struct RankedService {
     pub own_seconds: f64,
     /// The anomalous callee that explains most, if any does.
     pub explained_by: Option<String>,
-}
-
-/// True for a metric whose name says that it measures a resource rather than a symptom.
-pub fn is_resource(metric: &str) -> bool {
-    const WORDS: [&str; 16] = [
-        "cpu",
-        "memory",
-        "heap",
-        "rss",
-        "gc",
-        "disk",
-        "volume",
-        "inode",
-        "thread",
-        "goroutine",
-        "pool",
-        "connection",
-        "descriptor",
-        "throttl",
-        "swap",
-        "oom",
-    ];
-    // A node's figures belong to all of its pods alike.
-    let lower = metric.to_ascii_lowercase();
-    WORDS.iter().any(|word| lower.contains(word)) && !lower.contains("node")
 }
 
 fn weight(signal: &Signal) -> f64 {
