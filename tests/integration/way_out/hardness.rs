@@ -13,6 +13,7 @@ use whydunit::model::ports::StoreError;
 use whydunit::web::{self, OpsOptions, Options, ServeError};
 
 use super::ports::{Memory, Running, start, start_with};
+use crate::support::seed::seed;
 
 #[test]
 fn every_answer_carries_the_security_headers() {
@@ -143,13 +144,9 @@ fn probes_and_metrics_stand_on_a_listener_of_their_own() {
     runtime.block_on(server.ended());
 }
 
-/// A runner whose seed is printed and taken from `WHYDUNIT_SEED`.
 fn runner(cases: u32) -> TestRunner {
-    let fresh = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = std::env::var("WHYDUNIT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(fresh);
-    println!("rerun with WHYDUNIT_SEED={seed}");
     let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    bytes[..8].copy_from_slice(&seed().to_be_bytes());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
