@@ -87,7 +87,7 @@ pub(super) fn scan<'m>(message: &'m str, out: &mut Scratch) -> Ids<'m> {
         let text = &bytes[at..token.end];
         if token.has_digit {
             out.length = start;
-            push_masked(message.get(at..token.end).unwrap_or_default(), out);
+            push_masked(message.get(at..token.end).unwrap_or_default(), tokens == 0, out);
         } else if is_calendar_word(text) {
             out.length = start;
             out.push(b'*');
@@ -272,21 +272,21 @@ fn is_clock(text: &[u8]) -> bool {
 }
 
 /// Writes a token that holds a digit.
-fn push_masked(token: &str, out: &mut Scratch) {
+fn push_masked(token: &str, is_first: bool, out: &mut Scratch) {
     let bytes = token.as_bytes();
     if is_number(bytes) || is_hex(bytes) || is_short_code(bytes) || is_quantity(bytes) {
         out.push(b'*');
     } else {
-        push_parts(token, out);
+        push_parts(token, is_first, out);
     }
 }
 
 /// Masks the numeric parts of a path or compound name: `/orders/8842` → `/orders/*`, `cart-4821` → `cart-*`. A code in
-/// capitals (`ORA-01555`) stays: it names the kind of the message.
-fn push_parts(token: &str, out: &mut Scratch) {
+/// capitals that opens a message (`ORA-01555`) stays: it names the kind of the message; further back it is an id (`SKU-0137`).
+fn push_parts(token: &str, is_first: bool, out: &mut Scratch) {
     let is_joint = |c: char| matches!(c, '/' | '?' | '&' | '#' | '@' | '_' | '-');
-    let is_code = token.split(is_joint).next().is_some_and(|first| !first.is_empty() && first.bytes().all(|b| b.is_ascii_uppercase()));
-    if is_code {
+    let head = token.split(is_joint).next().unwrap_or_default();
+    if is_first && !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_uppercase()) {
         out.push_str(token);
         return;
     }
@@ -402,6 +402,7 @@ mod tests {
             ("order-4821 took 35ms (retry 2 of 3)", "order-* took * retry * of *"),
             ("GET /api/v1/orders/8842 -> 200", "GET /api/v1/orders/* - *"),
             ("ORA-01555 snapshot too old", "ORA-01555 snapshot too old"),
+            ("Added SKU-0137 to cart of user u-12", "Added SKU-* to cart of user u-12"),
             ("", ""),
             ("[[[", ""),
             ("[2026-11-23 14:02:10,214] cache miss", "cache miss"),

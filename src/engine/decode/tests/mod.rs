@@ -18,11 +18,11 @@ mod properties;
 /// Kafka time of every test record unless a test says otherwise: 2026-11-23T14:02:11Z.
 const KAFKA_TIME: Timestamp = Timestamp::from_seconds(1_795_442_531);
 
-/// Settings of a random test: its seed is printed, and `WHYDUNIT_TEST_SEED` runs it again.
+/// Settings of a random test: its seed is printed, and `WHYDUNIT_SEED` runs it again.
 fn seeded(cases: u32) -> ProptestConfig {
-    let given = std::env::var("WHYDUNIT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let given = std::env::var("WHYDUNIT_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0));
-    println!("seed: WHYDUNIT_TEST_SEED={seed}");
+    println!("rerun with WHYDUNIT_SEED={seed}");
     ProptestConfig { rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..ProptestConfig::with_cases(cases) }
 }
 
