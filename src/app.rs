@@ -1,1 +1,10 @@
-//! Composition root.
+//! Composition root: the one place that knows every part.
+
+pub mod demo;
+pub mod doors;
+pub mod evaluate;
+pub mod feed;
+pub mod pipeline;
+pub mod recorded;
+pub mod service;
+pub mod sources;

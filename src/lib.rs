@@ -7,6 +7,7 @@
 pub mod actors;
 pub mod app;
 pub mod clock;
+pub mod commands;
 pub mod engine;
 pub mod evaluation;
 pub mod kafka;

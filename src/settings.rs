@@ -1,1 +1,181 @@
-//! Settings: defaults, file, environment → one validated value.
+//! Settings: `default.toml`, then a file, then the environment → one validated value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::correlate::CorrelateOptions;
+use crate::engine::decode::DecodeOptions;
+use crate::engine::detect::DetectOptions;
+use crate::kafka::{self, SourceOptions};
+use crate::telemetry::tracing_setup as telemetry;
+use crate::{store, web};
+
+/// Every setting with its default, meaning and unit.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+/// `WHYDUNIT__KAFKA__BROKERS` sets `kafka.brokers`.
+pub const ENVIRONMENT_PREFIX: &str = "WHYDUNIT__";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub kafka: kafka::Options,
+    /// By name.
+    #[serde(default)]
+    pub connectors: BTreeMap<String, SourceOptions>,
+    pub decode: DecodeOptions,
+    pub detect: DetectOptions,
+    pub correlate: CorrelateOptions,
+    pub pipeline: PipelineOptions,
+    pub store: store::Options,
+    pub web: web::Options,
+    pub ops: web::OpsOptions,
+    pub telemetry: telemetry::Options,
+}
+
+/// How the stages run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PipelineOptions {
+    /// Detection shards, each on a thread of its own. A database keeps the number it began with.
+    pub shards: usize,
+    /// Longest time between two checkpoints while something is read, seconds.
+    pub checkpoint_interval_s: u32,
+    /// At a first start, history older than this teaches baselines and opens nothing, seconds; 0 lets all history open.
+    pub history_teaches_s: u32,
+}
+
+impl Default for PipelineOptions {
+    fn default() -> Self {
+        Self { shards: 1, checkpoint_interval_s: 5, history_teaches_s: 900 }
+    }
+}
+
+/// Why settings cannot be used: every problem found, each with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    pub problems: Vec<(String, String)>,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "settings cannot be used:")?;
+        for (key, reason) in &self.problems {
+            writeln!(f, "  {key}: {reason}")?;
+        }
+        write!(f, "Every setting is documented by `whydunit check --defaults`.")
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// Reads the layers. A file that is named must exist.
+    ///
+    /// # Errors
+    /// Unknown keys and values of the wrong kind, each with its key and where it stands.
+    pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
+        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        if let Some(file) = file {
+            if !file.is_file() {
+                let reason =
+                    format!("no file {}; `whydunit check --defaults > {}` writes one to start from", file.display(), file.display());
+                return Err(SettingsError { problems: vec![("--config".to_owned(), reason)] });
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment = figment.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"));
+        figment.extract().map_err(|errors| SettingsError { problems: errors.into_iter().map(problem).collect() })
+    }
+
+    /// Everything that cannot work, with its key.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let mut problems = Vec::new();
+        let prefixed = |part: &str, found: Vec<kafka::Problem>| {
+            found.into_iter().map(|problem| (format!("{part}.{}", problem.key), problem.reason)).collect::<Vec<_>>()
+        };
+        problems.extend(prefixed("kafka", self.kafka.validate()));
+        for (name, connector) in &self.connectors {
+            problems.extend(prefixed(&format!("connectors.{name}"), connector.validate()));
+            if let Err(reason) = self.decode_of(connector).validate() {
+                problems.push((format!("connectors.{name}.format"), reason));
+            }
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            if name.is_empty() || name.len() > 50 || !name.chars().all(plain) || name == "inbox" {
+                let reason = "a connector's name has 1 to 50 letters, digits, - or _, and is not `inbox`";
+                problems.push((format!("connectors.{name}"), reason.to_owned()));
+            }
+        }
+        problems.extend(self.web.validate().err().map(|error| (error.key.to_owned(), error.reason)));
+        problems.extend(self.ops.validate().err().map(|error| (error.key.to_owned(), error.reason)));
+        problems.extend(self.telemetry.validate());
+        problems.extend(self.pipeline.problems());
+        problems.extend(self.correlate_problems());
+        if problems.is_empty() { Ok(()) } else { Err(SettingsError { problems }) }
+    }
+
+    /// Decode options of one connector: its own format where it names one.
+    pub fn decode_of(&self, connector: &SourceOptions) -> DecodeOptions {
+        let format = if connector.format == "auto" { &self.decode.format } else { &connector.format };
+        DecodeOptions { format: format.clone(), ..self.decode.clone() }
+    }
+
+    fn correlate_problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        let CorrelateOptions { strong, weak, persist, .. } = self.correlate;
+        if !(weak > 0.0 && weak <= strong && strong <= 300.0) {
+            let reason = format!("weak ({weak}) must be above 0 and not above strong ({strong}), which is at most 300");
+            problems.push(("correlate.weak".to_owned(), reason));
+        }
+        if persist == 0 {
+            problems.push(("correlate.persist".to_owned(), "must be at least 1".to_owned()));
+        }
+        problems
+    }
+
+    /// As TOML, with secrets masked.
+    pub fn effective(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_else(|error| format!("# not shown: {error}"))
+    }
+}
+
+impl PipelineOptions {
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if !(1..=64).contains(&self.shards) {
+            problems.push(("pipeline.shards".to_owned(), format!("{} is outside 1 to 64", self.shards)));
+        }
+        if !(1..=300).contains(&self.checkpoint_interval_s) {
+            let reason = format!("{} is outside 1 to 300", self.checkpoint_interval_s);
+            problems.push(("pipeline.checkpoint_interval_s".to_owned(), reason));
+        }
+        problems
+    }
+}
+
+fn problem(error: figment::Error) -> (String, String) {
+    let key = error.path.join(".");
+    let place = match &error.metadata {
+        Some(metadata) => match &metadata.source {
+            Some(source) => format!(" (in {source})"),
+            None => format!(" (in {})", metadata.name),
+        },
+        None => String::new(),
+    };
+    let reason = error.kind.to_string();
+    // An unknown key's path ends at its table.
+    let key = match &error.kind {
+        figment::error::Kind::UnknownField(field, _) if !key.ends_with(field.as_str()) && !key.is_empty() => format!("{key}.{field}"),
+        figment::error::Kind::UnknownField(field, _) if key.is_empty() => field.clone(),
+        _ if key.is_empty() => "settings".to_owned(),
+        _ => key,
+    };
+    (key, format!("{reason}{place}"))
+}

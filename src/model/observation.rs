@@ -85,6 +85,8 @@ pub enum PointKind {
     DeltaSum,
     /// Mean of a histogram's or summary's interval.
     HistogramMean,
+    /// Nothing measured (staleness marker, histogram of an empty interval): counted as an item, never judged; its value is 0.
+    Empty,
 }
 
 /// One metric point.
@@ -187,5 +189,22 @@ impl ObservationBatch {
 
     pub fn items(&self) -> usize {
         self.logs.len() + self.points.len() + self.spans.len() + self.events.len()
+    }
+}
+
+impl ObservationBatch {
+    /// Oldest event time of items of one partition of the batch, by index.
+    pub fn oldest_by_partition(&self) -> Vec<Option<Timestamp>> {
+        let mut oldest: Vec<Option<Timestamp>> = vec![None; self.records.partitions.len()];
+        let mut note = |record: u32, at: Timestamp| {
+            let Some(record) = self.records.records.get(record as usize) else { return };
+            if let Some(slot) = oldest.get_mut(usize::from(record.partition)) {
+                *slot = Some(slot.map_or(at, |old| old.min(at)));
+            }
+        };
+        self.logs.iter().for_each(|line| note(line.record, line.timestamp));
+        self.points.iter().for_each(|point| note(point.record, point.timestamp));
+        self.spans.iter().for_each(|span| note(span.record, span.end));
+        oldest
     }
 }

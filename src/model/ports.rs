@@ -63,6 +63,10 @@ pub trait FeedControl: Send + Sync {
     /// Stops fetching; polling goes on.
     fn pause(&self);
     fn resume(&self);
+    /// Exactly these partitions are held back until the next call, the rest is read; for partitions far ahead of the rest.
+    fn hold_back(&self, partitions: &[PartitionKey]) {
+        let _ = partitions;
+    }
     /// Publishes offsets to the broker for lag monitors; advisory.
     fn commit(&self, next_offsets: &[(PartitionKey, i64)]);
     /// Ends the feed; its channel closes.

@@ -41,6 +41,9 @@ pub struct Signal {
     pub key: String,
     /// −log10 p, at most 300.
     pub surprise: f64,
+    /// −log10 p over the whole run, without the extra doubt that opening asks for; what ranking goes by.
+    #[serde(default)]
+    pub rank_surprise: f64,
     /// Width of the window judged, seconds.
     pub window_s: u32,
     /// First instant at which the key was out of its baseline in the current run.

@@ -1,1 +1,311 @@
-//! One watermark over all partitions.
+//! One watermark over all partitions: event time up to which buckets are closed.
+//!
+//! A driving partition (logs, metrics, traces) holds it at its own newest event time until it has been read to its end;
+//! at its end it stops holding after [`SILENT_S`] of silence. Others hold it only until first read to their end. The
+//! watermark never goes back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::position::PartitionKey;
+use crate::model::{Bucket, Timestamp};
+
+/// Event time that a watermark stays behind the newest item.
+pub const GRACE_S: i64 = 10;
+/// Wall time after which a partition at its end stops holding.
+const SILENT_S: i64 = 30;
+/// A partition further than this ahead of the watermark is paused.
+const MAX_AHEAD_S: i64 = 120;
+/// Items older than this before the first watermark are late from the start.
+const MAX_HISTORY_BUCKETS: i64 = 24 * 3_600 / Bucket::SECONDS;
+
+/// What one batch, decoded and delivered, says of one partition.
+#[derive(Clone, Debug)]
+pub struct Progress<'a> {
+    pub partition: &'a PartitionKey,
+    pub oldest: Option<Timestamp>,
+    pub newest: Option<Timestamp>,
+    pub at_end: bool,
+    /// Wall time.
+    pub now: Timestamp,
+}
+
+/// Buckets to close now, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advance {
+    pub from: Bucket,
+    pub through: Bucket,
+}
+
+#[derive(Debug, Default)]
+pub struct WatermarkTracker {
+    partitions: BTreeMap<(Arc<str>, PartitionKey), Partition>,
+    /// Connectors whose assignment is not known yet; they hold while `waiting`.
+    waiting: BTreeMap<Arc<str>, bool>,
+    oldest: Option<Timestamp>,
+    closed_through: Option<Bucket>,
+    watermark: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    drives: bool,
+    newest: Option<Timestamp>,
+    /// Read to its end at least once since assigned.
+    caught_up: bool,
+    at_end: bool,
+    last_news: Timestamp,
+    finished: bool,
+}
+
+impl WatermarkTracker {
+    /// As a checkpoint left it.
+    pub fn restore(closed_through: Option<Bucket>) -> Self {
+        Self { closed_through, watermark: closed_through.map(Bucket::end), ..Self::default() }
+    }
+
+    /// A connector that will bring partitions holds the watermark until it has named them.
+    pub fn expect(&mut self, connector: &Arc<str>) {
+        self.waiting.insert(connector.clone(), true);
+    }
+
+    /// The connector cannot be reached or was stopped: what it has not read cannot be waited for.
+    pub fn give_up(&mut self, connector: &Arc<str>) {
+        self.waiting.insert(connector.clone(), false);
+        self.partitions.retain(|(owner, _), _| owner != connector);
+    }
+
+    pub fn assigned(&mut self, connector: &Arc<str>, drives: bool, partitions: impl Iterator<Item = (PartitionKey, bool)>, now: Timestamp) {
+        self.waiting.insert(connector.clone(), false);
+        for (key, at_end) in partitions {
+            let fresh = Partition { drives, newest: None, caught_up: at_end, at_end, last_news: now, finished: false };
+            self.partitions.entry((connector.clone(), key)).or_insert(fresh);
+        }
+    }
+
+    pub fn revoked(&mut self, connector: &Arc<str>, partitions: &[PartitionKey]) {
+        self.partitions.retain(|(owner, key), _| owner != connector || !partitions.contains(key));
+    }
+
+    /// The connector's feed ended for good: its partitions hold no more.
+    pub fn finished(&mut self, connector: &Arc<str>) {
+        self.waiting.insert(connector.clone(), false);
+        for ((owner, _), partition) in &mut self.partitions {
+            if owner == connector {
+                partition.finished = true;
+            }
+        }
+    }
+
+    pub fn progress(&mut self, connector: &Arc<str>, drives: bool, progress: &Progress<'_>) {
+        let key = (connector.clone(), progress.partition.clone());
+        let partition = self.partitions.entry(key).or_insert_with(|| Partition {
+            drives,
+            newest: None,
+            caught_up: false,
+            at_end: false,
+            last_news: progress.now,
+            finished: false,
+        });
+        partition.at_end = progress.at_end;
+        partition.caught_up |= progress.at_end;
+        if progress.newest.is_some() {
+            partition.last_news = progress.now;
+        }
+        partition.newest = partition.newest.max(progress.newest);
+        if self.closed_through.is_none() && drives {
+            self.oldest = [self.oldest, progress.oldest].into_iter().flatten().min();
+        }
+    }
+
+    /// Moves the watermark as far as the partitions allow; the buckets that may close now.
+    pub fn advance(&mut self, now: Timestamp) -> Option<Advance> {
+        let candidate = self.candidate(now)?;
+        let watermark = self.watermark.map_or(candidate, |old| old.max(candidate));
+        self.watermark = Some(watermark);
+        let through = Bucket(Bucket::of(watermark).0 - 1);
+        let from = match self.closed_through {
+            Some(closed) => Bucket(closed.0 + 1),
+            None => {
+                let first = Bucket::of(self.oldest.unwrap_or(watermark));
+                Bucket(first.0.max(through.0 - MAX_HISTORY_BUCKETS))
+            }
+        };
+        if through < from {
+            return None;
+        }
+        self.closed_through = Some(through);
+        Some(Advance { from, through })
+    }
+
+    fn candidate(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.waiting.values().any(|waiting| *waiting) {
+            return None;
+        }
+        let mut slowest: Option<Timestamp> = None;
+        for partition in self.partitions.values().filter(|partition| partition.holds(now)) {
+            // One that holds and has shown no event time yet holds everything.
+            let newest = partition.newest.filter(|_| partition.drives)?;
+            slowest = Some(slowest.map_or(newest, |slowest| slowest.min(newest)));
+        }
+        match slowest {
+            Some(slowest) => Some(slowest.plus_seconds(-GRACE_S)),
+            None => self.when_nobody_holds(),
+        }
+    }
+
+    /// All silent or ended: what is there may close, and at an end for good nothing more can come.
+    fn when_nobody_holds(&self) -> Option<Timestamp> {
+        let newest = self.partitions.values().filter(|partition| partition.drives).filter_map(|partition| partition.newest).max()?;
+        let all_ended = self.partitions.values().all(|partition| partition.finished);
+        Some(if all_ended { Bucket::of(newest).end() } else { newest.plus_seconds(-GRACE_S) })
+    }
+
+    pub const fn watermark(&self) -> Option<Timestamp> {
+        self.watermark
+    }
+
+    pub const fn closed_through(&self) -> Option<Bucket> {
+        self.closed_through
+    }
+
+    /// Partitions of a connector that are too far ahead of the slowest and should not be read for now.
+    pub fn too_far_ahead(&self, connector: &Arc<str>) -> Vec<PartitionKey> {
+        let floor = self.watermark.or(self.oldest);
+        let Some(limit) = floor.map(|floor| floor.plus_seconds(MAX_AHEAD_S + GRACE_S)) else { return Vec::new() };
+        let ahead = |partition: &Partition| partition.drives && partition.newest.is_some_and(|newest| newest > limit);
+        self.partitions
+            .iter()
+            .filter(|((owner, _), partition)| owner == connector && ahead(partition))
+            .map(|((_, key), _)| key.clone())
+            .collect()
+    }
+}
+
+impl Partition {
+    fn holds(&self, now: Timestamp) -> bool {
+        if self.finished {
+            return false;
+        }
+        if !self.caught_up {
+            return true;
+        }
+        let silent = now.seconds_since(self.last_news) >= SILENT_S as f64;
+        self.drives && !(self.at_end && (silent || self.newest.is_none()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(partition: i32) -> PartitionKey {
+        PartitionKey { cluster: "c".into(), topic: "logs".into(), incarnation: 0, partition }
+    }
+
+    struct Story {
+        tracker: WatermarkTracker,
+        connector: Arc<str>,
+    }
+
+    impl Story {
+        fn with_partitions(count: i32) -> Self {
+            let mut story = Self { tracker: WatermarkTracker::default(), connector: "logs".into() };
+            story.tracker.assigned(&story.connector.clone(), true, (0..count).map(|n| (key(n), false)), at(0));
+            story
+        }
+
+        fn reads(&mut self, partition: i32, newest: i64, at_end: bool, now: i64) -> Option<Advance> {
+            let newest = Some(Timestamp::from_seconds(newest));
+            let progress = Progress { partition: &key(partition), oldest: newest, newest, at_end, now: at(now) };
+            self.tracker.progress(&self.connector.clone(), true, &progress);
+            self.tracker.advance(at(now))
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn the_slowest_partition_decides() {
+        let mut story = Story::with_partitions(2);
+        assert_eq!(story.reads(0, 1_000, false, 0), None);
+        assert_eq!(story.reads(1, 985, false, 0), None, "no bucket ends between the oldest item and 975");
+        assert_eq!(story.reads(0, 2_000, false, 0), None);
+        assert_eq!(story.reads(1, 1_030, false, 0), Some(Advance { from: Bucket(65), through: Bucket(67) }));
+        assert_eq!(story.tracker.watermark(), Some(at(1_020)));
+    }
+
+    #[test]
+    fn a_partition_at_its_end_holds_for_thirty_silent_seconds() {
+        let mut story = Story::with_partitions(2);
+        story.reads(0, 1_000, true, 0);
+        story.reads(1, 900, true, 0);
+        story.reads(0, 1_100, true, 29);
+        assert_eq!(story.tracker.watermark(), Some(at(890)));
+        story.tracker.advance(at(30));
+        assert_eq!(story.tracker.watermark(), Some(at(1_090)));
+    }
+
+    #[test]
+    fn a_partition_never_read_to_its_end_holds_for_ever() {
+        let mut story = Story::with_partitions(2);
+        story.reads(0, 1_000, true, 0);
+        assert_eq!(story.tracker.advance(at(10_000)), None);
+        assert_eq!(story.tracker.watermark(), None);
+    }
+
+    #[test]
+    fn an_empty_partition_at_its_end_does_not_hold() {
+        let mut story = Story::with_partitions(1);
+        story.tracker.assigned(&"metrics".into(), true, std::iter::once((key(7), true)), at(0));
+        story.reads(0, 1_000, true, 0);
+        assert_eq!(story.tracker.watermark(), Some(at(990)));
+    }
+
+    #[test]
+    fn it_never_goes_back_and_closes_every_bucket_once() {
+        let mut story = Story::with_partitions(1);
+        story.reads(0, 1_000, false, 0);
+        let first = story.reads(0, 1_050, false, 0);
+        assert_eq!(first, Some(Advance { from: Bucket(66), through: Bucket(68) }));
+        story.tracker.assigned(&"logs".into(), true, std::iter::once((key(1), false)), at(0));
+        assert_eq!(story.reads(1, 100, false, 0), None);
+        assert_eq!(story.reads(1, 1_070, true, 0), None);
+        assert_eq!(story.reads(0, 1_080, true, 0), Some(Advance { from: Bucket(69), through: Bucket(69) }));
+    }
+
+    #[test]
+    fn one_item_from_the_seventies_does_not_close_millions_of_buckets() {
+        let mut story = Story::with_partitions(1);
+        story.reads(0, 0, false, 0);
+        story.tracker = WatermarkTracker::default();
+        story.tracker.assigned(&"logs".into(), true, std::iter::once((key(0), false)), at(0));
+        let progress = Progress { partition: &key(0), oldest: Some(at(0)), newest: Some(at(1_700_000_000)), at_end: false, now: at(0) };
+        story.tracker.progress(&"logs".into(), true, &progress);
+        let advance = story.tracker.advance(at(0)).expect("the bucket before the newest closes");
+        assert!(advance.through.0 - advance.from.0 <= MAX_HISTORY_BUCKETS);
+    }
+
+    #[test]
+    fn when_all_feeds_ended_the_last_bucket_closes_too() {
+        let mut story = Story::with_partitions(1);
+        story.reads(0, 1_000, true, 0);
+        story.tracker.finished(&"logs".into());
+        story.tracker.advance(at(0));
+        assert_eq!(story.tracker.closed_through(), Some(Bucket::of(at(1_000))));
+    }
+
+    #[test]
+    fn a_partition_two_minutes_ahead_is_named() {
+        let mut story = Story::with_partitions(2);
+        story.reads(0, 1_000, false, 0);
+        story.reads(1, 1_000, false, 0);
+        assert!(story.tracker.too_far_ahead(&"logs".into()).is_empty());
+        story.reads(1, 1_200, false, 0);
+        assert_eq!(story.tracker.too_far_ahead(&"logs".into()), [key(1)]);
+    }
+}

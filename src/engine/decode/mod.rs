@@ -1,12 +1,44 @@
 //! Bytes → observations, or a rejection with its reason.
+//!
+//! Every record of a batch ends in exactly one of two books of its partition: *decoded* (its format was read; its good items are
+//! observations, its bad ones are named by index in one [`Rejection`]) or *rejected* (one `Rejection` without item indexes, and
+//! nothing else of it). So per batch `records_read = records_decoded + records_rejected`, `items_decoded` is the number of
+//! observations, and `items_rejected` the number of indexes in rejections. A record all of whose items are bad counts as decoded.
+//!
+//! What stands for a missing field: no service → `unknown`; no environment → [`DecodeOptions::default_environment`]; no time → the
+//! record's Kafka time, and a rejection where there is none either. A time that is there but cannot be read is a rejection.
+//!
+//! Metric points that measured nothing (staleness markers, histograms of an empty interval) are decoded as
+//! [`PointKind::Empty`](crate::model::observation::PointKind::Empty): counted, never judged. NaN and infinite values are bad items.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Timestamp;
+use crate::model::dead_letter::{Rejection, RejectionClass};
 use crate::model::observation::ObservationBatch;
-use crate::model::record::RecordBatch;
+use crate::model::position::PartitionKey;
+use crate::model::record::{BatchPartition, RecordBatch, RecordRef};
+use crate::model::{Source, Timestamp};
+
+mod change;
+mod format;
+mod github;
+mod ids;
+mod instant;
+mod json_logs;
+mod level;
+mod manual;
+mod otlp;
+mod sink;
+mod stack;
+mod symbols;
+pub mod template;
+
+use format::Format;
+use json_logs::JsonLogs;
+use sink::{RecordSink, Refusal};
+use symbols::Symbols;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,20 +59,156 @@ impl Default for DecodeOptions {
     }
 }
 
+impl DecodeOptions {
+    /// Names the first setting that cannot work, and what would.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.format != "auto" && Format::parse(&self.format).is_none() {
+            return Err(format!("format: unknown format {:?}; known: {}", self.format, format_names()));
+        }
+        if self.default_environment.is_empty() || self.default_environment.chars().count() > 200 {
+            return Err("default_environment: must have 1 to 200 characters".to_owned());
+        }
+        if self.max_record_bytes == 0 {
+            return Err("max_record_bytes: must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Names a connector's `format` setting may have.
+pub(crate) fn format_names() -> String {
+    let mut names = vec!["auto"];
+    names.extend(Format::ALL.map(Format::as_str));
+    names.join(", ")
+}
+
 /// Decodes the batches of one connector. Keeps which definitions it has sent.
 #[derive(Debug)]
 pub struct Decoder {
-    _options: DecodeOptions,
+    options: DecodeOptions,
+    /// `None` when each record tells its own.
+    named: Option<Format>,
+    symbols: Symbols,
+    json_logs: JsonLogs,
 }
 
 impl Decoder {
+    /// Options that [`DecodeOptions::validate`] refuses behave as `auto`.
     pub fn new(options: DecodeOptions) -> Self {
-        Self { _options: options }
+        let named = Format::parse(&options.format);
+        Self { options, named, symbols: Symbols::default(), json_logs: JsonLogs::default() }
     }
 
     /// `observed_at` is the wall time of reading, for events' `observed_at`.
     pub fn decode(&mut self, records: Arc<RecordBatch>, observed_at: Timestamp) -> ObservationBatch {
-        let _ = observed_at;
-        ObservationBatch::empty(records)
+        let mut batch = ObservationBatch::empty(Arc::clone(&records));
+        if records.source == Source::Logs {
+            batch.logs.reserve_exact(records.records.len());
+        }
+        let mut mix = FormatMix::default();
+        for (index, record) in records.records.iter().enumerate() {
+            let partition = usize::from(record.partition);
+            if let Some(counts) = batch.counts.get_mut(partition) {
+                counts.records_read += 1;
+            }
+            let value = self.readable(&records, record).and_then(|value| {
+                let format = self.named.map_or_else(|| format::detect(&records, record, value), Ok)?;
+                Ok((value, format))
+            });
+            let mut sink = RecordSink::new(&self.options, &mut self.symbols, &mut batch, index as u32, record, observed_at);
+            let (outcome, format) = match value {
+                Ok((value, format)) => read_as(&mut self.json_logs, format, &records, record, value, &mut sink),
+                Err(refusal) => (Err(refusal), self.named.map_or("auto", Format::as_str)),
+            };
+            mix.count(format);
+            sink.settle(outcome, format, partition);
+        }
+        batch.definitions = self.symbols.take_fresh();
+        batch.formats = mix.counts;
+        batch
+    }
+
+    /// The value, unless there is none or it is too large.
+    fn readable<'b>(&self, records: &'b RecordBatch, record: &RecordRef) -> Result<&'b [u8], Refusal> {
+        let refuse = |class, reason: String| Err(Refusal { class, reason });
+        match records.value(record) {
+            None => refuse(RejectionClass::Tombstone, "tombstone: a record without a value".to_owned()),
+            Some([]) => refuse(RejectionClass::Empty, "empty: a value of length zero".to_owned()),
+            Some(value) if value.len() > self.options.max_record_bytes as usize => refuse(
+                RejectionClass::TooLarge,
+                format!("{} bytes, more than max_record_bytes = {}", value.len(), self.options.max_record_bytes),
+            ),
+            Some(value) => Ok(value),
+        }
     }
 }
+
+/// Reads a value in one format. Returns the format it turned out to be: shapes alike on the outside are told apart inside.
+fn read_as(
+    json_logs: &mut JsonLogs,
+    format: Format,
+    batch: &RecordBatch,
+    record: &RecordRef,
+    value: &[u8],
+    sink: &mut RecordSink<'_>,
+) -> (Result<(), Refusal>, &'static str) {
+    let outcome = match format {
+        Format::OtlpProto => otlp::decode_proto(value, sink),
+        Format::OtlpJson => otlp::decode_json(value, sink),
+        Format::JsonLogs => json_logs.decode(value, sink),
+        Format::Github => github::decode(batch.header(record, "x-github-event"), value, sink),
+        Format::Manual => manual::decode(value, sink),
+        Format::Change => return change::decode(value, sink),
+    };
+    (outcome, format.as_str())
+}
+
+/// Records by format; a handful of formats, so a list.
+#[derive(Debug, Default)]
+struct FormatMix {
+    counts: Vec<(&'static str, u64)>,
+}
+
+impl FormatMix {
+    fn count(&mut self, format: &'static str) {
+        match self.counts.iter_mut().find(|(name, _)| std::ptr::eq(*name, format) || *name == format) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((format, 1)),
+        }
+    }
+}
+
+/// What one value would become: a dry run, for a person who tries a format. The record stands at offset 0 of a topic `dry-run`.
+pub fn decode_one(
+    options: DecodeOptions,
+    source: Source,
+    value: Option<&[u8]>,
+    headers: &[(&str, Option<&[u8]>)],
+    now: Timestamp,
+) -> ObservationBatch {
+    let mut batch = RecordBatch::new(Arc::from("dry-run"), source);
+    batch.partitions.push(BatchPartition {
+        key: PartitionKey { cluster: Arc::from("dry-run"), topic: Arc::from("dry-run"), incarnation: 0, partition: 0 },
+        next_offset: 1,
+        end_offset: 1,
+        absent: 0,
+        missed: 0,
+        at_end: true,
+    });
+    batch.push(0, 0, Some(now), None, value, headers);
+    Decoder::new(options).decode(Arc::new(batch), now)
+}
+
+/// Rejection for a record whose decoding panicked, for the stage that caught it.
+pub fn panicked(record: u32, message: &str) -> Rejection {
+    Rejection {
+        record,
+        class: RejectionClass::Panic,
+        reason: format!("decoding panicked, a defect of whydunit: {message}"),
+        format: "auto",
+        items: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,7 @@
-//! Backoff, circuit breaker, restart budget, offset ledger.
+//! What to do when something fails: pure decisions with time and seed as arguments.
+
+pub mod backoff;
+pub mod circuit_breaker;
+pub mod letters;
+pub mod offset_ledger;
+pub mod restart_budget;

@@ -1,0 +1,67 @@
+# make demo   shows a real incident found, in a browser
+# make test   runs every test
+# Both do all their set-up first. `make help` lists the rest.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CANVAS := src/web/canvas
+CANVAS_SOURCES := $(shell find $(CANVAS) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+# Runs a command as root where we are root or sudo asks nothing; else says what to run.
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help demo build test proof canvas lint bench setup setup-build setup-test clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo 'make build  builds the page and the binary'
+	@echo 'make proof  runs the tests that take hours'
+	@echo 'make bench  runs the benchmarks and prints their ratios'
+	@echo 'make lint   formats, clippy'
+
+demo: build
+	@target/debug/whydunit demo
+
+build: setup-build $(CANVAS)/dist/index.html
+	cargo build --locked
+
+canvas: $(CANVAS)/dist/index.html
+
+$(CANVAS)/node_modules/.package-lock.json: $(CANVAS)/package-lock.json
+	cd $(CANVAS) && npm ci --no-audit --no-fund
+	@touch $@
+
+$(CANVAS)/dist/index.html: $(CANVAS)/node_modules/.package-lock.json $(CANVAS_SOURCES)
+	cd $(CANVAS) && npm run build
+	@touch $@
+
+# What a build needs beyond cargo: a C toolchain, make, perl (OpenSSL), node and npm.
+setup-build:
+	@tests/support/install.sh build
+
+# What the tests need beyond that: Kafka, Chromium, promtool, kcat.
+setup-test:
+	@tests/support/install.sh test
+
+setup: setup-build setup-test
+
+test: setup $(CANVAS)/dist/index.html
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cd $(CANVAS) && npm test
+	cargo test --locked
+
+proof: test
+	cargo test --locked -- --ignored
+
+bench: build
+	cargo bench --locked
+
+lint:
+	cargo fmt
+	cargo clippy --locked --all-targets -- -D warnings
+
+clean:
+	cargo clean
+	rm -rf $(CANVAS)/node_modules $(CANVAS)/dist .tools

@@ -1,0 +1,541 @@
+//! Stage: takes one source's batches, decodes them, and sends them on; keeps the source's books, breaker and backoff.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, StreamHandler, WrapFuture};
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::life_line::LifeLine;
+use super::messages::{Committed, Hold, Passing, Rejected, SourceEnded, Steer, Stop, ToJoin};
+use super::status::StatusBoard;
+use crate::clock;
+use crate::engine::correlate::watermark::{Advance, Progress, WatermarkTracker};
+use crate::engine::decode::{DecodeOptions, Decoder};
+use crate::engine::detect::ShardInput;
+use crate::engine::resilience::backoff::Backoff;
+use crate::engine::resilience::circuit_breaker::CircuitBreaker;
+use crate::engine::resilience::offset_ledger::OffsetLedger;
+use crate::model::connector::ConnectorState;
+use crate::model::dead_letter::{Rejection, RejectionClass};
+use crate::model::observation::{DecodeCounts, ObservationBatch};
+use crate::model::ports::{AssignedPartition, FeedControl, FeedMessage, FeedTrouble};
+use crate::model::position::PartitionKey;
+use crate::model::record::RecordBatch;
+use crate::model::{Source, Timestamp};
+use crate::telemetry::metrics::{Outcome, metrics};
+
+/// Failures in a row that open the breaker.
+const BREAKER_THRESHOLD: u32 = 5;
+/// How often a silent connector looks whether the watermark may move and whether its breaker lets it try again.
+const TICK: Duration = Duration::from_secs(1);
+/// A source whose broker is away this long no longer holds the watermark: the others' detection goes on without it.
+const HOLD_UNREACHABLE_S: f64 = 60.0;
+
+/// A running feed: its messages and its handle.
+pub type Feed = (mpsc::Receiver<FeedMessage>, Arc<dyn FeedControl>);
+/// Starts the feed, anew after each failure.
+pub type StartFeed = Box<dyn Fn() -> Result<Feed, FeedTrouble> + Send>;
+
+/// What a connector is made of; all of it outlives a restart of the stage.
+#[derive(Clone)]
+pub struct Wiring {
+    pub joins: Vec<Recipient<ToJoin>>,
+    pub dead_letter: Recipient<Rejected>,
+    pub watermark: Arc<Mutex<WatermarkTracker>>,
+    pub status: Arc<StatusBoard>,
+    pub ended: Recipient<SourceEnded>,
+}
+
+impl std::fmt::Debug for Wiring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wiring").finish_non_exhaustive()
+    }
+}
+
+pub struct ConnectorStage {
+    name: Arc<str>,
+    source: Source,
+    options: DecodeOptions,
+    decoder: Decoder,
+    start_feed: StartFeed,
+    feed: Option<Arc<dyn FeedControl>>,
+    /// Paused by a person.
+    paused: bool,
+    stopped_for_good: bool,
+    unreachable_since: Option<Timestamp>,
+    held_back: Vec<PartitionKey>,
+    ledger: OffsetLedger,
+    breaker: CircuitBreaker,
+    backoff: Backoff,
+    retry_at: Option<Timestamp>,
+    wiring: Wiring,
+    _life: LifeLine,
+}
+
+impl std::fmt::Debug for ConnectorStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectorStage").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl ConnectorStage {
+    pub fn new(
+        name: Arc<str>,
+        source: Source,
+        options: DecodeOptions,
+        start_feed: StartFeed,
+        ledger: OffsetLedger,
+        wiring: Wiring,
+        life: LifeLine,
+    ) -> Self {
+        let seed = u64::from(name.bytes().map(u32::from).sum::<u32>());
+        Self {
+            decoder: Decoder::new(options.clone()),
+            breaker: CircuitBreaker::new(BREAKER_THRESHOLD),
+            backoff: Backoff::new(seed),
+            retry_at: None,
+            feed: None,
+            paused: false,
+            stopped_for_good: false,
+            unreachable_since: None,
+            held_back: Vec::new(),
+            name,
+            source,
+            options,
+            start_feed,
+            ledger,
+            wiring,
+            _life: life,
+        }
+    }
+
+    fn watermark<T>(&self, act: impl FnOnce(&mut WatermarkTracker) -> T) -> T {
+        act(&mut self.wiring.watermark.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn state(&self, state: ConnectorState, because: &str) {
+        let breaker = self.breaker.view();
+        self.wiring.status.update(&self.name, |status| {
+            if status.state != state {
+                status.since = Some(clock::now());
+            }
+            status.state = state;
+            status.breaker = breaker;
+            because.clone_into(&mut status.because);
+        });
+    }
+
+    // ------------------------------------------------------------ the feed
+
+    fn connect(&mut self, ctx: &mut Context<Self>) {
+        self.retry_at = None;
+        match (self.start_feed)() {
+            Ok((messages, control)) => {
+                if self.paused {
+                    control.pause();
+                }
+                self.feed = Some(control);
+                ctx.add_stream(ReceiverStream::new(messages));
+            }
+            Err(trouble) => self.failed(&trouble),
+        }
+    }
+
+    /// The feed is gone or could not start: wait, then try again, unless only a person can help.
+    fn failed(&mut self, trouble: &FeedTrouble) {
+        let now = clock::now();
+        tracing::warn!(connector = &*self.name, class = trouble.class, message = trouble.message, "feed failed");
+        self.feed = None;
+        self.note_error(trouble, now);
+        if trouble.permanent {
+            self.stopped_for_good = true;
+            self.watermark(|watermark| watermark.give_up(&self.name));
+            self.state(ConnectorState::Stopped, &trouble.message);
+            return;
+        }
+        self.breaker.failed(now);
+        let breaker = self.breaker.view();
+        let delay_ms = i64::try_from(self.backoff.next_delay_ms()).unwrap_or(i64::MAX);
+        self.retry_at = Some(breaker.retry_at.unwrap_or_else(|| now.plus_millis(delay_ms)));
+        let state = if breaker.retry_at.is_some() { ConnectorState::Open } else { ConnectorState::BackingOff };
+        self.state(state, &trouble.message);
+    }
+
+    fn note_error(&self, trouble: &FeedTrouble, now: Timestamp) {
+        self.wiring.status.update(&self.name, |status| {
+            status.last_error = Some(format!("{}: {}", trouble.class, trouble.message));
+            status.last_error_at = Some(now);
+        });
+    }
+
+    /// A trouble that the feed itself goes on trying to get over.
+    fn trouble(&mut self, trouble: &FeedTrouble) {
+        let now = clock::now();
+        if trouble.recovered {
+            self.well();
+            return;
+        }
+        tracing::warn!(connector = &*self.name, class = trouble.class, message = trouble.message, "trouble with the feed");
+        self.note_error(trouble, now);
+        if trouble.permanent {
+            if let Some(feed) = self.feed.take() {
+                feed.stop();
+            }
+            self.failed(trouble);
+            return;
+        }
+        self.breaker.failed(now);
+        match trouble.class.as_str() {
+            // Nothing is there to wait for.
+            "unknown_topic" => self.watermark(|watermark| watermark.give_up(&self.name)),
+            "broker_unreachable" => self.unreachable_since = self.unreachable_since.or(Some(now)),
+            _ => {}
+        }
+        self.state(ConnectorState::BackingOff, &trouble.message);
+    }
+
+    fn well(&mut self) {
+        self.unreachable_since = None;
+        self.breaker.succeeded();
+        self.backoff.succeeded();
+        let state = if self.paused { ConnectorState::Paused } else { ConnectorState::Running };
+        self.state(state, if self.paused { "paused by a person" } else { "" });
+    }
+
+    fn assigned(&mut self, partitions: &[AssignedPartition]) {
+        let now = clock::now();
+        let drives = self.source.drives_watermark();
+        let keys = partitions
+            .iter()
+            .map(|partition| (partition.key.clone(), partition.end_offset >= 0 && partition.start_offset >= partition.end_offset));
+        self.watermark(|watermark| watermark.assigned(&self.name, drives, keys, now));
+        self.wiring.status.update(&self.name, |status| status.assigned_partitions += partitions.len() as u32);
+        self.well();
+    }
+
+    fn revoked(&mut self, partitions: &[PartitionKey]) {
+        self.watermark(|watermark| watermark.revoked(&self.name, partitions));
+        self.wiring.status.update(&self.name, |status| {
+            status.assigned_partitions = status.assigned_partitions.saturating_sub(partitions.len() as u32);
+        });
+    }
+
+    fn ended(&mut self, reason: Option<String>, ctx: &mut Context<Self>) {
+        match reason {
+            None => {
+                self.feed = None;
+                self.watermark(|watermark| watermark.finished(&self.name));
+                self.wiring.status.note_activity();
+                self.state(ConnectorState::Stopped, "read to its end");
+                let advance = self.watermark(|watermark| watermark.advance(clock::now()));
+                self.send_advance(advance, ctx);
+                // After the advance, in the order of waiting.
+                let ended = self.wiring.ended.send(SourceEnded { name: self.name.to_string() });
+                ctx.wait(ended.into_actor(self).map(|_, _, _| ()));
+            }
+            Some(message) if !self.stopped_for_good => {
+                self.failed(&FeedTrouble { class: "feed_ended".to_owned(), message, permanent: false, recovered: false });
+            }
+            Some(_) => {}
+        }
+    }
+
+    // ------------------------------------------------------------ a batch
+
+    fn batch(&mut self, batch: RecordBatch, ctx: &mut Context<Self>) {
+        let began = Instant::now();
+        let now = clock::now();
+        let records = Arc::new(batch);
+        let mut decoded = self.decode(&records, now);
+        self.ledger.book(&decoded);
+        self.wiring.status.book(&decoded, now);
+        self.count(&decoded);
+        let rejections = std::mem::take(&mut decoded.rejections);
+        let progress = progress_of(&decoded);
+        let (inputs, events) = ShardInput::split(decoded, self.wiring.joins.len());
+        metrics().stage("connector", began.elapsed().as_secs_f64());
+        self.deliver(records, rejections, inputs, Passing { events, commands: Vec::new() }, progress, ctx);
+    }
+
+    /// Decodes; if that panics, record by record, so that only the culprit is set aside.
+    fn decode(&mut self, records: &Arc<RecordBatch>, now: Timestamp) -> ObservationBatch {
+        let decoder = &mut self.decoder;
+        if let Ok(decoded) = catch_unwind(AssertUnwindSafe(|| decoder.decode(records.clone(), now))) {
+            return decoded;
+        }
+        tracing::error!(connector = &*self.name, records = records.records.len(), "decoding panicked; going record by record");
+        self.decoder = Decoder::new(self.options.clone());
+        let mut whole = ObservationBatch::empty(records.clone());
+        for index in 0..records.records.len() {
+            let single = Arc::new(single_record(records, index));
+            let decoder = &mut self.decoder;
+            match catch_unwind(AssertUnwindSafe(|| decoder.decode(single, now))) {
+                Ok(decoded) => merge(&mut whole, decoded, index as u32),
+                Err(_) => {
+                    self.decoder = Decoder::new(self.options.clone());
+                    reject_panicked(&mut whole, index);
+                }
+            }
+        }
+        whole
+    }
+
+    fn count(&self, decoded: &ObservationBatch) {
+        let source = self.source.as_str();
+        let sum = |field: fn(&DecodeCounts) -> u64| decoded.counts.iter().map(field).sum::<u64>();
+        metrics().records(&self.name, source, Outcome::Decoded, sum(|counts| counts.records_decoded));
+        metrics().records(&self.name, source, Outcome::Rejected, sum(|counts| counts.records_rejected));
+        metrics().records(&self.name, source, Outcome::Absent, decoded.records.partitions.iter().map(|partition| partition.absent).sum());
+        metrics().records(&self.name, source, Outcome::Missed, decoded.records.partitions.iter().map(|partition| partition.missed).sum());
+        metrics().items(&self.name, source, sum(|counts| counts.items_decoded));
+    }
+
+    /// Letters first, then observations; only then does the watermark learn of them.
+    fn deliver(
+        &mut self,
+        records: Arc<RecordBatch>,
+        rejections: Vec<Rejection>,
+        inputs: Vec<ShardInput>,
+        passing: Passing,
+        progress: Vec<PartitionProgress>,
+        ctx: &mut Context<Self>,
+    ) {
+        let wiring = self.wiring.clone();
+        let send = async move {
+            if !rejections.is_empty() && wiring.dead_letter.send(Rejected { records, rejections }).await.is_err() {
+                return false;
+            }
+            let mut passing = Some(passing);
+            let sends = wiring.joins.iter().zip(inputs).filter_map(|(join, input)| {
+                let passing = passing.take().unwrap_or_default();
+                (!input.is_empty() || !passing.is_empty()).then(|| join.send(ToJoin::Observed { input, passing }))
+            });
+            join_all(sends).await.iter().all(Result::is_ok)
+        };
+        ctx.wait(send.into_actor(self).map(move |delivered, stage, ctx| {
+            if delivered {
+                stage.progressed(&progress, ctx);
+            } else {
+                ctx.stop();
+            }
+        }));
+    }
+
+    fn progressed(&mut self, progress: &[PartitionProgress], ctx: &mut Context<Self>) {
+        let now = clock::now();
+        let drives = self.source.drives_watermark();
+        let advance = self.watermark(|watermark| {
+            for partition in progress {
+                let step = Progress {
+                    partition: &partition.key,
+                    oldest: partition.oldest,
+                    newest: partition.newest,
+                    at_end: partition.at_end,
+                    now,
+                };
+                watermark.progress(&self.name, drives, &step);
+            }
+            watermark.advance(now)
+        });
+        self.send_advance(advance, ctx);
+        self.hold_back();
+    }
+
+    fn send_advance(&self, advance: Option<Advance>, ctx: &mut Context<Self>) {
+        let Some(advance) = advance else { return };
+        self.wiring.status.note_activity();
+        let sends: Vec<_> = self.wiring.joins.iter().map(|join| join.send(ToJoin::Advance(advance))).collect();
+        ctx.wait(join_all(sends).into_actor(self).map(|results, _, ctx| {
+            if results.iter().any(Result::is_err) {
+                ctx.stop();
+            }
+        }));
+    }
+
+    fn hold_back(&mut self) {
+        let ahead = self.watermark(|watermark| watermark.too_far_ahead(&self.name));
+        if ahead != self.held_back
+            && let Some(feed) = &self.feed
+        {
+            feed.hold_back(&ahead);
+            self.held_back = ahead;
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let now = clock::now();
+        if self.unreachable_since.is_some_and(|since| now.seconds_since(since) >= HOLD_UNREACHABLE_S) {
+            self.unreachable_since = None;
+            self.watermark(|watermark| watermark.give_up(&self.name));
+        }
+        if self.retry_at.is_some_and(|retry_at| now >= retry_at) && self.breaker.allows(now) {
+            self.connect(ctx);
+        }
+        let advance = self.watermark(|watermark| watermark.advance(now));
+        self.send_advance(advance, ctx);
+        self.hold_back();
+    }
+}
+
+/// What a delivered batch says of one partition.
+#[derive(Debug)]
+struct PartitionProgress {
+    key: PartitionKey,
+    oldest: Option<Timestamp>,
+    newest: Option<Timestamp>,
+    at_end: bool,
+}
+
+fn progress_of(decoded: &ObservationBatch) -> Vec<PartitionProgress> {
+    let oldest = decoded.oldest_by_partition();
+    let partitions = decoded.records.partitions.iter().enumerate();
+    partitions
+        .map(|(index, partition)| PartitionProgress {
+            key: partition.key.clone(),
+            oldest: oldest.get(index).copied().flatten(),
+            newest: decoded.newest.get(index).copied().flatten(),
+            at_end: partition.at_end,
+        })
+        .collect()
+}
+
+/// A batch of the one record at `index`, with every partition kept so that indexes agree.
+fn single_record(batch: &RecordBatch, index: usize) -> RecordBatch {
+    RecordBatch { records: batch.records.get(index).cloned().into_iter().collect(), ..batch.clone() }
+}
+
+/// Adds what one record of `whole` says; its own index in the batch is `record`.
+fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) {
+    part.logs.iter_mut().for_each(|line| line.record = record);
+    part.points.iter_mut().for_each(|point| point.record = record);
+    part.spans.iter_mut().for_each(|span| span.record = record);
+    part.rejections.iter_mut().for_each(|rejection| rejection.record = record);
+    whole.definitions.append(&mut part.definitions);
+    whole.logs.append(&mut part.logs);
+    whole.points.append(&mut part.points);
+    whole.spans.append(&mut part.spans);
+    whole.events.append(&mut part.events);
+    whole.rejections.append(&mut part.rejections);
+    whole.formats.append(&mut part.formats);
+    whole.skewed += part.skewed;
+    for (sum, counts) in whole.counts.iter_mut().zip(&part.counts) {
+        sum.records_read += counts.records_read;
+        sum.records_decoded += counts.records_decoded;
+        sum.records_rejected += counts.records_rejected;
+        sum.items_decoded += counts.items_decoded;
+        sum.items_rejected += counts.items_rejected;
+    }
+    for (newest, other) in whole.newest.iter_mut().zip(&part.newest) {
+        *newest = (*newest).max(*other);
+    }
+}
+
+fn reject_panicked(whole: &mut ObservationBatch, index: usize) {
+    whole.rejections.push(Rejection {
+        record: index as u32,
+        class: RejectionClass::Panic,
+        reason: "decoding this record panicked: a defect of whydunit, please report it with the record".to_owned(),
+        format: "unknown",
+        items: Vec::new(),
+    });
+    let partition = whole.records.records.get(index).map(|record| usize::from(record.partition));
+    if let Some(counts) = partition.and_then(|partition| whole.counts.get_mut(partition)) {
+        counts.records_read += 1;
+        counts.records_rejected += 1;
+    }
+}
+
+impl Actor for ConnectorStage {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(super::MAILBOX);
+        self.watermark(|watermark| watermark.expect(&self.name));
+        self.connect(ctx);
+        ctx.run_interval(TICK, Self::tick);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Some(feed) = self.feed.take() {
+            feed.stop();
+        }
+    }
+}
+
+impl StreamHandler<FeedMessage> for ConnectorStage {
+    fn handle(&mut self, message: FeedMessage, ctx: &mut Self::Context) {
+        match message {
+            FeedMessage::Batch(batch) => self.batch(batch, ctx),
+            FeedMessage::Assigned(partitions) => self.assigned(&partitions),
+            FeedMessage::Revoked(partitions) => self.revoked(&partitions),
+            FeedMessage::Trouble(trouble) => self.trouble(&trouble),
+            FeedMessage::Ended { reason } => self.ended(reason, ctx),
+        }
+    }
+
+    /// The channel closing is not the stage's end: the feed may start again.
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<Hold> for ConnectorStage {
+    type Result = MessageResult<Hold>;
+
+    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
+        ctx.wait(hold.resume.into_actor(self).map(|_, _, _| ()));
+        MessageResult(self.ledger.rows())
+    }
+}
+
+impl Handler<Committed> for ConnectorStage {
+    type Result = ();
+
+    fn handle(&mut self, Committed(ledger): Committed, _: &mut Self::Context) {
+        let Some(feed) = &self.feed else { return };
+        let ours = ledger.iter().filter(|row| *row.connector == *self.name);
+        feed.commit(&ours.map(|row| (row.partition.clone(), row.next_offset)).collect::<Vec<_>>());
+    }
+}
+
+impl Handler<Steer> for ConnectorStage {
+    type Result = ();
+
+    fn handle(&mut self, steer: Steer, ctx: &mut Self::Context) {
+        tracing::info!(connector = &*self.name, ?steer, "steered by a person");
+        match steer {
+            Steer::Pause => {
+                self.paused = true;
+                if let Some(feed) = &self.feed {
+                    feed.pause();
+                }
+                self.state(ConnectorState::Paused, "paused by a person");
+            }
+            Steer::Resume => {
+                self.paused = false;
+                if let Some(feed) = &self.feed {
+                    feed.resume();
+                    self.well();
+                }
+            }
+            Steer::ResetBreaker => {
+                self.breaker.succeeded();
+                self.backoff.succeeded();
+                self.stopped_for_good = false;
+                if self.feed.is_none() {
+                    self.connect(ctx);
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Stop> for ConnectorStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

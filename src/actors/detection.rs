@@ -1,0 +1,139 @@
+//! Stage: aggregates, judges and closes the buckets of its entities; one shard.
+
+use std::time::Instant;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
+
+use super::life_line::LifeLine;
+use super::messages::{BarrierPart, Stop, ToDetection, ToInvestigator};
+use crate::engine::correlate::watermark::Advance;
+use crate::engine::detect::Detector;
+use crate::model::Bucket;
+use crate::model::snapshot::StateDelta;
+use crate::telemetry::metrics::metrics;
+
+/// Closed buckets sent on at once: a long catch-up must not become one huge message.
+const CLOSED_PER_MESSAGE: usize = 64;
+
+#[derive(Debug)]
+pub struct DetectionStage {
+    shard: usize,
+    core: Detector,
+    /// How far each trace-join shard has closed.
+    joins: Vec<Option<Bucket>>,
+    closed: Option<Bucket>,
+    barrier: Vec<BarrierPart>,
+    investigator: Recipient<ToInvestigator>,
+    _life: LifeLine,
+}
+
+/// Name of the stage in snapshots and on the page.
+pub fn stage_name(shard: usize) -> String {
+    format!("detection/{shard}")
+}
+
+impl DetectionStage {
+    pub fn new(
+        shard: usize,
+        core: Detector,
+        join_shards: usize,
+        closed: Option<Bucket>,
+        investigator: Recipient<ToInvestigator>,
+        life: LifeLine,
+    ) -> Self {
+        Self { shard, core, joins: vec![closed; join_shards], closed, barrier: Vec::new(), investigator, _life: life }
+    }
+
+    /// Buckets that every trace-join shard has closed, judged.
+    fn close(&mut self, join: usize, advance: Advance) -> Vec<ToInvestigator> {
+        if let Some(slot) = self.joins.get_mut(join) {
+            *slot = Some(advance.through);
+        }
+        let Some(through) = self.joins.iter().copied().min().flatten() else { return Vec::new() };
+        let from = self.closed.map_or(advance.from.0, |closed| closed.0 + 1);
+        let mut messages = Vec::new();
+        let mut closed = Vec::new();
+        for bucket in from..=through.0 {
+            closed.push(self.core.close(Bucket(bucket)));
+            if closed.len() == CLOSED_PER_MESSAGE {
+                messages.push(ToInvestigator::Closed { shard: self.shard, closed: std::mem::take(&mut closed) });
+            }
+        }
+        if !closed.is_empty() {
+            messages.push(ToInvestigator::Closed { shard: self.shard, closed });
+        }
+        self.closed = self.closed.max(Some(through));
+        messages
+    }
+
+    /// Waits for the barrier of every trace-join shard, then adds its own changes.
+    fn barrier(&mut self, part: BarrierPart) -> Option<ToInvestigator> {
+        self.barrier.push(part);
+        if self.barrier.len() < self.joins.len() {
+            return None;
+        }
+        let (mut deltas, mut seen_before) = (Vec::new(), Vec::new());
+        let mut barrier = None;
+        for part in self.barrier.drain(..) {
+            deltas.extend(part.deltas);
+            seen_before.extend(part.seen_before);
+            barrier = Some(part.barrier);
+        }
+        deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
+        barrier.map(|barrier| ToInvestigator::Barrier { shard: self.shard, part: BarrierPart { barrier, deltas, seen_before } })
+    }
+
+    fn forward(&self, messages: Vec<ToInvestigator>, ctx: &mut Context<Self>) {
+        if messages.is_empty() {
+            return;
+        }
+        let investigator = self.investigator.clone();
+        let send = async move {
+            for message in messages {
+                if investigator.send(message).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        ctx.wait(send.into_actor(self).map(|delivered, _, ctx| {
+            if !delivered {
+                ctx.stop();
+            }
+        }));
+    }
+}
+
+impl Actor for DetectionStage {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(super::MAILBOX);
+    }
+}
+
+impl Handler<ToDetection> for DetectionStage {
+    type Result = ();
+
+    fn handle(&mut self, message: ToDetection, ctx: &mut Self::Context) {
+        let began = Instant::now();
+        let messages = match message {
+            ToDetection::Observed { input, passing } => {
+                self.core.observe(input);
+                if passing.is_empty() { Vec::new() } else { vec![ToInvestigator::Passing(passing)] }
+            }
+            ToDetection::Closed { join, advance } => self.close(join, advance),
+            ToDetection::Barrier { part, .. } => self.barrier(part).into_iter().collect(),
+        };
+        self.forward(messages, ctx);
+        metrics().stage("detection", began.elapsed().as_secs_f64());
+    }
+}
+
+impl Handler<Stop> for DetectionStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

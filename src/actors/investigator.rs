@@ -1,0 +1,143 @@
+//! Stage: opens, joins and ranks investigations, once per bucket that every detection shard has closed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
+
+use super::life_line::LifeLine;
+use super::messages::{Barrier, BarrierPart, Passing, Record, Stop, ToInvestigator};
+use super::status::StatusBoard;
+use crate::engine::correlate::Investigator;
+use crate::model::Bucket;
+use crate::model::ports::WriteBatch;
+use crate::model::signal::ClosedBucket;
+use crate::model::snapshot::{StateDelta, StateEntry};
+use crate::telemetry::metrics::metrics;
+
+pub const STAGE: &str = "investigator";
+/// Stage name under which the watermark stands in the snapshot.
+pub const WATERMARK_STAGE: &str = "watermark";
+
+#[derive(Debug)]
+pub struct InvestigatorStage {
+    core: Investigator,
+    shards: usize,
+    /// Buckets that not every shard has closed yet.
+    pending: BTreeMap<Bucket, Vec<ClosedBucket>>,
+    barrier: Vec<BarrierPart>,
+    recorder: Recipient<Record>,
+    status: Arc<StatusBoard>,
+    _life: LifeLine,
+}
+
+impl InvestigatorStage {
+    pub const fn new(core: Investigator, shards: usize, recorder: Recipient<Record>, status: Arc<StatusBoard>, life: LifeLine) -> Self {
+        Self { core, shards, pending: BTreeMap::new(), barrier: Vec::new(), recorder, status, _life: life }
+    }
+
+    fn passing(&mut self, passing: Passing) -> WriteBatch {
+        self.core.forward(&passing.events);
+        for row in &passing.commands {
+            self.core.command(row);
+        }
+        WriteBatch { events: passing.events, ..WriteBatch::default() }
+    }
+
+    fn closed(&mut self, closed: Vec<ClosedBucket>) -> WriteBatch {
+        let mut batch = WriteBatch::default();
+        for part in closed {
+            self.pending.entry(part.bucket).or_default().push(part);
+        }
+        while let Some(entry) = self.pending.first_entry() {
+            if entry.get().len() < self.shards {
+                break;
+            }
+            let (bucket, mut parts) = entry.remove_entry();
+            let mut learning = None;
+            for part in &mut parts {
+                metrics().late_items(part.rows.iter().map(|row| row.late).sum());
+                batch.events.append(&mut part.events.clone());
+                batch.rows.append(&mut part.rows.clone());
+                learning = learning.max(part.learning.iter().map(|(_, until)| *until).max());
+            }
+            self.status.watermark(Some(bucket.end()));
+            self.status.learning_until(learning);
+            batch.findings.extend(self.core.step(parts));
+        }
+        batch
+    }
+
+    fn barrier(&mut self, part: BarrierPart) -> Option<(WriteBatch, Arc<Barrier>)> {
+        self.barrier.push(part);
+        if self.barrier.len() < self.shards {
+            return None;
+        }
+        let (mut deltas, mut seen_before) = (Vec::new(), Vec::new());
+        let mut barrier = None;
+        for part in self.barrier.drain(..) {
+            deltas.extend(part.deltas);
+            seen_before.extend(part.seen_before);
+            barrier = Some(part.barrier);
+        }
+        let barrier = barrier?;
+        deltas.push(StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() });
+        let closed = StateEntry { key: Vec::new(), value: Some(Arc::new((barrier.closed_through, self.shards))) };
+        deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed] });
+        let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(deltas, &seen_before)), ..WriteBatch::default() };
+        Some((batch, barrier))
+    }
+
+    /// Hands a batch to the recorder; releases the barrier it may carry once the recorder has it.
+    fn forward(&self, batch: WriteBatch, barrier: Option<Arc<Barrier>>, ctx: &mut Context<Self>) {
+        if batch.is_empty() {
+            return;
+        }
+        ctx.wait(self.recorder.send(Record(batch)).into_actor(self).map(move |result, _, ctx| match (result, barrier) {
+            (Ok(()), Some(barrier)) => barrier.release(),
+            (Ok(()), None) => {}
+            (Err(_), _) => ctx.stop(),
+        }));
+    }
+}
+
+impl Actor for InvestigatorStage {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(super::MAILBOX);
+    }
+}
+
+impl Handler<ToInvestigator> for InvestigatorStage {
+    type Result = ();
+
+    fn handle(&mut self, message: ToInvestigator, ctx: &mut Self::Context) {
+        let began = Instant::now();
+        match message {
+            ToInvestigator::Passing(passing) => {
+                let batch = self.passing(passing);
+                self.forward(batch, None, ctx);
+            }
+            ToInvestigator::Closed { closed, .. } => {
+                let batch = self.closed(closed);
+                self.forward(batch, None, ctx);
+            }
+            ToInvestigator::Barrier { part, .. } => {
+                if let Some((batch, barrier)) = self.barrier(part) {
+                    self.forward(batch, Some(barrier), ctx);
+                }
+            }
+        }
+        metrics().stage("investigator", began.elapsed().as_secs_f64());
+    }
+}
+
+impl Handler<Stop> for InvestigatorStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,174 @@
+//! What stages tell each other, in the order of the data's way.
+
+use std::sync::{Arc, Mutex};
+
+use actix::Message;
+use tokio::sync::oneshot;
+
+use crate::engine::correlate::watermark::Advance;
+use crate::engine::detect::{DetectorInput, SeenBefore, ShardInput};
+use crate::engine::resilience::offset_ledger::count_seen_before;
+use crate::model::command::{Command, CommandError, CommandOutcome, InboxRow};
+use crate::model::dead_letter::Rejection;
+use crate::model::ledger::LedgerRow;
+use crate::model::ports::{StoreError, WriteBatch, WriteReport};
+use crate::model::record::RecordBatch;
+use crate::model::signal::ClosedBucket;
+use crate::model::snapshot::{Checkpoint, StateDelta};
+use crate::model::{Bucket, Event};
+
+/// Facts that are one-to-one with a record or a person's write: they ride along, unchanged, to the investigator.
+#[derive(Debug, Default)]
+pub struct Passing {
+    pub events: Vec<Event>,
+    pub commands: Vec<InboxRow>,
+}
+
+impl Passing {
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.commands.is_empty()
+    }
+}
+
+/// connector, inbox, coordinator → trace join.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum ToJoin {
+    Observed { input: ShardInput, passing: Passing },
+    Advance(Advance),
+    Barrier(BarrierPart),
+}
+
+/// trace join → detection.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum ToDetection {
+    Observed {
+        input: DetectorInput,
+        passing: Passing,
+    },
+    /// Join shard `join` has finished every trace up to the end of `through`.
+    Closed {
+        join: usize,
+        advance: Advance,
+    },
+    Barrier {
+        join: usize,
+        part: BarrierPart,
+    },
+}
+
+/// detection → investigator.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum ToInvestigator {
+    Passing(Passing),
+    Closed { shard: usize, closed: Vec<ClosedBucket> },
+    Barrier { shard: usize, part: BarrierPart },
+}
+
+/// Everything → recorder.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Record(pub WriteBatch);
+
+/// A person's write → recorder.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<CommandOutcome, CommandError>")]
+pub struct Execute(pub Command);
+
+/// connector → dead_letter; answered once the recorder has the letters.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Rejected {
+    pub records: Arc<RecordBatch>,
+    pub rejections: Vec<Rejection>,
+}
+
+/// A barrier on its way through the stages, gathering what each changed.
+#[derive(Debug)]
+pub struct BarrierPart {
+    pub barrier: Arc<Barrier>,
+    pub deltas: Vec<StateDelta>,
+    /// Duplicates dropped since the pipeline was built.
+    pub seen_before: Vec<SeenBefore>,
+}
+
+/// One checkpoint: what the connectors had read when they stopped.
+#[derive(Debug)]
+pub struct Barrier {
+    pub epoch: u64,
+    pub ledger: Vec<LedgerRow>,
+    pub closed_through: Option<Bucket>,
+    /// Told when every stage has handed over its state, so that connectors may go on.
+    pub gathered: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Barrier {
+    pub fn checkpoint(&self, deltas: Vec<StateDelta>, seen_before: &[SeenBefore]) -> Checkpoint {
+        let mut ledger = self.ledger.clone();
+        count_seen_before(&mut ledger, seen_before);
+        Checkpoint { epoch: self.epoch, ledger, deltas }
+    }
+
+    pub fn release(&self) {
+        let sender = self.gathered.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Nobody waits any more when the coordinator was stopped meanwhile.
+            let _ = sender.send(());
+        }
+    }
+}
+
+/// coordinator → connector, inbox: stop after the batch in hand; go on when `resume` fires or is dropped.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<LedgerRow>")]
+pub struct Hold {
+    pub resume: oneshot::Receiver<()>,
+}
+
+/// supervisor → every stage of a pipeline that is taken down.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+/// Somebody with the API → connector.
+#[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub enum Steer {
+    Pause,
+    Resume,
+    ResetBreaker,
+}
+
+/// recorder → broadcaster, supervisor: what is durable now.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stored {
+    pub report: WriteReport,
+    pub newest_event: Option<String>,
+    /// Set when a checkpoint was part of it.
+    pub checkpoint: Option<(u64, Vec<LedgerRow>)>,
+}
+
+/// recorder → supervisor: the store cannot go on for a reason that waiting does not cure.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct StoreFailed(pub StoreError);
+
+/// A person's write was stored; look into the inbox and tell the page.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct CommandStored(pub CommandOutcome);
+
+/// supervisor → connector: these books are durable.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Committed(pub Arc<Vec<LedgerRow>>);
+
+/// connector → supervisor: the feed ended for good, with everything read delivered.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SourceEnded {
+    pub name: String,
+}

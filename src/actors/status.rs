@@ -1,0 +1,203 @@
+//! How every stage fares: written by the stages, read by the API, `/readyz` and `/metrics`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::model::Timestamp;
+use crate::model::connector::{ConnectorState, ConnectorStatus, FormatShare, Health, StageStatus};
+use crate::model::observation::ObservationBatch;
+use crate::model::ports::PipelineStatus;
+
+/// Width of one step of the rates, seconds.
+const STEP_S: i64 = 10;
+/// Steps of the rate history: two minutes.
+const STEPS: usize = 12;
+
+#[derive(Debug, Default)]
+pub struct StatusBoard {
+    inner: Mutex<Inner>,
+    /// Batches and commands taken in; unchanged means a checkpoint would write nothing new.
+    activity: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    connectors: BTreeMap<String, Connector>,
+    stages: BTreeMap<String, StageStatus>,
+    /// Reasons by who gave them; empty when all is well.
+    troubles: BTreeMap<String, Trouble>,
+    started: bool,
+    watermark: Option<Timestamp>,
+    learning_until: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    reason: String,
+    /// Nothing can be stored or served while it lasts.
+    blocks: bool,
+}
+
+#[derive(Debug)]
+struct Connector {
+    status: ConnectorStatus,
+    rates: VecDeque<Step>,
+    lag: BTreeMap<String, u64>,
+    formats: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    number: i64,
+    records: u64,
+    items: u64,
+    rejected: u64,
+}
+
+impl StatusBoard {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn register(&self, status: ConnectorStatus) {
+        let entry = Connector { rates: VecDeque::new(), lag: BTreeMap::new(), formats: BTreeMap::new(), status };
+        self.inner().connectors.entry(entry.status.name.clone()).or_insert(entry);
+    }
+
+    /// Changes one connector's status.
+    pub fn update(&self, name: &str, change: impl FnOnce(&mut ConnectorStatus)) {
+        if let Some(connector) = self.inner().connectors.get_mut(name) {
+            change(&mut connector.status);
+        }
+    }
+
+    /// Books a decoded batch.
+    pub fn book(&self, batch: &ObservationBatch, now: Timestamp) {
+        self.note_activity();
+        let mut inner = self.inner();
+        let Some(connector) = inner.connectors.get_mut(&*batch.records.connector) else { return };
+        let (records, rejected) = (batch.records.records.len() as u64, batch.rejections.len() as u64);
+        let items: u64 = batch.counts.iter().map(|counts| counts.items_decoded).sum();
+        let step = connector.step(now);
+        step.records += records;
+        step.items += items;
+        step.rejected += rejected;
+        for (format, count) in &batch.formats {
+            *connector.formats.entry(format).or_default() += count;
+        }
+        for partition in &batch.records.partitions {
+            let lag = u64::try_from(partition.end_offset - partition.next_offset).unwrap_or(0);
+            connector.lag.insert(format!("{}/{}", partition.key.topic, partition.key.partition), lag);
+        }
+        let status = &mut connector.status;
+        status.records_total += records;
+        status.items_total += items;
+        status.rejected_total += rejected;
+        status.bytes_total += batch.records.arena.len() as u64;
+        status.lag_records = connector.lag.values().sum();
+        let newest = batch.newest.iter().flatten().max().copied();
+        status.last_event_at = status.last_event_at.max(newest);
+        let behind = status.last_event_at.map_or(0.0, |newest| now.seconds_since(newest).max(0.0));
+        status.lag_seconds = if status.lag_records == 0 { 0.0 } else { behind };
+        if records > 0 {
+            status.last_record_at = Some(now);
+        }
+    }
+
+    pub fn note_activity(&self) {
+        self.activity.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Relaxed)
+    }
+
+    pub fn stage(&self, status: StageStatus) {
+        self.inner().stages.insert(status.name.clone(), status);
+    }
+
+    pub fn started(&self) {
+        self.inner().started = true;
+    }
+
+    /// `who` is in trouble until [`StatusBoard::well`]; `blocks` when nothing can be stored or served meanwhile.
+    pub fn trouble(&self, who: &str, reason: &str, blocks: bool) {
+        self.inner().troubles.insert(who.to_owned(), Trouble { reason: reason.to_owned(), blocks });
+    }
+
+    pub fn well(&self, who: &str) {
+        self.inner().troubles.remove(who);
+    }
+
+    pub fn watermark(&self, watermark: Option<Timestamp>) {
+        let mut inner = self.inner();
+        inner.watermark = inner.watermark.max(watermark);
+    }
+
+    pub fn learning_until(&self, until: Option<Timestamp>) {
+        self.inner().learning_until = until;
+    }
+}
+
+impl Connector {
+    fn step(&mut self, now: Timestamp) -> &mut Step {
+        let number = now.seconds().div_euclid(STEP_S);
+        if self.rates.back().is_none_or(|step| step.number != number) {
+            self.rates.push_back(Step { number, ..Step::default() });
+        }
+        while self.rates.len() > STEPS + 1 {
+            self.rates.pop_front();
+        }
+        let last = self.rates.len() - 1;
+        &mut self.rates[last]
+    }
+
+    fn view(&self, now: Timestamp) -> ConnectorStatus {
+        let current = now.seconds().div_euclid(STEP_S);
+        let of = |number: i64| self.rates.iter().find(|step| step.number == number).copied().unwrap_or_default();
+        // The current step is not over: the last whole one and it together are the recent past.
+        let (last, this) = (of(current - 1), of(current));
+        let seconds = STEP_S as f64 + (now.seconds().rem_euclid(STEP_S)) as f64;
+        let rate = |field: fn(&Step) -> u64| (field(&last) + field(&this)) as f64 / seconds;
+        let mut status = self.status.clone();
+        status.rate_in = rate(|step| step.records);
+        status.rate_stored = rate(|step| step.items);
+        status.rate_rejected = rate(|step| step.rejected);
+        status.rate_history = (1..=STEPS as i64).rev().map(|ago| of(current - ago).records as f64 / STEP_S as f64).collect();
+        status.decode_mix =
+            self.formats.iter().map(|(format, records)| FormatShare { format: (*format).to_owned(), records: *records }).collect();
+        status
+    }
+}
+
+impl PipelineStatus for StatusBoard {
+    fn connectors(&self) -> Vec<ConnectorStatus> {
+        let now = crate::clock::now();
+        self.inner().connectors.values().map(|connector| connector.view(now)).collect()
+    }
+
+    fn health(&self) -> Health {
+        let inner = self.inner();
+        let mut reasons: Vec<String> = inner.troubles.iter().map(|(who, trouble)| format!("{who}: {}", trouble.reason)).collect();
+        let unwell = |connector: &&Connector| !matches!(connector.status.state, ConnectorState::Running | ConnectorState::Connecting);
+        reasons.extend(
+            inner
+                .connectors
+                .values()
+                .filter(unwell)
+                .map(|connector| format!("connector {}: {}", connector.status.name, connector.status.because)),
+        );
+        if !inner.started {
+            reasons.insert(0, "starting".to_owned());
+        }
+        Health {
+            ready: inner.started && !inner.troubles.values().any(|trouble| trouble.blocks),
+            degraded: !reasons.is_empty(),
+            reasons,
+            watermark: inner.watermark,
+            learning_until: inner.learning_until.filter(|until| inner.watermark.is_none_or(|watermark| watermark < *until)),
+            stages: inner.stages.values().cloned().collect(),
+        }
+    }
+}

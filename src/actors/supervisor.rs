@@ -1,0 +1,407 @@
+//! The supervisor: builds the pipeline, takes checkpoints, and rebuilds everything from the last one when a stage dies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, WrapFuture};
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+
+use super::life_line::StageDied;
+use super::messages::{Barrier, BarrierPart, Committed, Execute, Hold, SourceEnded, Steer, Stop, StoreFailed, Stored, ToJoin};
+use super::status::StatusBoard;
+use crate::clock;
+use crate::engine::correlate::watermark::WatermarkTracker;
+use crate::engine::resilience::backoff::Backoff;
+use crate::engine::resilience::restart_budget::RestartBudget;
+use crate::model::connector::StageStatus;
+use crate::telemetry::metrics::metrics;
+
+/// Rebuilds allowed in [`BUDGET_WINDOW_S`]; after that the process exits and its container starts it anew.
+const BUDGET: usize = 5;
+const BUDGET_WINDOW_S: i64 = 60;
+const WHO: &str = "pipeline";
+
+/// One source of the pipeline as the supervisor needs it.
+#[derive(Clone, Debug)]
+pub struct SourceHandle {
+    pub name: String,
+    pub hold: Recipient<Hold>,
+    pub stop: Recipient<Stop>,
+    /// The inbox has neither.
+    pub steer: Option<Recipient<Steer>>,
+    pub committed: Option<Recipient<Committed>>,
+}
+
+/// One build of the pipeline.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub sources: Vec<SourceHandle>,
+    pub joins: Vec<Recipient<ToJoin>>,
+    pub execute: Recipient<Execute>,
+    /// Stages after the sources, in the order of the data.
+    pub stops: Vec<Recipient<Stop>>,
+    pub watermark: Arc<Mutex<WatermarkTracker>>,
+    /// Names of all stages; each holds a life line of that name.
+    pub stages: Vec<String>,
+    pub epoch: u64,
+}
+
+/// What a build is given to report to.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    pub generation: u64,
+    pub died: Recipient<StageDied>,
+    pub stored: Recipient<Stored>,
+    pub failed: Recipient<StoreFailed>,
+    pub ended: Recipient<SourceEnded>,
+}
+
+/// Builds the pipeline from the last snapshot.
+pub type Build = Box<dyn FnMut(Reports) -> Result<Pipeline, String>>;
+
+/// Ways into the running pipeline, replaced at each build; empty while it is down.
+#[derive(Debug, Default)]
+pub struct Doors {
+    pub execute: Option<Recipient<Execute>>,
+    pub steer: BTreeMap<String, Recipient<Steer>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub checkpoint_every: Duration,
+    /// Ends by itself once every source has ended; for recorded incidents.
+    pub until_sources_end: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Drained and stored.
+    Finished,
+    /// Could not go on.
+    Failed(String),
+}
+
+pub struct Supervisor {
+    build: Build,
+    options: Options,
+    status: Arc<StatusBoard>,
+    doors: Arc<Mutex<Doors>>,
+    generation: u64,
+    pipeline: Option<Pipeline>,
+    /// Stages of this generation whose life line has not broken.
+    alive: BTreeSet<String>,
+    ended: BTreeSet<String>,
+    state: State,
+    budget: RestartBudget,
+    backoff: Backoff,
+    restarts: u32,
+    checkpointing: bool,
+    epoch: u64,
+    /// Activity that the last checkpoint covers.
+    covered: u64,
+    ending: Option<oneshot::Sender<Ending>>,
+    drained: Vec<oneshot::Sender<()>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    /// Being taken down, to be built anew.
+    Falling {
+        reason: String,
+    },
+    /// Being taken down for good.
+    Ending(Ending),
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").field("generation", &self.generation).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Stop reading, store what was read, end. Answered when all is durable.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Shutdown;
+
+impl Supervisor {
+    /// `ending` is told once how it ended.
+    pub fn new(
+        build: Build,
+        options: Options,
+        status: Arc<StatusBoard>,
+        doors: Arc<Mutex<Doors>>,
+        ending: oneshot::Sender<Ending>,
+    ) -> Self {
+        Self {
+            build,
+            options,
+            status,
+            doors,
+            generation: 0,
+            pipeline: None,
+            alive: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            state: State::Running,
+            budget: RestartBudget::new(BUDGET, BUDGET_WINDOW_S),
+            backoff: Backoff::new(0),
+            restarts: 0,
+            checkpointing: false,
+            epoch: 0,
+            covered: 0,
+            ending: Some(ending),
+            drained: Vec::new(),
+        }
+    }
+
+    fn start_pipeline(&mut self, ctx: &mut Context<Self>) {
+        self.generation += 1;
+        let reports = Reports {
+            generation: self.generation,
+            died: ctx.address().recipient(),
+            stored: ctx.address().recipient(),
+            failed: ctx.address().recipient(),
+            ended: ctx.address().recipient(),
+        };
+        match (self.build)(reports) {
+            Ok(pipeline) => self.started_pipeline(pipeline),
+            Err(reason) => self.end(Ending::Failed(reason), ctx),
+        }
+    }
+
+    fn started_pipeline(&mut self, pipeline: Pipeline) {
+        self.alive = pipeline.stages.iter().cloned().collect();
+        self.epoch = pipeline.epoch;
+        self.ended.clear();
+        self.state = State::Running;
+        let now = clock::now();
+        for name in &pipeline.stages {
+            let last_reason = None;
+            self.status.stage(StageStatus { name: name.clone(), alive: true, restarts: self.restarts, last_reason, since: now });
+        }
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.execute = Some(pipeline.execute.clone());
+        let steers = pipeline.sources.iter().filter_map(|source| Some((source.name.clone(), source.steer.clone()?)));
+        doors.steer = steers.collect();
+        drop(doors);
+        self.pipeline = Some(pipeline);
+        self.status.well(WHO);
+        self.status.started();
+        tracing::info!(generation = self.generation, "pipeline started");
+    }
+
+    // ------------------------------------------------------------ checkpoint
+
+    /// Connectors hold, a barrier gathers what every stage changed, connectors go on; the recorder commits it with the
+    /// offsets.
+    fn checkpoint(&mut self, ctx: &mut Context<Self>) {
+        let activity = self.status.activity();
+        if self.checkpointing || activity == self.covered || self.state != State::Running {
+            return;
+        }
+        let Some(pipeline) = &self.pipeline else { return };
+        self.checkpointing = true;
+        self.epoch += 1;
+        let gather = gather(pipeline.sources.clone(), pipeline.joins.clone(), pipeline.watermark.clone(), self.epoch);
+        let generation = self.generation;
+        ctx.spawn(gather.into_actor(self).map(move |resumes, stage, _| {
+            drop(resumes);
+            if stage.generation == generation {
+                stage.checkpointing = false;
+                stage.covered = activity;
+            }
+        }));
+    }
+
+    // ------------------------------------------------------------ going down
+
+    /// Stops every stage; [`Supervisor::stage_gone`] goes on once all are gone.
+    fn take_down(&mut self, state: State, ctx: &mut Context<Self>) {
+        self.state = state;
+        self.checkpointing = false;
+        {
+            let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+            *doors = Doors::default();
+        }
+        if let Some(pipeline) = self.pipeline.take() {
+            pipeline.sources.iter().for_each(|source| source.stop.do_send(Stop));
+            pipeline.stops.iter().for_each(|stop| stop.do_send(Stop));
+        }
+        if self.alive.is_empty() {
+            self.all_gone(ctx);
+        }
+    }
+
+    fn all_gone(&mut self, ctx: &mut Context<Self>) {
+        match self.state.clone() {
+            State::Running => {}
+            State::Falling { reason } => self.rebuild(&reason, ctx),
+            State::Ending(ending) => self.finish(ending, ctx),
+        }
+    }
+
+    fn rebuild(&mut self, reason: &str, ctx: &mut Context<Self>) {
+        if !self.budget.take(clock::now()) {
+            let reason = format!("restarted {BUDGET} times within {BUDGET_WINDOW_S} s, the last time because {reason}");
+            self.finish(Ending::Failed(reason), ctx);
+            return;
+        }
+        self.restarts += 1;
+        metrics().restarted();
+        let delay_ms = self.backoff.next_delay_ms();
+        tracing::warn!(reason, delay_ms, "pipeline is rebuilt from its last checkpoint");
+        ctx.run_later(Duration::from_millis(delay_ms), |stage, ctx| {
+            if matches!(stage.state, State::Falling { .. }) {
+                stage.start_pipeline(ctx);
+            }
+        });
+    }
+
+    fn end(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        self.take_down(State::Ending(ending), ctx);
+    }
+
+    fn finish(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        if let Some(sender) = self.ending.take() {
+            // Nobody listens when the whole system is going down already.
+            let _ = sender.send(ending);
+        }
+        for sender in self.drained.drain(..) {
+            let _ = sender.send(());
+        }
+        ctx.stop();
+    }
+
+    /// Final checkpoint, then everything stops.
+    fn drain(&mut self, ctx: &mut Context<Self>) {
+        let Some(pipeline) = &self.pipeline else {
+            self.end(Ending::Finished, ctx);
+            return;
+        };
+        // A checkpoint under way is let finish first: its barrier is ahead of ours in every mailbox.
+        self.epoch += 1;
+        self.checkpointing = true;
+        let gather = gather(pipeline.sources.clone(), pipeline.joins.clone(), pipeline.watermark.clone(), self.epoch);
+        ctx.spawn(gather.into_actor(self).map(|resumes, stage, ctx| {
+            stage.end(Ending::Finished, ctx);
+            drop(resumes);
+        }));
+    }
+}
+
+/// Holds the sources, sends the barrier, waits until every stage has handed over; sources go on when the result drops.
+async fn gather(
+    sources: Vec<SourceHandle>,
+    joins: Vec<Recipient<ToJoin>>,
+    watermark: Arc<Mutex<WatermarkTracker>>,
+    epoch: u64,
+) -> Vec<oneshot::Sender<()>> {
+    let mut resumes = Vec::new();
+    let holds = sources.iter().map(|source| {
+        let (sender, resume) = oneshot::channel();
+        resumes.push(sender);
+        source.hold.send(Hold { resume })
+    });
+    let held = join_all(holds.collect::<Vec<_>>()).await;
+    let began = Instant::now();
+    let Ok(ledgers) = held.into_iter().collect::<Result<Vec<_>, _>>() else { return resumes };
+    let closed_through = watermark.lock().unwrap_or_else(PoisonError::into_inner).closed_through();
+    let (sender, gathered) = oneshot::channel();
+    let barrier =
+        Arc::new(Barrier { epoch, ledger: ledgers.into_iter().flatten().collect(), closed_through, gathered: Mutex::new(Some(sender)) });
+    let sends = joins
+        .iter()
+        .map(|join| join.send(ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), deltas: Vec::new(), seen_before: Vec::new() })));
+    let sent = join_all(sends).await;
+    drop(barrier);
+    // An error means a stage died with the barrier: its life line has told us already.
+    if sent.iter().all(Result::is_ok) && gathered.await.is_ok() {
+        metrics().checkpoint(began.elapsed().as_secs_f64());
+    }
+    resumes
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(64);
+        self.start_pipeline(ctx);
+        ctx.run_interval(self.options.checkpoint_every, Self::checkpoint);
+    }
+}
+
+impl Handler<StageDied> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, died: StageDied, ctx: &mut Self::Context) {
+        if died.generation != self.generation {
+            return;
+        }
+        self.alive.remove(&died.stage);
+        if self.state == State::Running {
+            let reason = if died.panicked { format!("stage {} panicked", died.stage) } else { format!("stage {} stopped", died.stage) };
+            tracing::error!(stage = died.stage, panicked = died.panicked, "stage died");
+            let (now, restarts) = (clock::now(), self.restarts + 1);
+            self.status.stage(StageStatus { name: died.stage, alive: false, restarts, last_reason: Some(reason.clone()), since: now });
+            self.status.trouble(WHO, &format!("{reason}; rebuilding from the last checkpoint"), false);
+            self.take_down(State::Falling { reason }, ctx);
+        } else if self.alive.is_empty() {
+            self.all_gone(ctx);
+        }
+    }
+}
+
+impl Handler<Stored> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, stored: Stored, _: &mut Self::Context) {
+        let (Some((_, ledger)), Some(pipeline)) = (stored.checkpoint, &self.pipeline) else { return };
+        self.backoff.succeeded();
+        let ledger = Arc::new(ledger);
+        for committed in pipeline.sources.iter().filter_map(|source| source.committed.as_ref()) {
+            // Advisory: the next checkpoint commits again.
+            let _ = committed.try_send(Committed(ledger.clone()));
+        }
+    }
+}
+
+impl Handler<StoreFailed> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, StoreFailed(error): StoreFailed, ctx: &mut Self::Context) {
+        self.end(Ending::Failed(error.to_string()), ctx);
+    }
+}
+
+impl Handler<SourceEnded> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, ended: SourceEnded, ctx: &mut Self::Context) {
+        self.ended.insert(ended.name);
+        let sources = self.pipeline.as_ref().map_or(0, |pipeline| pipeline.sources.iter().filter(|source| source.steer.is_some()).count());
+        if self.options.until_sources_end && self.ended.len() >= sources && self.state == State::Running {
+            self.drain(ctx);
+        }
+    }
+}
+
+impl Handler<Shutdown> for Supervisor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Self::Context) -> Self::Result {
+        let (sender, drained) = oneshot::channel();
+        self.drained.push(sender);
+        match self.state {
+            State::Running => self.drain(ctx),
+            State::Falling { .. } => self.end(Ending::Finished, ctx),
+            State::Ending(_) => {}
+        }
+        Box::pin(drained.into_actor(self).map(|_, _, _| ()))
+    }
+}

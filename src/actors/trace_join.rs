@@ -1,0 +1,140 @@
+//! Stage: joins spans and log lines of traces; one shard.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use futures_util::future::join_all;
+
+use super::life_line::LifeLine;
+use super::messages::{BarrierPart, Passing, Stop, ToDetection, ToJoin};
+use crate::engine::correlate::watermark::Advance;
+use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
+use crate::model::Bucket;
+use crate::model::position::PartitionKey;
+use crate::model::snapshot::StateDelta;
+use crate::telemetry::metrics::metrics;
+
+#[derive(Debug)]
+pub struct TraceJoinStage {
+    shard: usize,
+    core: TraceJoin,
+    detections: Vec<Recipient<ToDetection>>,
+    /// Duplicates dropped since this stage was built, by connector and partition.
+    seen_before: BTreeMap<(Arc<str>, PartitionKey), u64>,
+    _life: LifeLine,
+}
+
+/// Name of the stage in snapshots and on the page.
+pub fn stage_name(shard: usize) -> String {
+    format!("trace_join/{shard}")
+}
+
+impl TraceJoinStage {
+    pub const fn new(shard: usize, core: TraceJoin, detections: Vec<Recipient<ToDetection>>, life: LifeLine) -> Self {
+        Self { shard, core, detections, seen_before: BTreeMap::new(), _life: life }
+    }
+
+    /// Splits by entity; what passes rides with the first shard's part.
+    fn observed(&mut self, mut input: DetectorInput, passing: Passing) -> Vec<Option<ToDetection>> {
+        for seen in std::mem::take(&mut input.seen_before) {
+            *self.seen_before.entry((seen.connector, seen.partition)).or_default() += seen.items;
+        }
+        let mut passing = Some(passing);
+        let parts = input.split(self.detections.len()).into_iter();
+        parts
+            .map(|input| {
+                let passing = passing.take().unwrap_or_default();
+                (!input.is_empty() || !passing.is_empty()).then_some(ToDetection::Observed { input, passing })
+            })
+            .collect()
+    }
+
+    /// Finishes traces bucket by bucket; what finished goes ahead of the news that the buckets are closed.
+    fn close(&mut self, advance: Advance) -> Vec<Vec<Option<ToDetection>>> {
+        let mut rounds = Vec::new();
+        for bucket in advance.from.0..=advance.through.0 {
+            let finished = self.core.close(Bucket(bucket));
+            if !finished.is_empty() {
+                rounds.push(self.observed(finished, Passing::default()));
+            }
+        }
+        rounds.push(self.detections.iter().map(|_| Some(ToDetection::Closed { join: self.shard, advance })).collect());
+        rounds
+    }
+
+    fn barrier(&mut self, part: BarrierPart) -> Vec<Option<ToDetection>> {
+        let mut deltas = part.deltas;
+        deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
+        let seen = self.seen_before.iter();
+        let seen = seen.map(|((connector, partition), items)| SeenBefore {
+            connector: connector.clone(),
+            partition: partition.clone(),
+            items: *items,
+        });
+        let mut own = Some((deltas, seen.collect::<Vec<_>>()));
+        (0..self.detections.len())
+            .map(|_| {
+                let (deltas, seen_before) = own.take().unwrap_or_default();
+                let part = BarrierPart { barrier: part.barrier.clone(), deltas, seen_before };
+                Some(ToDetection::Barrier { join: self.shard, part })
+            })
+            .collect()
+    }
+
+    /// Each message of a round to its own shard, round after round; the next message of the mailbox waits for the last.
+    fn forward(&self, rounds: Vec<Vec<Option<ToDetection>>>, ctx: &mut Context<Self>) {
+        let detections = self.detections.clone();
+        let send = async move {
+            for round in rounds {
+                let sends = detections.iter().zip(round).filter_map(|(detection, message)| message.map(|message| detection.send(message)));
+                if join_all(sends).await.iter().any(Result::is_err) {
+                    return false;
+                }
+            }
+            true
+        };
+        ctx.wait(send.into_actor(self).map(|delivered, _, ctx| {
+            if !delivered {
+                ctx.stop();
+            }
+        }));
+    }
+}
+
+impl Actor for TraceJoinStage {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(super::MAILBOX);
+    }
+}
+
+impl Handler<ToJoin> for TraceJoinStage {
+    type Result = ();
+
+    fn handle(&mut self, message: ToJoin, ctx: &mut Self::Context) {
+        let began = Instant::now();
+        let rounds = match message {
+            ToJoin::Observed { input, passing } => {
+                let input = self.core.observe(input);
+                vec![self.observed(input, passing)]
+            }
+            ToJoin::Advance(advance) => self.close(advance),
+            ToJoin::Barrier(part) => vec![self.barrier(part)],
+        };
+        if rounds.iter().flatten().any(Option::is_some) {
+            self.forward(rounds, ctx);
+        }
+        metrics().stage("trace_join", began.elapsed().as_secs_f64());
+    }
+}
+
+impl Handler<Stop> for TraceJoinStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,59 @@
+//! Ways from the API into the running pipeline; shut while it is being rebuilt.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::Recipient;
+
+use crate::actors::messages::{Execute, Steer};
+use crate::actors::supervisor::Doors;
+use crate::model::command::{Command, CommandError, CommandOutcome};
+use crate::model::ports::{BoxFuture, Commands, ConnectorControl};
+
+/// Longest a person's write waits for the disk.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The API's side of [`Doors`].
+#[derive(Clone, Debug, Default)]
+pub struct SharedDoors(pub Arc<Mutex<Doors>>);
+
+impl SharedDoors {
+    fn execute(&self) -> Option<Recipient<Execute>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).execute.clone()
+    }
+
+    fn steer(&self, name: &str, steer: Steer) -> bool {
+        let recipient = self.0.lock().unwrap_or_else(PoisonError::into_inner).steer.get(name).cloned();
+        recipient.is_some_and(|recipient| recipient.try_send(steer).is_ok())
+    }
+}
+
+impl Commands for SharedDoors {
+    fn submit(&self, command: Command) -> BoxFuture<Result<CommandOutcome, CommandError>> {
+        let execute = self.execute();
+        Box::pin(async move {
+            let Some(execute) = execute else {
+                return Err(CommandError::Unavailable("the pipeline is being rebuilt; try again in a few seconds".to_owned()));
+            };
+            match tokio::time::timeout(WRITE_TIMEOUT, execute.send(Execute(command))).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(CommandError::Unavailable("the recorder is being restarted; try again in a few seconds".to_owned())),
+                Err(_) => Err(CommandError::Unavailable("the disk does not take writes now; see /readyz".to_owned())),
+            }
+        })
+    }
+}
+
+impl ConnectorControl for SharedDoors {
+    fn pause(&self, name: &str) -> bool {
+        self.steer(name, Steer::Pause)
+    }
+
+    fn resume(&self, name: &str) -> bool {
+        self.steer(name, Steer::Resume)
+    }
+
+    fn reset_breaker(&self, name: &str) -> bool {
+        self.steer(name, Steer::ResetBreaker)
+    }
+}

@@ -1,0 +1,166 @@
+//! Recorded, labelled episodes through the pipeline → what it opened and whom it named.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::feed::{MemoryRecord, MemoryTopic};
+use super::recorded::{self, Run};
+use crate::engine::correlate::CorrelateOptions;
+use crate::engine::decode::DecodeOptions;
+use crate::engine::detect::DetectOptions;
+use crate::evaluation::calendar::Calendar;
+use crate::evaluation::pool::QuietPool;
+use crate::evaluation::{
+    Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan, EpisodeResult, EvaluationError, FeedRecord, Opening, Pack, RankedService, Report,
+    build, feed, plans, score,
+};
+use crate::model::investigation::EngineFindings;
+use crate::model::suspect::{Suspect, SuspectKind};
+use crate::model::{Source, Timestamp};
+
+/// Ranking of a told fault is read this long after its label, seconds.
+const TOLD_AFTER_S: i64 = 120;
+/// Narrowest window around the label's bucket in which an investigation is the told one, seconds.
+const TOLD_SLACK_S: i64 = 30;
+
+/// Everything but the pack.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub episodes: EpisodeOptions,
+    pub decode: DecodeOptions,
+    pub detect: DetectOptions,
+    pub correlate: CorrelateOptions,
+    pub shards: usize,
+    /// Episodes side by side.
+    pub threads: usize,
+}
+
+/// Runs every episode twice, unaided and told, and scores the pack.
+///
+/// # Errors
+/// A pack that makes no episodes. An episode that fails is a miss with its reason.
+pub fn evaluate(pack: &Pack, options: &Options, done: &(dyn Fn(&str) + Sync)) -> Result<Report, EvaluationError> {
+    let pool = QuietPool::of(pack);
+    let plans = plans(pack, &options.episodes)?;
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut results = Vec::new();
+        while let Some((index, plan)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, plans.get(index)?))) {
+            let outcome = build(pack, &pool, plan, &options.episodes).map_err(|error| error.to_string());
+            let outcome = outcome.and_then(|episode| run_episode(&episode, options));
+            done(&plan.id);
+            results.push((index, EpisodeResult { outcome, plan: plan.clone() }));
+        }
+        results
+    };
+    let mut results = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.threads.max(1)).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect::<Vec<_>>()
+    });
+    results.sort_by_key(|(index, _)| *index);
+    let results: Vec<_> = results.into_iter().map(|(_, result)| result).collect();
+    Ok(score(&pack.set, &Calendar::of(pack), pack.services().len(), &results))
+}
+
+/// How many episodes [`evaluate`] will run.
+///
+/// # Errors
+/// A pack that makes no episodes.
+pub fn episodes(pack: &Pack, options: &Options) -> Result<usize, EvaluationError> {
+    Ok(plans(pack, &options.episodes)?.len())
+}
+
+fn run_episode(episode: &Episode, options: &Options) -> Result<EpisodeOutcome, String> {
+    let plan = &episode.plan;
+    let unaided = recorded::run(&run_of(episode, &episode.records, options, "unaided"))?;
+    let told = match (episode.told_record(), plan.label_at) {
+        (Some(record), Some(label_at)) => {
+            let mut records = episode.records.clone();
+            records.push(record);
+            let found = recorded::run(&run_of(episode, &records, options, "told"))?;
+            Some(told_ranking(&found.findings, label_at))
+        }
+        _ => None,
+    };
+    Ok(EpisodeOutcome { openings: openings(&unaided.findings, plan), told })
+}
+
+fn run_of(episode: &Episode, records: &[FeedRecord], options: &Options, mode: &str) -> Run {
+    Run {
+        topics: topics(records),
+        decode: options.decode.clone(),
+        detect: options.detect.clone(),
+        correlate: options.correlate.clone(),
+        shards: options.shards,
+        store: format!("{}/{mode}", episode.plan.id),
+    }
+}
+
+/// One in-process topic for each of the records' topics.
+pub fn topics(records: &[FeedRecord]) -> Vec<MemoryTopic> {
+    let mut by_topic: BTreeMap<&'static str, (Source, Vec<MemoryRecord>)> = BTreeMap::new();
+    let every = Episode::TOPICS.into_iter().chain([(feed::MANUAL_TOPIC, Source::Manual)]);
+    by_topic.extend(every.map(|(topic, source)| (topic, (source, Vec::new()))));
+    for record in records {
+        let (_, records) = by_topic.entry(record.topic).or_insert_with(|| (record.source, Vec::new()));
+        records.push(MemoryRecord {
+            key: record.key.clone(),
+            value: Some(record.value.clone()),
+            headers: record.headers.clone(),
+            timestamp: record.timestamp,
+        });
+    }
+    let topic = |(topic, (source, records)): (&str, (Source, Vec<MemoryRecord>))| MemoryTopic {
+        connector: source.as_str().into(),
+        source,
+        topic: topic.into(),
+        records: Arc::new(records),
+    };
+    by_topic.into_iter().map(topic).collect()
+}
+
+/// Every investigation, with whom it named when it opened and at the episode's end.
+fn openings(findings: &[EngineFindings], plan: &EpisodePlan) -> Vec<Opening> {
+    let mut revisions: BTreeMap<&str, Vec<&EngineFindings>> = BTreeMap::new();
+    for finding in findings {
+        revisions.entry(&finding.id).or_default().push(finding);
+    }
+    let mut openings: Vec<_> = revisions
+        .into_values()
+        .filter_map(|revisions| {
+            let first = revisions.first()?;
+            let last = revisions.iter().rev().find(|finding| finding.updated_at <= plan.ends_at).unwrap_or(first);
+            Some(Opening {
+                opened_at: first.detected_at,
+                environment: first.environment.clone(),
+                at_opening: ranked(&first.suspects),
+                at_end: ranked(&last.suspects),
+                because: first.opened_because.clone(),
+            })
+        })
+        .collect();
+    openings.sort_by_key(|opening| opening.opened_at);
+    openings
+}
+
+/// Whom the investigation that the telling opened or joined names, two minutes on.
+fn told_ranking(findings: &[EngineFindings], label_at: Timestamp) -> Vec<RankedService> {
+    let until = label_at.plus_seconds(TOLD_AFTER_S + TOLD_SLACK_S / 2);
+    let known = findings.iter().filter(|finding| finding.updated_at <= until && finding.updated_at >= label_at);
+    let mut newest: BTreeMap<&str, &EngineFindings> = BTreeMap::new();
+    for finding in known {
+        newest.insert(&finding.id, finding);
+    }
+    // A fault that was noticed unaided just before is the same incident: the strongest ranking answers.
+    let strength = |finding: &&&EngineFindings| {
+        let best = ranked(&finding.suspects).first().map_or(0.0, |suspect| suspect.score);
+        (best * 1e9) as i64
+    };
+    newest.values().max_by_key(strength).map(|finding| ranked(&finding.suspects)).unwrap_or_default()
+}
+
+fn ranked(suspects: &[Suspect]) -> Vec<RankedService> {
+    let services = suspects.iter().filter(|suspect| suspect.kind == SuspectKind::Service);
+    services.map(|suspect| RankedService { service: suspect.entity.clone(), score: suspect.score }).collect()
+}

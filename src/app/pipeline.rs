@@ -1,0 +1,299 @@
+//! Joins stages into one pipeline, from the last snapshot.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use actix::{Actor, Addr, ArbiterHandle};
+use tokio::sync::Notify;
+
+use crate::actors::broadcaster::BroadcasterStage;
+use crate::actors::connector::{ConnectorStage, Feed, Wiring};
+use crate::actors::dead_letter::DeadLetterStage;
+use crate::actors::detection::{self, DetectionStage};
+use crate::actors::inbox::{self, InboxStage};
+use crate::actors::investigator::{self, InvestigatorStage};
+use crate::actors::life_line::LifeLine;
+use crate::actors::recorder::RecorderStage;
+use crate::actors::status::StatusBoard;
+use crate::actors::supervisor::{Pipeline, Reports, SourceHandle};
+use crate::actors::trace_join::{self, TraceJoinStage};
+use crate::engine::correlate::watermark::WatermarkTracker;
+use crate::engine::correlate::{CorrelateOptions, Investigator};
+use crate::engine::decode::DecodeOptions;
+use crate::engine::detect::{DetectOptions, Detector, TraceJoin};
+use crate::engine::resilience::offset_ledger::OffsetLedger;
+use crate::model::ledger::LedgerRow;
+use crate::model::ports::{FeedTrouble, Publish, StoreError, StoreReader, StoreWriter, StoredOffsets};
+use crate::model::snapshot::Snapshot;
+use crate::model::{Bucket, Source, Timestamp};
+
+/// Starts one source's feed, given where reading stands.
+pub type OpenFeed = Arc<dyn Fn(Arc<dyn StoredOffsets>) -> Result<Feed, FeedTrouble> + Send + Sync>;
+/// Opens the store for writing; again after each rebuild.
+pub type OpenWriter = Box<dyn Fn() -> Result<Box<dyn StoreWriter>, StoreError> + Send>;
+
+/// One configured source.
+#[derive(Clone)]
+pub struct SourcePart {
+    pub name: Arc<str>,
+    pub source: Source,
+    pub decode: DecodeOptions,
+    pub open: OpenFeed,
+}
+
+impl fmt::Debug for SourcePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourcePart").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Which thread each stage runs on.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    pub connectors: ArbiterHandle,
+    /// One a shard, reused in turn.
+    pub shards: Vec<ArbiterHandle>,
+    pub disk: ArbiterHandle,
+}
+
+impl Placement {
+    /// Everything on the current arbiter: simulation and evaluation.
+    pub fn single(arbiter: ArbiterHandle) -> Self {
+        Self { connectors: arbiter.clone(), shards: vec![arbiter.clone()], disk: arbiter }
+    }
+}
+
+/// All a pipeline is made of.
+pub struct PipelineParts {
+    pub sources: Vec<SourcePart>,
+    pub shards: usize,
+    pub detect: DetectOptions,
+    pub correlate: CorrelateOptions,
+    /// History before this only teaches, at a first start.
+    pub teach_until: Option<Timestamp>,
+    pub open_writer: OpenWriter,
+    pub reader: Arc<dyn StoreReader>,
+    pub publish: Arc<dyn Publish>,
+    pub status: Arc<StatusBoard>,
+    pub placement: Placement,
+}
+
+impl fmt::Debug for PipelineParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineParts").field("sources", &self.sources).field("shards", &self.shards).finish_non_exhaustive()
+    }
+}
+
+/// Offsets of the last checkpoint.
+#[derive(Debug)]
+struct Offsets(BTreeMap<(String, Arc<str>, i32), (u32, i64)>);
+
+impl Offsets {
+    fn of(ledger: &[LedgerRow]) -> Self {
+        let mut offsets = BTreeMap::new();
+        for row in ledger {
+            let key = (row.connector.clone(), row.partition.topic.clone(), row.partition.partition);
+            let value = (row.partition.incarnation, row.next_offset);
+            let newest = offsets.entry(key).or_insert(value);
+            *newest = value.max(*newest);
+        }
+        Self(offsets)
+    }
+}
+
+impl StoredOffsets for Offsets {
+    fn next_offset(&self, connector: &str, topic: &str, partition: i32) -> Option<(u32, i64)> {
+        self.0.get(&(connector.to_owned(), topic.into(), partition)).copied()
+    }
+}
+
+/// Starts every stage, the last of the data's way first.
+pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, String> {
+    let mut writer = (parts.open_writer)().map_err(|error| error.to_string())?;
+    let snapshot = writer.load_snapshot().map_err(|error| error.to_string())?;
+    let cores = Cores::restore(parts, &snapshot)?;
+    let mut builder = Builder { parts, reports, stages: Vec::new() };
+    let written = Arc::new(Notify::new());
+    let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.closed_through)));
+
+    let broadcaster = builder.broadcaster();
+    let recorder = builder.recorder(writer, &broadcaster, written.clone());
+    let dead_letter = builder.dead_letter(&recorder);
+    let investigator = builder.investigator(cores.investigator, &recorder);
+    let detections = builder.detections(cores.detectors, cores.closed_through, &investigator);
+    let joins = builder.joins(cores.joins, &detections);
+    let wiring = Wiring {
+        joins: joins.iter().map(|join| join.clone().recipient()).collect(),
+        dead_letter: dead_letter.clone().recipient(),
+        watermark: watermark.clone(),
+        status: parts.status.clone(),
+        ended: reports.ended.clone(),
+    };
+    let mut sources = builder.connectors(&wiring, &snapshot);
+    sources.extend(builder.inbox(&wiring, &snapshot, written));
+
+    let mut stops: Vec<_> = joins.iter().map(|join| join.clone().recipient()).collect();
+    stops.extend(detections.iter().map(|detection| detection.clone().recipient()));
+    stops.extend([investigator.recipient(), dead_letter.recipient(), recorder.clone().recipient(), broadcaster.recipient()]);
+    Ok(Pipeline {
+        sources,
+        joins: wiring.joins,
+        execute: recorder.recipient(),
+        stops,
+        watermark,
+        stages: builder.stages,
+        epoch: snapshot.epoch,
+    })
+}
+
+/// The engine's parts as the last checkpoint left them.
+struct Cores {
+    joins: Vec<TraceJoin>,
+    detectors: Vec<Detector>,
+    investigator: Investigator,
+    closed_through: Option<Bucket>,
+}
+
+impl Cores {
+    fn restore(parts: &PipelineParts, snapshot: &Snapshot) -> Result<Self, String> {
+        let fresh = snapshot.epoch == 0;
+        let mut cores = Self {
+            joins: (0..parts.shards).map(|_| TraceJoin::new(&parts.detect)).collect(),
+            detectors: (0..parts.shards).map(|_| Detector::new(&parts.detect)).collect(),
+            investigator: Investigator::new(&parts.correlate, parts.teach_until.filter(|_| fresh)),
+            closed_through: None,
+        };
+        for (stage, key, value) in &snapshot.entries {
+            cores.restore_entry(stage, key, value).map_err(|reason| {
+                format!("snapshot of stage {stage} cannot be restored: {reason}. Start with another store.path, or with the version that wrote it.")
+            })?;
+        }
+        Ok(cores)
+    }
+
+    fn restore_entry(&mut self, stage: &str, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let shards = self.joins.len();
+        let (name, shard) = stage.split_once('/').unwrap_or((stage, "0"));
+        let shard: usize = shard.parse().map_err(|_| "its name has no shard number".to_owned())?;
+        let other_shards = || format!("it belongs to shard {shard}, and pipeline.shards is {shards}: set it back to what it was");
+        match name {
+            "trace_join" => self.joins.get_mut(shard).ok_or_else(other_shards)?.restore(key, value),
+            "detection" => self.detectors.get_mut(shard).ok_or_else(other_shards)?.restore(key, value),
+            investigator::STAGE => self.investigator.restore(key, value),
+            investigator::WATERMARK_STAGE => {
+                let (closed, saved_shards): (Option<Bucket>, usize) = postcard::from_bytes(value).map_err(|error| error.to_string())?;
+                self.closed_through = closed;
+                let same = saved_shards == shards;
+                same.then_some(()).ok_or_else(|| format!("it was written with pipeline.shards = {saved_shards}, now {shards}: set it back"))
+            }
+            _ => Err("no such stage".to_owned()),
+        }
+    }
+}
+
+struct Builder<'a> {
+    parts: &'a PipelineParts,
+    reports: &'a Reports,
+    stages: Vec<String>,
+}
+
+impl Builder<'_> {
+    fn life(&mut self, stage: &str) -> LifeLine {
+        self.stages.push(stage.to_owned());
+        LifeLine::new(stage, self.reports.generation, self.reports.died.clone())
+    }
+
+    fn shard_arbiter(&self, shard: usize) -> &ArbiterHandle {
+        let arbiters = &self.parts.placement.shards;
+        arbiters.get(shard % arbiters.len().max(1)).unwrap_or(&self.parts.placement.disk)
+    }
+
+    fn broadcaster(&mut self) -> Addr<BroadcasterStage> {
+        let (publish, status, life) = (self.parts.publish.clone(), self.parts.status.clone(), self.life("broadcaster"));
+        BroadcasterStage::start_in_arbiter(&self.parts.placement.connectors, move |_| BroadcasterStage::new(publish, status, life))
+    }
+
+    fn recorder(
+        &mut self,
+        writer: Box<dyn StoreWriter>,
+        broadcaster: &Addr<BroadcasterStage>,
+        written: Arc<Notify>,
+    ) -> Addr<RecorderStage> {
+        let (status, life) = (self.parts.status.clone(), self.life("recorder"));
+        let (stored, commands) = (broadcaster.clone().recipient(), broadcaster.clone().recipient());
+        let supervisor = Some((self.reports.stored.clone(), self.reports.failed.clone()));
+        RecorderStage::start_in_arbiter(&self.parts.placement.disk, move |_| {
+            RecorderStage::new(writer, status, stored, commands, written, supervisor, life)
+        })
+    }
+
+    fn dead_letter(&mut self, recorder: &Addr<RecorderStage>) -> Addr<DeadLetterStage> {
+        let (recorder, status, life) = (recorder.clone().recipient(), self.parts.status.clone(), self.life("dead_letter"));
+        DeadLetterStage::start_in_arbiter(&self.parts.placement.connectors, move |_| DeadLetterStage::new(recorder, status, life))
+    }
+
+    fn investigator(&mut self, core: Investigator, recorder: &Addr<RecorderStage>) -> Addr<InvestigatorStage> {
+        let (recorder, status, shards) = (recorder.clone().recipient(), self.parts.status.clone(), self.parts.shards);
+        let life = self.life(investigator::STAGE);
+        InvestigatorStage::start_in_arbiter(self.shard_arbiter(0), move |_| InvestigatorStage::new(core, shards, recorder, status, life))
+    }
+
+    fn detections(&mut self, cores: Vec<Detector>, closed: Option<Bucket>, next: &Addr<InvestigatorStage>) -> Vec<Addr<DetectionStage>> {
+        let shards = self.parts.shards;
+        let mut stages = Vec::new();
+        for (shard, core) in cores.into_iter().enumerate() {
+            let (next, life) = (next.clone().recipient(), self.life(&detection::stage_name(shard)));
+            let start = move |_: &mut _| DetectionStage::new(shard, core, shards, closed, next, life);
+            stages.push(DetectionStage::start_in_arbiter(self.shard_arbiter(shard), start));
+        }
+        stages
+    }
+
+    fn joins(&mut self, cores: Vec<TraceJoin>, detections: &[Addr<DetectionStage>]) -> Vec<Addr<TraceJoinStage>> {
+        let mut stages = Vec::new();
+        for (shard, core) in cores.into_iter().enumerate() {
+            let next = detections.iter().map(|detection| detection.clone().recipient()).collect();
+            let life = self.life(&trace_join::stage_name(shard));
+            let start = move |_: &mut _| TraceJoinStage::new(shard, core, next, life);
+            stages.push(TraceJoinStage::start_in_arbiter(self.shard_arbiter(shard), start));
+        }
+        stages
+    }
+
+    fn connectors(&mut self, wiring: &Wiring, snapshot: &Snapshot) -> Vec<SourceHandle> {
+        let offsets: Arc<dyn StoredOffsets> = Arc::new(Offsets::of(&snapshot.ledger));
+        let mut sources = Vec::new();
+        for part in self.parts.sources.clone() {
+            let ours = snapshot.ledger.iter().filter(|row| *row.connector == *part.name).cloned();
+            let (ledger, wiring) = (OffsetLedger::restore(ours), wiring.clone());
+            let name = part.name.to_string();
+            let life = self.life(&format!("connector/{name}"));
+            let offsets = offsets.clone();
+            let connector = ConnectorStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
+                let open = part.open.clone();
+                let start = Box::new(move || open(offsets.clone()));
+                ConnectorStage::new(part.name, part.source, part.decode, start, ledger, wiring, life)
+            });
+            sources.push(SourceHandle {
+                name,
+                hold: connector.clone().recipient(),
+                stop: connector.clone().recipient(),
+                steer: Some(connector.clone().recipient()),
+                committed: Some(connector.recipient()),
+            });
+        }
+        sources
+    }
+
+    fn inbox(&mut self, wiring: &Wiring, snapshot: &Snapshot, written: Arc<Notify>) -> Option<SourceHandle> {
+        let join = wiring.joins.first()?.clone();
+        let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(inbox::NAME));
+        let ledger = snapshot.ledger.iter().find(|row| row.connector == inbox::NAME).cloned();
+        let inbox = InboxStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
+            InboxStage::new(reader, join, ledger, written, status, life)
+        });
+        let (hold, stop) = (inbox.clone().recipient(), inbox.recipient());
+        Some(SourceHandle { name: inbox::NAME.to_owned(), hold, stop, steer: None, committed: None })
+    }
+}

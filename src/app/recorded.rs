@@ -1,0 +1,153 @@
+//! Runs records from memory through a pipeline of its own: production's stages, a store in memory, no clock to wait for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, Arbiter, System};
+use tokio::sync::oneshot;
+
+use super::doors::SharedDoors;
+use super::feed::MemoryTopic;
+use super::pipeline::{self, PipelineParts, Placement, SourcePart};
+use crate::actors::status::StatusBoard;
+use crate::actors::supervisor::{self, Ending, Supervisor};
+use crate::engine::correlate::CorrelateOptions;
+use crate::engine::decode::DecodeOptions;
+use crate::engine::detect::DetectOptions;
+use crate::model::Timestamp;
+use crate::model::command::{Command, CommandError, CommandOutcome};
+use crate::model::investigation::EngineFindings;
+use crate::model::live::LiveUpdate;
+use crate::model::ports::{Publish, StoreError, StoreReader, StoreWriter, WriteBatch, WriteReport};
+use crate::model::snapshot::Snapshot;
+use crate::store;
+
+/// A run is short: what a checkpoint would save is soon read again.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// What one run is made of.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub topics: Vec<MemoryTopic>,
+    pub decode: DecodeOptions,
+    pub detect: DetectOptions,
+    pub correlate: CorrelateOptions,
+    pub shards: usize,
+    /// Name of the store in memory; two runs at a time need two names.
+    pub store: String,
+}
+
+/// What a run found.
+#[derive(Debug)]
+pub struct Found {
+    /// Every revision of every investigation, in the order of the engine.
+    pub findings: Vec<EngineFindings>,
+    pub dead_letters: u64,
+    /// The canonical export of its store.
+    pub export: Vec<u8>,
+}
+
+/// Runs to the end of all topics. Blocks; makes an actix system of its own on this thread.
+///
+/// # Errors
+/// The reason when the pipeline could not go on.
+pub fn run(run: &Run) -> Result<Found, String> {
+    let options = store_options(run);
+    let writer = store::open_writer(&options).map_err(|error| error.to_string())?;
+    let first = Mutex::new(Some(writer));
+    run_into(run, move || {
+        let writer = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = writer.ok_or_else(|| StoreError::Other("a recorded run is not restarted".to_owned()))?;
+        Ok(Box::new(writer) as Box<dyn StoreWriter>)
+    })
+}
+
+/// The store in memory of a run.
+pub fn store_options(run: &Run) -> store::Options {
+    store::Options { readers: 1, check_on_open: false, ..store::Options::memory(&run.store) }
+}
+
+/// [`run`] with a writer of the caller's, opened again after each rebuild of the pipeline.
+///
+/// # Errors
+/// The reason when the pipeline could not go on.
+pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, StoreError> + Send + 'static) -> Result<Found, String> {
+    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&store_options(run)).map_err(|error| error.to_string())?);
+    let captured = Arc::new(Mutex::new(Captured::default()));
+    let status = Arc::new(StatusBoard::default());
+    let (parts_reader, parts_run, tee) = (reader.clone(), run.clone(), captured.clone());
+    let ending = System::new().block_on(async move {
+        let open_writer: pipeline::OpenWriter = Box::new(move || Ok(Box::new(Tee { inner: open()?, captured: tee.clone() })));
+        let parts = parts(parts_run, open_writer, parts_reader, status.clone());
+        let (ended, ending) = oneshot::channel();
+        let options = supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, until_sources_end: true };
+        let build = Box::new(move |reports| pipeline::build(&parts, &reports));
+        Supervisor::new(build, options, status, SharedDoors::default().0, ended).start();
+        ending.await.unwrap_or_else(|_| Ending::Failed("the supervisor is gone".to_owned()))
+    });
+    if let Ending::Failed(reason) = ending {
+        return Err(reason);
+    }
+    let mut export = Vec::new();
+    reader.export(&mut export).map_err(|error| error.to_string())?;
+    let captured = std::mem::take(&mut *captured.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Found { findings: captured.findings, dead_letters: captured.letters, export })
+}
+
+fn parts(run: Run, open_writer: pipeline::OpenWriter, reader: Arc<dyn StoreReader>, status: Arc<StatusBoard>) -> PipelineParts {
+    let sources = run.topics.into_iter().map(|topic| SourcePart {
+        name: topic.connector.clone(),
+        source: topic.source,
+        decode: run.decode.clone(),
+        open: Arc::new(move |offsets| Ok(topic.open(&*offsets))),
+    });
+    PipelineParts {
+        sources: sources.collect(),
+        shards: run.shards,
+        detect: run.detect,
+        correlate: run.correlate,
+        teach_until: None,
+        open_writer,
+        reader,
+        publish: Arc::new(Nobody),
+        status,
+        placement: Placement::single(Arbiter::current()),
+    }
+}
+
+/// Live updates of a run that nobody watches.
+struct Nobody;
+
+impl Publish for Nobody {
+    fn publish(&self, _: LiveUpdate) {}
+}
+
+#[derive(Debug, Default)]
+struct Captured {
+    findings: Vec<EngineFindings>,
+    letters: u64,
+}
+
+/// A store that also keeps every revision of the findings, which the database folds into the newest.
+struct Tee {
+    inner: Box<dyn StoreWriter>,
+    captured: Arc<Mutex<Captured>>,
+}
+
+impl StoreWriter for Tee {
+    fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError> {
+        let report = self.inner.write(batch, now)?;
+        let mut captured = self.captured.lock().unwrap_or_else(PoisonError::into_inner);
+        captured.findings.extend(batch.findings.iter().cloned());
+        captured.letters += report.letters_stored;
+        Ok(report)
+    }
+
+    fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError> {
+        self.inner.execute(command, now)
+    }
+
+    fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {
+        self.inner.load_snapshot()
+    }
+}

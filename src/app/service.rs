@@ -1,0 +1,237 @@
+//! The service: pipeline, API and probes in one process, from settings to a clean end.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+use anyhow::Context as _;
+use tokio::sync::oneshot;
+use tokio::sync::watch;
+
+use super::doors::SharedDoors;
+use super::pipeline::{self, PipelineParts, Placement};
+use super::sources::kafka_sources;
+use crate::actors::status::StatusBoard;
+use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
+use crate::clock;
+use crate::model::ports::{StoreReader, StoreWriter};
+use crate::settings::Settings;
+use crate::store;
+use crate::telemetry::metrics::Exporter;
+use crate::web::{self, Hub};
+
+/// Longest a drain may take before the process ends anyway; what was not checkpointed is read again at the next start.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// A running service.
+pub struct Service {
+    /// Where the page and the API are.
+    pub address: SocketAddr,
+    /// Where `/metrics` and the probes are.
+    pub ops_address: SocketAddr,
+    pub reader: Arc<dyn StoreReader>,
+    pub status: Arc<StatusBoard>,
+    supervisor: Addr<Supervisor>,
+    ending: oneshot::Receiver<Ending>,
+    arbiters: Vec<Arbiter>,
+    web: WebThread,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("address", &self.address).field("ops_address", &self.ops_address).finish_non_exhaustive()
+    }
+}
+
+/// The API's own threads: a slow page never delays detection.
+struct WebThread {
+    shutdown: watch::Sender<bool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// Starts everything. Call inside an actix system.
+///
+/// # Errors
+/// Settings, database or ports that cannot be used, each named with what to do.
+pub fn start(settings: &Settings) -> anyhow::Result<Service> {
+    settings.validate()?;
+    anyhow::ensure!(
+        !settings.connectors.is_empty(),
+        "no connector is configured, so there is nothing to read. Add one to the file given with --config:\n\n\
+         [connectors.logs]\nsource = \"logs\"\ntopics = [\"app.logs\"]\n\n`whydunit check --defaults` shows every setting."
+    );
+    let writer = store::open_writer(&settings.store).context("opening the database")?;
+    let database_id = writer.database_id().to_owned();
+    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&settings.store).context("opening the database for reading")?);
+
+    let status = Arc::new(StatusBoard::default());
+    let doors = SharedDoors::default();
+    let hub = Hub::new(clock::now());
+    let exporter = Exporter::install(status.clone()).context("setting up metrics")?;
+    let parts = web::Parts {
+        reader: reader.clone(),
+        commands: Arc::new(doors.clone()),
+        status: status.clone(),
+        control: Arc::new(doors.clone()),
+        live: hub.clone(),
+        now: clock::now,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let (web, address, ops_address) = start_web(settings, parts, status.clone(), exporter)?;
+
+    let arbiters: Vec<Arbiter> = (0..settings.pipeline.shards + 2).map(|_| Arbiter::new()).collect();
+    let handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
+    let [connectors, disk, shards @ ..] = handles.as_slice() else { anyhow::bail!("no threads") };
+    let history_teaches_s = i64::from(settings.pipeline.history_teaches_s);
+    let parts = PipelineParts {
+        sources: kafka_sources(settings, &database_id, &status),
+        shards: settings.pipeline.shards,
+        detect: settings.detect.clone(),
+        correlate: settings.correlate.clone(),
+        teach_until: (history_teaches_s > 0).then(|| clock::now().plus_seconds(-history_teaches_s)),
+        open_writer: reopening(settings.store.clone(), writer),
+        reader: reader.clone(),
+        publish: Arc::new(hub),
+        status: status.clone(),
+        placement: Placement { connectors: connectors.clone(), shards: shards.to_vec(), disk: disk.clone() },
+    };
+    let (ended, ending) = oneshot::channel();
+    let options = supervisor::Options {
+        checkpoint_every: Duration::from_secs(u64::from(settings.pipeline.checkpoint_interval_s)),
+        until_sources_end: false,
+    };
+    let build = Box::new(move |reports| pipeline::build(&parts, &reports));
+    let supervisor = Supervisor::new(build, options, status.clone(), doors.0, ended).start();
+    Ok(Service { address, ops_address, reader, status, supervisor, ending, arbiters, web })
+}
+
+/// Gives the writer that is open already first, and opens a new one after each rebuild.
+pub(super) fn reopening<W: StoreWriter + 'static>(options: store::Options, first: W) -> pipeline::OpenWriter {
+    let first = Mutex::new(Some(first));
+    Box::new(move || {
+        let open = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        match open {
+            Some(writer) => Ok(Box::new(writer)),
+            None => store::open_writer(&options).map(|writer| Box::new(writer) as Box<dyn StoreWriter>),
+        }
+    })
+}
+
+fn start_web(
+    settings: &Settings,
+    parts: web::Parts,
+    status: Arc<StatusBoard>,
+    exporter: Exporter,
+) -> anyhow::Result<(WebThread, SocketAddr, SocketAddr)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("web").enable_all().build()?;
+    let (shutdown, receiver) = watch::channel(false);
+    let (started, addresses) = std::sync::mpsc::sync_channel(1);
+    let (web, ops) = (settings.web.clone(), settings.ops.clone());
+    let thread = std::thread::Builder::new().name("web".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let servers = async {
+                let api = web::serve(&web, parts, stopped(receiver.clone())).await?;
+                let ops = web::serve_ops(&ops, status, Arc::new(move || exporter.render()), stopped(receiver)).await?;
+                anyhow::Ok((api, ops))
+            };
+            let servers = servers.await;
+            let answer = servers.as_ref().map(|(api, ops)| (api.address, ops.address)).map_err(ToString::to_string);
+            // Nobody listens when the start was given up.
+            let _ = started.send(answer);
+            if let Ok((api, ops)) = servers {
+                api.ended().await;
+                ops.ended().await;
+            }
+        });
+    })?;
+    let (api, ops) = addresses.recv().context("the API's thread ended before it began")?.map_err(anyhow::Error::msg)?;
+    Ok((WebThread { shutdown, thread }, api, ops))
+}
+
+/// Resolves when told to stop, or when nobody is left to tell.
+async fn stopped(mut receiver: watch::Receiver<bool>) {
+    let _ = receiver.wait_for(|stop| *stop).await;
+}
+
+impl Service {
+    /// Waits for the first of: a signal, `stop`, or the pipeline giving up; then drains and ends.
+    ///
+    /// # Errors
+    /// The reason when the pipeline could not go on.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let ending = tokio::select! {
+            biased;
+            ending = &mut self.ending => Some(ending.unwrap_or(Ending::Finished)),
+            () = stop => None,
+        };
+        let ending = match ending {
+            Some(ending) => ending,
+            None => self.drain().await,
+        };
+        self.web.shutdown.send_replace(true);
+        self.arbiters.iter().for_each(|arbiter| {
+            arbiter.stop();
+        });
+        if self.web.thread.join().is_err() {
+            tracing::error!("the API's thread panicked");
+        }
+        match ending {
+            Ending::Finished => Ok(()),
+            Ending::Failed(reason) => anyhow::bail!("{reason}"),
+        }
+    }
+
+    async fn drain(&self) -> Ending {
+        match tokio::time::timeout(DRAIN_TIMEOUT, self.supervisor.send(Shutdown)).await {
+            Ok(_) => Ending::Finished,
+            Err(_) => {
+                tracing::warn!("not drained in time; what is not stored is read again at the next start");
+                Ending::Finished
+            }
+        }
+    }
+}
+
+/// Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once.
+pub async fn signalled() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM cannot be heard");
+            return std::future::pending().await;
+        }
+    };
+    wait_for_one(&mut terminate).await;
+    tracing::info!("draining; once more to stop at once");
+    actix::spawn(async move {
+        wait_for_one(&mut terminate).await;
+        std::process::exit(130);
+    });
+}
+
+async fn wait_for_one(terminate: &mut tokio::signal::unix::Signal) {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Reads a database without running the pipeline.
+///
+/// # Errors
+/// A database that is not there or cannot be read.
+pub fn open_reader(settings: &Settings) -> anyhow::Result<store::SqliteReader> {
+    store::open_reader(&settings.store).context("opening the database")
+}
+
+/// Free space where the database lies, as a line for a person.
+pub fn disk_report(settings: &Settings) -> String {
+    let Some(path) = settings.store.path() else { return "database in memory".to_owned() };
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| std::path::Path::new("."));
+    match rustix::fs::statvfs(folder) {
+        Ok(disk) => format!("database {}: {:.1} GiB free", path.display(), (disk.f_bavail * disk.f_frsize) as f64 / f64::from(1 << 30)),
+        Err(error) => format!("database {}: {error}", path.display()),
+    }
+}

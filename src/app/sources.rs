@@ -1,0 +1,85 @@
+//! Configured connectors → sources of the pipeline.
+
+use std::sync::Arc;
+
+use super::pipeline::SourcePart;
+use crate::actors::status::StatusBoard;
+use crate::kafka::{self, ConsumerConfig};
+use crate::model::connector::{BreakerView, ConnectorState, ConnectorStatus};
+use crate::model::ports::FeedTrouble;
+use crate::settings::Settings;
+
+/// One source a connector, reading Kafka; each registered on the status board.
+pub fn kafka_sources(settings: &Settings, database_id: &str, status: &StatusBoard) -> Vec<SourcePart> {
+    let mut sources = Vec::new();
+    for (name, connector) in &settings.connectors {
+        let group = kafka::group_id(&settings.kafka, connector, database_id, name);
+        status.register(connector_status(name, settings, connector, &group));
+        let config = consumer_config(settings, name, connector, group);
+        sources.push(SourcePart {
+            name: name.as_str().into(),
+            source: connector.source,
+            decode: settings.decode_of(connector),
+            open: Arc::new(move |offsets| {
+                kafka::start(config.clone(), offsets).map_err(|error| FeedTrouble {
+                    class: "settings".to_owned(),
+                    message: error.to_string(),
+                    permanent: true,
+                    recovered: false,
+                })
+            }),
+        });
+    }
+    sources
+}
+
+fn consumer_config(settings: &Settings, name: &str, connector: &kafka::SourceOptions, group: String) -> ConsumerConfig {
+    ConsumerConfig {
+        connector: name.into(),
+        source: connector.clone(),
+        options: settings.kafka.clone(),
+        instance: format!("{group}-1"),
+        group,
+    }
+}
+
+/// Tries every connector against its brokers.
+pub fn check(settings: &Settings) -> Vec<kafka::check::ConnectorCheck> {
+    let checked = settings.connectors.iter().map(|(name, connector)| {
+        let group = kafka::group_id(&settings.kafka, connector, "check", name);
+        kafka::check::check(&consumer_config(settings, name, connector, group))
+    });
+    checked.collect()
+}
+
+fn connector_status(name: &str, settings: &Settings, connector: &kafka::SourceOptions, group: &str) -> ConnectorStatus {
+    ConnectorStatus {
+        name: name.to_owned(),
+        source: connector.source,
+        state: ConnectorState::Connecting,
+        brokers: connector.brokers.clone().unwrap_or_else(|| settings.kafka.brokers.clone()),
+        topics: connector.topics.clone(),
+        group: group.to_owned(),
+        format: settings.decode_of(connector).format,
+        breaker: BreakerView::default(),
+        assigned_partitions: 0,
+        lag_records: 0,
+        lag_seconds: 0.0,
+        rate_in: 0.0,
+        rate_stored: 0.0,
+        rate_rejected: 0.0,
+        rate_history: Vec::new(),
+        records_total: 0,
+        items_total: 0,
+        rejected_total: 0,
+        bytes_total: 0,
+        decode_mix: Vec::new(),
+        last_record_at: None,
+        last_event_at: None,
+        last_error: None,
+        last_error_at: None,
+        restarts: 0,
+        because: "connecting".to_owned(),
+        since: None,
+    }
+}

@@ -1,0 +1,39 @@
+//! `whydunit check`: are the settings right, and do the brokers agree?
+
+use crate::settings::DEFAULTS;
+
+/// Validates the settings and prints the effective ones with secrets masked.
+///
+/// With --connect it logs in to every connector's brokers and says what it finds: TLS and SASL result, topics matched,
+/// missing permissions with the command that grants each, partitions, oldest and newest record.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    settings: super::SettingsFrom,
+    /// Print every setting with its default, meaning and unit, and stop: the start of a settings file.
+    #[arg(long)]
+    defaults: bool,
+    /// Try every connector against its brokers.
+    #[arg(long)]
+    connect: bool,
+}
+
+/// # Errors
+/// Settings that cannot work, or a connector that cannot read.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.defaults {
+        print!("{DEFAULTS}");
+        return Ok(());
+    }
+    let settings = arguments.settings.load()?;
+    settings.validate()?;
+    print!("{}", settings.effective());
+    if arguments.connect {
+        let checks = crate::app::sources::check(&settings);
+        checks.iter().for_each(|check| println!("\n{check}"));
+        let failed = checks.iter().filter(|check| !check.is_ok()).count();
+        println!("\n{}", crate::app::service::disk_report(&settings));
+        anyhow::ensure!(failed == 0, "{failed} of {} connectors cannot read", settings.connectors.len());
+    }
+    Ok(())
+}

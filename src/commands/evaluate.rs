@@ -1,0 +1,66 @@
+//! `whydunit evaluate`: how often are we right?
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::app::evaluate::{self, Options};
+use crate::evaluation::feed::Disorder;
+use crate::evaluation::{EpisodeOptions, Pack};
+use crate::telemetry::tracing_setup;
+
+/// Runs every labelled incident of a pack, and as many quiet stretches, through a pipeline of its own with a store in memory,
+/// and scores the investigations against the labels: were they opened in time, whom do they name, how many does no fault
+/// explain. Each incident is run twice: unaided, and told at the label that something is wrong.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Folder or .tar.zst of the pack.
+    #[arg(value_name = "PACK")]
+    pack: PathBuf,
+    #[command(flatten)]
+    settings: super::SettingsFrom,
+    /// Seed of the quiet traffic drawn before each fault.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// With 5 % duplicates and 10 s of shuffling: the verdicts should stay.
+    #[arg(long)]
+    disorder: bool,
+    /// Also write the scores as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Incidents run side by side; default: one a processor.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// # Errors
+/// A pack that cannot be read, a file that cannot be written.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = arguments.settings.load()?;
+    settings.validate()?;
+    let quiet = tracing_setup::Options { log: "error".to_owned(), ..settings.telemetry.clone() };
+    let _tracing = tracing_setup::install(&quiet);
+    let pack = Pack::open(&arguments.pack)?;
+    eprintln!("{}", pack.report.to_text());
+    let disorder = if arguments.disorder { Disorder::ROUGH } else { Disorder::NONE };
+    let options = Options {
+        episodes: EpisodeOptions { seed: arguments.seed, disorder, ..EpisodeOptions::default() },
+        decode: settings.decode,
+        detect: settings.detect,
+        correlate: settings.correlate,
+        shards: settings.pipeline.shards,
+        threads: arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+    };
+    let bar = super::progress::bar(evaluate::episodes(&pack, &options)? as u64);
+    let report = evaluate::evaluate(&pack, &options, &|episode| {
+        bar.set_message(episode.to_owned());
+        bar.inc(1);
+    })?;
+    bar.finish_and_clear();
+    println!("{}", report.to_text());
+    if let Some(file) = &arguments.json {
+        let json = serde_json::to_string_pretty(&report)?;
+        std::fs::write(file, json).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}

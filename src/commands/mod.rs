@@ -1,0 +1,85 @@
+//! Subcommands, one file each.
+
+mod check;
+mod demo;
+mod evaluate;
+mod export;
+mod progress;
+mod replay;
+mod run;
+mod simulate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::Settings;
+
+/// Reads logs, metrics, traces, commits and builds from Kafka, opens an investigation by itself when something breaks, and
+/// ranks what caused it, with the evidence for and against.
+///
+/// Try it:          whydunit demo
+/// Your own Kafka:  whydunit check --defaults > whydunit.toml, add a connector, whydunit check --connect, whydunit run
+#[derive(Debug, Parser)]
+#[command(name = "whydunit", version, long_version = LONG_VERSION.as_str(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Reads the configured topics, investigates, serves page and API, until Ctrl-C.
+    Run(run::Arguments),
+    /// Shows a real incident found: a shop that breaks, its records on an in-process Kafka, and the page.
+    Demo(demo::Arguments),
+    /// Validates the settings and prints them; with --connect tries them against the brokers.
+    Check(check::Arguments),
+    /// Writes the records of a shop that breaks on purpose to a Kafka.
+    Simulate(simulate::Arguments),
+    /// Writes a pack of recorded incidents to a Kafka, in event time.
+    Replay(replay::Arguments),
+    /// Runs a pack of labelled incidents through the pipeline and scores what it finds.
+    Evaluate(evaluate::Arguments),
+    /// Prints everything a run determined, one JSON value a line, sorted, without wall-clock times.
+    Export(export::Arguments),
+}
+
+/// Where settings come from.
+#[derive(Clone, Debug, Args)]
+struct SettingsFrom {
+    /// Settings file over the defaults; the environment (WHYDUNIT__KAFKA__BROKERS=…) goes over both.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl SettingsFrom {
+    fn load(&self) -> anyhow::Result<Settings> {
+        Ok(Settings::load(self.config.as_deref())?)
+    }
+}
+
+/// Runs the command that the process's arguments name. Exit codes: 0 done, 1 failed, 2 wrong usage.
+pub fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("whydunit: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Version with what the Kafka client was built with: TLS, SASL, compression.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| format!("{}\n{}", env!("CARGO_PKG_VERSION"), crate::kafka::version_features()));

@@ -1,0 +1,196 @@
+//! What change events have in common: reading loose JSON, and how much of it is kept.
+
+use serde_json::{Map, Value};
+
+use super::json_logs::not_json;
+use super::sink::{RecordSink, Refusal};
+use super::{github, instant, manual};
+use crate::model::Timestamp;
+use crate::model::event::truncate;
+
+/// Bytes kept of a unified diff.
+const MAX_DIFF: usize = 32 * 1024;
+/// Characters kept of a commit message or description.
+const MAX_TEXT: usize = 4_000;
+/// Changed files kept by name.
+const MAX_FILES: usize = 200;
+/// Bytes of an event's data as JSON.
+const MAX_DATA: usize = 64 * 1024;
+/// Bytes kept of what a source attaches freely.
+const MAX_ATTACHED: usize = 12 * 1024;
+
+/// Reads a record of a git, ci or manual source that no header names: GitHub's webhook or our own event, as its shape tells.
+/// Returns the format too.
+pub(super) fn decode(value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
+    match parse(value) {
+        Ok(body) if github::is_webhook(&body) => (github::decode_body(None, &body, sink), "github"),
+        Ok(body) => (manual::decode_body(&body, sink), "manual"),
+        Err(refusal) => (Err(refusal), "manual"),
+    }
+}
+
+pub(super) fn parse(value: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(value).map_err(not_json)
+}
+
+/// A non-empty text at a path of keys.
+pub(super) fn text<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
+    path.iter().try_fold(value, |value, key| value.get(key))?.as_str().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// A text or number at a path of keys, as text.
+pub(super) fn id_text(value: &Value, path: &[&str]) -> Option<String> {
+    match path.iter().try_fold(value, |value, key| value.get(key))? {
+        Value::String(text) if !text.trim().is_empty() => Some(truncate(text.trim(), 200)),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A time in any spelling; an error names the key when it is there but unreadable.
+pub(super) fn time(value: &Value, path: &[&str]) -> Result<Option<Timestamp>, Refusal> {
+    let Some(value) = path.iter().try_fold(value, |value, key| value.get(key)) else { return Ok(None) };
+    let time = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) => instant::of_text(text),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => instant::of_integer(whole),
+            None => number.as_f64().and_then(instant::of_float),
+        },
+        _ => None,
+    };
+    match time {
+        Some(time) => Ok(Some(time)),
+        None => Err(Refusal::field(format!("unreadable time in {}: {}", path.join("."), truncate(&value.to_string(), 60)))),
+    }
+}
+
+/// The facts of a change as an event's `data`; absent ones are left out.
+#[derive(Debug, Default)]
+pub(super) struct Data(Map<String, Value>);
+
+impl Data {
+    pub(super) fn put(&mut self, key: &str, value: impl Into<Value>) {
+        self.0.insert(key.to_owned(), value.into());
+    }
+
+    pub(super) fn put_text(&mut self, key: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.put(key, truncate(text, MAX_TEXT));
+        }
+    }
+
+    pub(super) fn put_diff(&mut self, diff: Option<&str>) {
+        if let Some(diff) = diff {
+            let kept = head(diff, MAX_DIFF);
+            self.put("diff", kept);
+            if kept.len() < diff.len() {
+                self.put("diff_cut_from_bytes", diff.len());
+            }
+        }
+    }
+
+    /// The first names, and how many there are in all.
+    pub(super) fn put_files<'f>(&mut self, files: impl Iterator<Item = &'f str>) {
+        let mut names = Vec::new();
+        let mut total = 0_usize;
+        for name in files {
+            total += 1;
+            if names.len() < MAX_FILES {
+                names.push(Value::String(truncate(name, 200)));
+            }
+        }
+        if total > 0 {
+            self.put("files", names);
+            self.put("files_total", total);
+        }
+    }
+
+    /// What a source attaches freely: whole when small, else its first keys that fit.
+    pub(super) fn put_attached(&mut self, key: &str, value: &Value) {
+        let small = bounded(value, MAX_ATTACHED);
+        if !is_blank(&small) {
+            self.put(key, small);
+        }
+    }
+
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// At most 64 KiB as JSON; what ranking reads least goes first when it is more.
+    pub(super) fn into_value(mut self) -> Value {
+        if self.0.is_empty() {
+            return Value::Null;
+        }
+        let mut value = Value::Object(std::mem::take(&mut self.0));
+        for key in ["payload", "value", "description", "files", "message", "diff"] {
+            if value.to_string().len() <= MAX_DATA {
+                return value;
+            }
+            if let Some(largest) = value.get_mut(key) {
+                halve(largest);
+            }
+        }
+        bounded(&value, MAX_DATA)
+    }
+}
+
+/// A unified diff under `diff` or `patch` of any of the places.
+pub(super) fn diff_of<'v>(places: &[&'v Value]) -> Option<&'v str> {
+    places.iter().find_map(|place| text(place, &["diff"]).or_else(|| text(place, &["patch"])))
+}
+
+/// The value, or as much of it as takes at most `max_bytes` as JSON: the first keys of an object, the head of a text.
+pub(super) fn bounded(value: &Value, max_bytes: usize) -> Value {
+    if value.to_string().len() <= max_bytes {
+        return value.clone();
+    }
+    match value {
+        Value::Object(map) => {
+            let mut kept = Map::new();
+            let mut bytes = 2;
+            for (key, value) in map {
+                bytes += key.len() + value.to_string().len() + 4;
+                if bytes > max_bytes {
+                    kept.insert("cut".to_owned(), Value::Bool(true));
+                    break;
+                }
+                kept.insert(key.clone(), value.clone());
+            }
+            Value::Object(kept)
+        }
+        Value::String(text) => Value::String(head(text, max_bytes / 2).to_owned()),
+        _ => Value::Null,
+    }
+}
+
+pub(super) fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default().trim()
+}
+
+fn halve(value: &mut Value) {
+    match value {
+        Value::String(text) => text.truncate(head(text, text.len() / 2).len()),
+        Value::Array(list) => list.truncate(list.len() / 2),
+        other => *other = Value::Null,
+    }
+}
+
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+/// The longest start of a text within `max_bytes`.
+fn head(text: &str, max_bytes: usize) -> &str {
+    let mut end = text.len().min(max_bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,237 @@
+//! One JSON object → the fields of a log line, borrowed from its bytes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::fields::{Fields, Recent, Slot, Target, WRAPPED};
+
+/// A scalar as it stood in the JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar<'a> {
+    Text(Cow<'a, str>),
+    Integer(i64),
+    Float(f64),
+}
+
+impl<'a> Scalar<'a> {
+    /// The scalar as text, numbers written out.
+    pub(super) fn into_text(self) -> Cow<'a, str> {
+        match self {
+            Self::Text(text) => text,
+            Self::Integer(value) => Cow::Owned(value.to_string()),
+            Self::Float(value) => Cow::Owned(value.to_string()),
+        }
+    }
+
+    pub(super) fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Integer(value) => Some(*value),
+            Self::Float(_) => None,
+        }
+    }
+}
+
+/// The fields found so far, each with the rank of the name it stood under.
+#[derive(Debug, Default)]
+pub(super) struct Line<'a> {
+    values: [Option<(u8, Scalar<'a>)>; Slot::COUNT],
+    /// Keys seen at all, to tell an empty object from a strange one.
+    pub(super) keys: u32,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn take(&mut self, slot: Slot) -> Option<Scalar<'a>> {
+        self.values[slot as usize].take().map(|(_, value)| value)
+    }
+
+    pub(super) fn peek(&self, slot: Slot) -> Option<&Scalar<'a>> {
+        self.values[slot as usize].as_ref().map(|(_, value)| value)
+    }
+
+    pub(super) fn take_text(&mut self, slot: Slot) -> Option<Cow<'a, str>> {
+        self.take(slot).map(Scalar::into_text).filter(|text| !text.is_empty())
+    }
+
+    fn set(&mut self, slot: Slot, rank: u8, value: Scalar<'a>) {
+        let place = &mut self.values[slot as usize];
+        if place.as_ref().is_none_or(|(taken, _)| rank < *taken) {
+            *place = Some((rank, value));
+        }
+    }
+}
+
+/// Reads one object into a line.
+pub(super) struct LineSeed<'s, 'a> {
+    pub(super) fields: &'s Fields,
+    pub(super) line: &'s mut Line<'a>,
+    /// Dotted name of the object being read, with its last dot; empty at the top.
+    pub(super) path: &'s mut String,
+    pub(super) added_rank: u8,
+    /// For the outermost object.
+    pub(super) recent: Option<&'s mut Recent>,
+}
+
+impl<'de> DeserializeSeed<'de> for LineSeed<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LineSeed<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        loop {
+            let seed = KeySeed { fields: self.fields, path: self.path, recent: self.recent.as_deref_mut() };
+            let Some((target, outer)) = map.next_key_seed(seed)? else { return Ok(()) };
+            self.line.keys += 1;
+            let seed = ValueSeed { fields: self.fields, line: &mut *self.line, path: &mut *self.path, target, added_rank: self.added_rank };
+            map.next_value_seed(seed)?;
+            self.path.truncate(outer);
+        }
+    }
+}
+
+/// Looks a key up under the current path. Where an object under it may hold fields, the path is left extended by the key.
+struct KeySeed<'s> {
+    fields: &'s Fields,
+    path: &'s mut String,
+    recent: Option<&'s mut Recent>,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    /// What the key means, and the length to cut the path back to.
+    type Value = (Target, usize);
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed<'_> {
+    type Value = (Target, usize);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        let outer = self.path.len();
+        let target = if let Some(recent) = self.recent {
+            recent.find(self.fields, key)
+        } else {
+            self.path.push_str(key);
+            let target = self.fields.find(self.path);
+            self.path.truncate(outer);
+            target
+        };
+        if target.nested {
+            self.path.push_str(key);
+            self.path.push('.');
+        }
+        Ok((target, outer))
+    }
+}
+
+struct ValueSeed<'s, 'a> {
+    fields: &'s Fields,
+    line: &'s mut Line<'a>,
+    path: &'s mut String,
+    target: Target,
+    added_rank: u8,
+}
+
+impl<'a> ValueSeed<'_, 'a> {
+    fn set(self, value: Scalar<'a>) {
+        if let Some(slot) = self.target.slot {
+            self.line.set(slot, self.target.rank.saturating_add(self.added_rank), value);
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.target.slot.is_none() && !self.target.nested && !self.target.wrapper {
+            return deserializer.deserialize_ignored_any(IgnoredAny).map(|_| ());
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        self.set(Scalar::Text(Cow::Borrowed(text)));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.set(Scalar::Text(Cow::Owned(text.to_owned())));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.set(Scalar::Integer(value));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        // Above i64 only ids are that large: as text they keep their digits.
+        self.set(i64::try_from(value).map_or_else(|_| Scalar::Text(Cow::Owned(value.to_string())), Scalar::Integer));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.set(Scalar::Float(value));
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        if self.target.wrapper {
+            let mut outside = String::new();
+            let inner = LineSeed {
+                fields: self.fields,
+                line: self.line,
+                path: &mut outside,
+                added_rank: self.added_rank.saturating_add(WRAPPED),
+                recent: None,
+            };
+            return inner.visit_map(map);
+        }
+        if self.target.nested {
+            let inner = LineSeed { fields: self.fields, line: self.line, path: self.path, added_rank: self.added_rank, recent: None };
+            return inner.visit_map(map);
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! What attributes and resources say, however they were encoded.
+
+use std::borrow::Cow;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::engine::decode::json_logs::{UNKNOWN_SERVICE, limited};
+use crate::engine::decode::sink::{RecordSink, Refusal};
+use crate::model::{EntityKey, Symbol};
+
+/// An attribute's value. Texts are bytes: only those that are used are checked to be UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scalar<'a> {
+    Text(&'a [u8]),
+    Integer(i64),
+    Float(f64),
+    Bool(bool),
+    /// Empty, a list, a map or bytes.
+    Other,
+}
+
+impl<'a> Scalar<'a> {
+    pub(super) fn text(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn integer(self) -> Option<i64> {
+        match self {
+            Self::Integer(value) => Some(value),
+            Self::Text(text) => std::str::from_utf8(text).ok()?.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn hash(self, key: u64) -> u64 {
+        match self {
+            Self::Text(text) => xxh3_64_with_seed(text, key),
+            Self::Integer(value) => xxh3_64_with_seed(&value.to_le_bytes(), key ^ 1),
+            Self::Float(value) => xxh3_64_with_seed(&value.to_bits().to_le_bytes(), key ^ 2),
+            Self::Bool(value) => xxh3_64_with_seed(&[u8::from(value)], key ^ 3),
+            Self::Other => xxh3_64_with_seed(&[], key ^ 4),
+        }
+    }
+}
+
+/// Of several names of one fact, the best one's value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Best<'a> {
+    taken: Option<(u8, &'a [u8])>,
+}
+
+impl<'a> Best<'a> {
+    /// Takes the value if its rank is lower than what is there.
+    pub(super) fn offer(&mut self, rank: u8, value: Scalar<'a>) {
+        if let Some(text) = value.text()
+            && self.taken.is_none_or(|(taken, _)| rank < taken)
+        {
+            self.taken = Some((rank, text));
+        }
+    }
+
+    pub(super) fn get(self) -> Option<&'a [u8]> {
+        self.taken.map(|(_, text)| text)
+    }
+}
+
+/// Hash of a set of attributes, whatever their order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SeriesHash(u64);
+
+impl SeriesHash {
+    pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'_>) {
+        self.0 = self.0.wrapping_add(value.hash(xxh3_64_with_seed(key, 0)));
+    }
+
+    /// The series of a point: its attributes, and the host, so that two instances of a service are two series.
+    pub(super) fn of(self, host: Symbol) -> u64 {
+        self.0.wrapping_add(host.0.rotate_left(17))
+    }
+}
+
+/// Attributes of a resource as they are met.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ResourceFacts<'a> {
+    service: Best<'a>,
+    environment: Best<'a>,
+    host: Best<'a>,
+    version: Best<'a>,
+}
+
+impl<'a> ResourceFacts<'a> {
+    pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
+        match key {
+            b"service.name" => self.service.offer(0, value),
+            b"k8s.deployment.name" => self.service.offer(1, value),
+            b"faas.name" => self.service.offer(2, value),
+            b"k8s.container.name" => self.service.offer(3, value),
+            b"container.name" => self.service.offer(4, value),
+            b"deployment.environment.name" => self.environment.offer(0, value),
+            b"deployment.environment" => self.environment.offer(1, value),
+            b"k8s.pod.name" => self.host.offer(0, value),
+            b"host.name" => self.host.offer(1, value),
+            b"k8s.node.name" => self.host.offer(2, value),
+            b"service.instance.id" => self.host.offer(3, value),
+            b"service.version" => self.version.offer(0, value),
+            _ => {}
+        }
+    }
+
+    pub(super) fn resolve(self, sink: &mut RecordSink<'_>) -> Resource<'a> {
+        let service = self.service.get().map_or(Cow::Borrowed(UNKNOWN_SERVICE), String::from_utf8_lossy);
+        let environment = match self.environment.get() {
+            Some(name) => String::from_utf8_lossy(name),
+            None => Cow::Borrowed(sink.options.default_environment.as_str()),
+        };
+        let entity = sink.symbols.entity(limited(&environment), limited(&service));
+        Resource {
+            entity,
+            host: define(self.host.get(), sink),
+            version: define(self.version.get(), sink),
+            version_text: self.version.get(),
+        }
+    }
+}
+
+/// Who a block of items is from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resource<'a> {
+    pub(super) entity: EntityKey,
+    pub(super) host: Symbol,
+    pub(super) version: Symbol,
+    pub(super) version_text: Option<&'a [u8]>,
+}
+
+/// Symbol of a name, broken UTF-8 replaced; none for none.
+pub(super) fn define(name: Option<&[u8]>, sink: &mut RecordSink<'_>) -> Symbol {
+    name.map_or(Symbol::NONE, |name| sink.symbols.define(limited(&String::from_utf8_lossy(name))))
+}
+
+/// Text that an item cannot do without.
+pub(super) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|error| Refusal::malformed(format!("{what} is not UTF-8: {error}")))
+}
+
+/// The first characters of a text for people, broken UTF-8 replaced.
+pub(super) fn lossy(bytes: &[u8], max_chars: usize) -> String {
+    crate::model::event::truncate(&String::from_utf8_lossy(bytes), max_chars)
+}

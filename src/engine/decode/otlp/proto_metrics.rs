@@ -1,0 +1,114 @@
+//! OTLP protobuf: metrics.
+
+use super::facts::Resource;
+use super::metric::{Metric, PointFacts, sum_kind, without_data};
+use super::proto::attribute;
+use super::wire::{Fields, Wire};
+use crate::engine::decode::sink::{RecordSink, Refusal};
+use crate::model::observation::{MetricPoint, PointKind};
+
+/// One metric with its points.
+pub(super) fn scope_metrics(message: &[u8], resource: &Resource<'_>, sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
+    let (mut name, mut unit): (&[u8], &[u8]) = (&[], &[]);
+    let mut data = None;
+    let mut fields = Fields::new(message);
+    while let Some((number, wire)) = fields.next()? {
+        match number {
+            1 => name = wire.bytes("name")?,
+            3 => unit = wire.bytes("unit")?,
+            5 | 7 | 9 | 10 | 11 => data = Some((number, wire.bytes("a metric's data")?)),
+            _ => {}
+        }
+    }
+    let before = sink.items();
+    if let Some((number, data)) = data {
+        let metric = Metric::new(name, unit, resource, sink);
+        points(number, data, metric.as_ref(), sink)?;
+    }
+    if sink.items() == before {
+        sink.refuse_item(without_data(name));
+    }
+    Ok(())
+}
+
+fn points(number: u32, data: &[u8], metric: Result<&Metric<'_>, &Refusal>, sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
+    let kind = if number == 7 { sum_attributes(data)? } else { PointKind::Gauge };
+    let mut fields = Fields::new(data);
+    while let Some((at, wire)) = fields.next()? {
+        if at != 1 {
+            continue;
+        }
+        let facts = match number {
+            5 | 7 => number_point(wire.bytes("data_points")?)?,
+            9 => distribution_point(wire.bytes("data_points")?, 9, 10)?,
+            10 => distribution_point(wire.bytes("data_points")?, 1, 10)?,
+            _ => distribution_point(wire.bytes("data_points")?, 7, 8)?,
+        };
+        let point = match metric {
+            Err(refusal) => Err(refusal.clone()),
+            Ok(metric) if matches!(number, 5 | 7) => facts.number(metric, kind, sink),
+            Ok(metric) => facts.mean(metric, sink),
+        };
+        book(point, sink);
+    }
+    Ok(())
+}
+
+pub(super) fn book(point: Result<MetricPoint, Refusal>, sink: &mut RecordSink<'_>) {
+    match point {
+        Ok(point) => sink.point(point),
+        Err(refusal) => sink.refuse_item(refusal),
+    }
+}
+
+fn sum_attributes(sum: &[u8]) -> Result<PointKind, Refusal> {
+    let (mut temporality, mut monotonic) = (0, false);
+    let mut fields = Fields::new(sum);
+    while let Some((number, wire)) = fields.next()? {
+        match number {
+            2 => temporality = wire.varint("aggregation_temporality")? as i64,
+            3 => monotonic = wire.varint("is_monotonic")? != 0,
+            _ => {}
+        }
+    }
+    Ok(sum_kind(temporality, monotonic))
+}
+
+fn number_point(message: &[u8]) -> Result<PointFacts, Refusal> {
+    let mut facts = PointFacts::default();
+    let mut fields = Fields::new(message);
+    while let Some((number, wire)) = fields.next()? {
+        match number {
+            3 => facts.time_ns = wire.fixed64("time_unix_nano")?,
+            4 => facts.value = Some(f64::from_bits(wire.fixed64("as_double")?)),
+            6 => facts.value = Some(wire.fixed64("as_int")? as i64 as f64),
+            7 => {
+                let (key, value) = attribute(wire.bytes("attributes")?)?;
+                facts.series.attribute(key, value);
+            }
+            8 => facts.flags = wire.varint("flags")?,
+            _ => {}
+        }
+    }
+    Ok(facts)
+}
+
+/// A histogram's, exponential histogram's or summary's point: they differ in where attributes and flags stand.
+fn distribution_point(message: &[u8], attributes: u32, flags: u32) -> Result<PointFacts, Refusal> {
+    let mut facts = PointFacts::default();
+    let mut fields = Fields::new(message);
+    while let Some((number, wire)) = fields.next()? {
+        match (number, wire) {
+            (3, wire) => facts.time_ns = wire.fixed64("time_unix_nano")?,
+            (4, wire) => facts.count = wire.fixed64("count")?,
+            (5, wire) => facts.sum = Some(f64::from_bits(wire.fixed64("sum")?)),
+            (number, Wire::Bytes(pair)) if number == attributes => {
+                let (key, value) = attribute(pair)?;
+                facts.series.attribute(key, value);
+            }
+            (number, Wire::Varint(value)) if number == flags => facts.flags = value,
+            _ => {}
+        }
+    }
+    Ok(facts)
+}

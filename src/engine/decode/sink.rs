@@ -1,0 +1,213 @@
+//! Where a format puts what it reads of one record: items, or the reason why an item or the record cannot be one.
+
+use super::DecodeOptions;
+use super::symbols::Symbols;
+use crate::model::dead_letter::{Rejection, RejectionClass};
+use crate::model::event::Provenance;
+use crate::model::observation::{LogLine, MetricPoint, ObservationBatch, Span};
+use crate::model::record::RecordRef;
+use crate::model::{Event, Source, Timestamp};
+
+/// Why a record or an item was not decoded, for a person to act on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) class: RejectionClass,
+    pub(super) reason: String,
+}
+
+impl Refusal {
+    pub(super) fn malformed(reason: impl Into<String>) -> Self {
+        Self { class: RejectionClass::Malformed, reason: reason.into() }
+    }
+
+    pub(super) fn field(reason: impl Into<String>) -> Self {
+        Self { class: RejectionClass::InvalidField, reason: reason.into() }
+    }
+
+    pub(super) fn no_items(reason: impl Into<String>) -> Self {
+        Self { class: RejectionClass::NoItems, reason: reason.into() }
+    }
+
+    pub(super) fn unknown(reason: impl Into<String>) -> Self {
+        Self { class: RejectionClass::UnknownFormat, reason: reason.into() }
+    }
+}
+
+/// Lengths of a batch's lists before a record, to take back what a record put there.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    logs: usize,
+    points: usize,
+    spans: usize,
+    events: usize,
+}
+
+/// Takes the items of one record, in their order inside the record.
+#[derive(Debug)]
+pub(super) struct RecordSink<'a> {
+    pub(super) options: &'a DecodeOptions,
+    pub(super) symbols: &'a mut Symbols,
+    pub(super) source: Source,
+    pub(super) kafka_time: Option<Timestamp>,
+    observed_at: Timestamp,
+    batch: &'a mut ObservationBatch,
+    record: u32,
+    mark: Mark,
+    next_item: u32,
+    bad_items: Vec<u32>,
+    first_refusal: Option<Refusal>,
+    newest: Option<Timestamp>,
+    skewed: u64,
+}
+
+impl<'a> RecordSink<'a> {
+    pub(super) fn new(
+        options: &'a DecodeOptions,
+        symbols: &'a mut Symbols,
+        batch: &'a mut ObservationBatch,
+        index: u32,
+        record: &RecordRef,
+        observed_at: Timestamp,
+    ) -> Self {
+        let mark = Mark { logs: batch.logs.len(), points: batch.points.len(), spans: batch.spans.len(), events: batch.events.len() };
+        Self {
+            options,
+            symbols,
+            source: batch.records.source,
+            kafka_time: record.timestamp,
+            observed_at,
+            batch,
+            record: index,
+            mark,
+            next_item: 0,
+            bad_items: Vec::new(),
+            first_refusal: None,
+            newest: None,
+            skewed: 0,
+        }
+    }
+
+    pub(super) fn items(&self) -> u32 {
+        self.next_item
+    }
+
+    pub(super) fn log(&mut self, mut line: LogLine) {
+        (line.record, line.item) = self.number();
+        self.book_time(line.timestamp);
+        self.batch.logs.push(line);
+    }
+
+    pub(super) fn point(&mut self, mut point: MetricPoint) {
+        (point.record, point.item) = self.number();
+        self.book_time(point.timestamp);
+        self.batch.points.push(point);
+    }
+
+    pub(super) fn span(&mut self, mut span: Span) {
+        (span.record, span.item) = self.number();
+        self.book_time(span.end);
+        self.batch.spans.push(span);
+    }
+
+    /// Completes an event: id (unless its source names it), provenance, default environment.
+    pub(super) fn event(&mut self, mut event: Event, format: &'static str) {
+        let (record, item) = self.number();
+        self.book_time(event.timestamp);
+        event.observed_at = self.observed_at;
+        if event.environment.is_none() && !self.options.default_environment.is_empty() {
+            event.environment = Some(self.options.default_environment.clone());
+        }
+        let records = &self.batch.records;
+        let position = records.records.get(record as usize).and_then(|record| {
+            let partition = records.partitions.get(usize::from(record.partition))?;
+            Some(crate::model::position::Position { partition: partition.key.clone(), offset: record.offset })
+        });
+        event.id = match (&event.source_id, &position) {
+            (Some(source_id), _) => Event::id_of_source(event.source, &event.event_type, source_id),
+            (None, Some(position)) => position.item_id(item),
+            (None, None) => crate::model::position::derived_id(&format!("{}\0{record}\0{item}", records.connector)),
+        };
+        if event.fingerprint.is_empty() {
+            event.fingerprint = event.id.clone();
+        }
+        event.provenance =
+            position.map(|position| Provenance { connector: records.connector.to_string(), position, format: format.to_owned() });
+        self.batch.events.push(event);
+    }
+
+    /// Counts an item that cannot be one. The record's other items stay.
+    pub(super) fn refuse_item(&mut self, refusal: Refusal) {
+        let (_, item) = self.number();
+        self.bad_items.push(item);
+        self.first_refusal.get_or_insert(refusal);
+    }
+
+    /// Takes the outcome of the record's format and books it: all its items and the reasons of the bad ones, or nothing but a
+    /// rejection. Exactly one of `records_decoded` and `records_rejected` rises.
+    pub(super) fn settle(mut self, outcome: Result<(), Refusal>, format: &'static str, partition: usize) {
+        let outcome = outcome.and_then(|()| match self.next_item {
+            0 => Err(Refusal::no_items(format!("{format} without a single item"))),
+            _ => Ok(()),
+        });
+        let good = u64::from(self.next_item) - self.bad_items.len() as u64;
+        match outcome {
+            Ok(()) => {
+                self.book_partition(partition);
+                if let Some(counts) = self.batch.counts.get_mut(partition) {
+                    counts.records_decoded += 1;
+                    counts.items_decoded += good;
+                    counts.items_rejected += self.bad_items.len() as u64;
+                }
+                if let Some(refusal) = self.first_refusal.take() {
+                    let items = std::mem::take(&mut self.bad_items);
+                    let reason = reason_of_items(&refusal.reason, &items, self.next_item);
+                    self.batch.rejections.push(Rejection { record: self.record, class: refusal.class, reason, format, items });
+                }
+            }
+            Err(refusal) => {
+                self.batch.logs.truncate(self.mark.logs);
+                self.batch.points.truncate(self.mark.points);
+                self.batch.spans.truncate(self.mark.spans);
+                self.batch.events.truncate(self.mark.events);
+                if let Some(counts) = self.batch.counts.get_mut(partition) {
+                    counts.records_rejected += 1;
+                }
+                let Refusal { class, reason } = refusal;
+                self.batch.rejections.push(Rejection { record: self.record, class, reason, format, items: Vec::new() });
+            }
+        }
+    }
+
+    fn number(&mut self) -> (u32, u32) {
+        let item = self.next_item;
+        self.next_item = item.saturating_add(1);
+        (self.record, item)
+    }
+
+    /// Too far ahead of the record's Kafka time: kept, counted, and without a say in the watermark.
+    fn book_time(&mut self, time: Timestamp) {
+        let limit = self.kafka_time.map(|kafka| kafka.plus_seconds(i64::from(self.options.max_skew_s)));
+        if limit.is_some_and(|limit| time > limit) {
+            self.skewed += 1;
+        } else {
+            self.newest = self.newest.max(Some(time));
+        }
+    }
+
+    fn book_partition(&mut self, partition: usize) {
+        self.batch.skewed += self.skewed;
+        if let Some(newest) = self.batch.newest.get_mut(partition)
+            && self.source.drives_watermark()
+        {
+            *newest = (*newest).max(self.newest);
+        }
+    }
+}
+
+fn reason_of_items(reason: &str, items: &[u32], of: u32) -> String {
+    let first = items.first().copied().unwrap_or_default();
+    match items.len() {
+        1 => format!("item {first} of {of}: {reason}"),
+        n => format!("{n} of {of} items; item {first}: {reason}"),
+    }
+}

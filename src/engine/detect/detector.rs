@@ -1,0 +1,276 @@
+//! A shard of entities: counts what comes, closes buckets, keeps and restores state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::DetectOptions;
+use super::entity::{Entity, EntityClose};
+use super::features::Feature;
+use super::input::DetectorInput;
+use super::limits::{MAX_AHEAD_BUCKETS, MAX_ENTITIES, MAX_ERROR_TEMPLATES};
+use super::metric::is_resource;
+use super::names::Names;
+use super::pending::{ErrorFold, Pending, SourceCount};
+use super::sentences::Renderer;
+use crate::model::entity::ServiceName;
+use crate::model::signal::{BucketRow, ClosedBucket, EdgeCount, EntityLoad};
+use crate::model::snapshot::{Encode, StateEntry};
+use crate::model::{Bucket, EntityKey, Source, Symbol, Timestamp};
+
+const ENTITY: u8 = b'e';
+const NAME: u8 = b'n';
+const CLOCK: u8 = b'c';
+
+/// Aggregates, keeps baselines, and judges closed buckets of its entities.
+#[derive(Debug)]
+pub struct Detector {
+    learning_s: i64,
+    entities: FxHashMap<EntityKey, Arc<Entity>>,
+    dirty: FxHashSet<EntityKey>,
+    names: Names,
+    closed: Option<Bucket>,
+    clock_dirty: bool,
+    evicted_entities: u64,
+}
+
+impl Detector {
+    pub fn new(options: &DetectOptions) -> Self {
+        Self {
+            learning_s: i64::from(options.learning_s),
+            entities: FxHashMap::default(),
+            dirty: FxHashSet::default(),
+            names: Names::default(),
+            closed: None,
+            clock_dirty: false,
+            evicted_entities: 0,
+        }
+    }
+
+    /// Entities let go because there were too many.
+    pub fn evicted_entities(&self) -> u64 {
+        self.evicted_entities
+    }
+
+    pub fn entities(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Bucket an item is booked into, and whether it came too late for its own.
+    fn book(&self, at: Timestamp) -> (Bucket, bool) {
+        let bucket = Bucket::of(at);
+        match self.closed {
+            Some(closed) if bucket <= closed => (Bucket(closed.0 + 1), true),
+            Some(closed) if bucket.0 > closed.0 + MAX_AHEAD_BUCKETS => (Bucket(closed.0 + 1), true),
+            _ => (bucket, false),
+        }
+    }
+
+    fn pending(&mut self, key: EntityKey, bucket: Bucket) -> &mut Pending {
+        self.dirty.insert(key);
+        let entity = self.entities.entry(key).or_insert_with(|| Arc::new(Entity::new(key)));
+        Arc::make_mut(entity).pending.entry(bucket).or_default()
+    }
+
+    pub fn observe(&mut self, input: DetectorInput) {
+        for definition in input.definitions {
+            self.names.learn(definition);
+        }
+        if let Some(batch) = input.batch {
+            for line in input.logs {
+                let at = batch.booked_at(line.record, line.timestamp);
+                let (bucket, late) = self.book(at);
+                let late = late || at != line.timestamp;
+                self.pending(line.entity, bucket).count_line(line, at, late, &batch);
+            }
+            for point in input.points {
+                let at = batch.booked_at(point.record, point.timestamp);
+                let (bucket, late) = self.book(at);
+                self.pending(point.entity, bucket).count_point(&point, at, late || at != point.timestamp);
+            }
+            for span in input.spans {
+                let at = batch.booked_at(span.record, span.end);
+                let (bucket, late) = self.book(at);
+                self.pending(span.entity, bucket).count_span(span.failed, late || at != span.end);
+            }
+        }
+        for (bucket, feature) in input.features {
+            let bucket = self.book(bucket.start()).0;
+            let pending = self.pending(feature.entity(), bucket);
+            match feature {
+                Feature::Shape { key, next, .. } => pending.count_shape(key, &next),
+                Feature::Hop { gap_ns, failed, .. } => pending.count_hop(gap_ns, failed),
+                Feature::Calls { operation, sums, .. } => pending.count_calls(operation, sums),
+                Feature::Edge { callee, sums, .. } => pending.count_edge(callee, sums),
+            }
+        }
+    }
+
+    /// Closes one bucket. Called for every bucket in order, once the watermark and all trace-join shards have passed it.
+    /// A bucket at or before one already closed says nothing.
+    pub fn close(&mut self, bucket: Bucket) -> ClosedBucket {
+        let mut out = ClosedBucket { bucket, ..ClosedBucket::default() };
+        if self.closed.is_some_and(|closed| bucket <= closed) {
+            return out;
+        }
+        self.closed = Some(bucket);
+        self.clock_dirty = true;
+        let learning_buckets = self.learning_s.div_euclid(Bucket::SECONDS) + i64::from(self.learning_s % Bucket::SECONDS > 0);
+        let mut live: Vec<EntityKey> = self.entities.iter().filter(|(_, entity)| entity.is_live(bucket)).map(|(key, _)| *key).collect();
+        live.sort_unstable();
+        for key in live {
+            let Some(entity) = self.entities.get_mut(&key) else { continue };
+            self.dirty.insert(key);
+            let entity = Arc::make_mut(entity);
+            let close = entity.close(bucket, learning_buckets, &|metric| is_resource(&self.names.text(metric)));
+            let service = self.names.service(key);
+            if close.learning {
+                let first = entity.first_seen.unwrap_or(bucket);
+                out.learning.push((service.clone(), first.start().plus_seconds(self.learning_s)));
+            }
+            render(&mut out, &self.names, &service, entity, close);
+        }
+        self.evict();
+        out
+    }
+
+    /// Lets the longest silent entities go, and names nothing refers to.
+    fn evict(&mut self) {
+        if self.entities.len() > MAX_ENTITIES {
+            let mut oldest: Vec<(Bucket, EntityKey)> = self.entities.iter().map(|(key, entity)| (entity.last_seen, *key)).collect();
+            oldest.sort_unstable();
+            for (_, key) in oldest.into_iter().take(self.entities.len() - MAX_ENTITIES) {
+                self.entities.remove(&key);
+                self.dirty.insert(key);
+                self.evicted_entities += 1;
+            }
+        }
+        if self.names.is_full() {
+            let mut used = BTreeSet::new();
+            self.entities.values().for_each(|entity| symbols_of(entity, &mut used));
+            self.names.keep_only(&used);
+        }
+    }
+
+    /// Changed state since the last call, ordered by key.
+    pub fn delta(&mut self) -> Vec<StateEntry> {
+        let mut entries = Vec::new();
+        if std::mem::take(&mut self.clock_dirty)
+            && let Some(closed) = self.closed
+        {
+            entries.push(StateEntry { key: vec![CLOCK], value: Some(Arc::new(closed)) });
+        }
+        let mut changed: Vec<EntityKey> = std::mem::take(&mut self.dirty).into_iter().collect();
+        changed.sort_unstable();
+        for key in changed {
+            let mut bytes = vec![ENTITY];
+            bytes.extend(key.environment.0.to_be_bytes());
+            bytes.extend(key.service.0.to_be_bytes());
+            let value = self.entities.get(&key).map(|entity| Arc::clone(entity) as Arc<dyn Encode>);
+            entries.push(StateEntry { key: bytes, value });
+        }
+        for (symbol, text) in self.names.take_dirty() {
+            let mut bytes = vec![NAME];
+            bytes.extend(symbol.0.to_be_bytes());
+            entries.push(StateEntry { key: bytes, value: text.map(|text| Arc::new(text) as Arc<dyn Encode>) });
+        }
+        entries
+    }
+
+    /// Takes back one entry of a snapshot.
+    pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let wrong = |error: postcard::Error| format!("detection state: {error}");
+        match key.split_first() {
+            Some((&CLOCK, [])) => self.closed = Some(postcard::from_bytes(value).map_err(wrong)?),
+            Some((&ENTITY, _)) => {
+                let entity: Entity = postcard::from_bytes(value).map_err(wrong)?;
+                self.entities.insert(entity.key, Arc::new(entity));
+            }
+            Some((&NAME, symbol)) => {
+                let symbol: [u8; 8] = symbol.try_into().map_err(|_| "detection state: bad key of a name".to_owned())?;
+                let text: String = postcard::from_bytes(value).map_err(wrong)?;
+                self.names.restore(Symbol(u64::from_be_bytes(symbol)), text.into());
+            }
+            _ => return Err(format!("detection state: unknown key {key:?}")),
+        }
+        Ok(())
+    }
+}
+
+fn render(out: &mut ClosedBucket, names: &Names, service: &ServiceName, entity: &Entity, close: EntityClose) {
+    let renderer = Renderer { names, service, now: out.bucket };
+    let in_events = error_events(out, &renderer, &close);
+    for finding in &close.findings {
+        out.signals.push(renderer.signal(finding));
+        if finding.tell {
+            out.events.extend(renderer.event(finding, entity.message_of(finding.subject)));
+        }
+    }
+    let counts = [
+        (Source::Logs, close.counts.logs, in_events),
+        (Source::Metrics, close.counts.metrics, 0),
+        (Source::Traces, close.counts.traces, 0),
+    ];
+    for (source, SourceCount { items, failing, late }, in_events) in counts {
+        if items > 0 {
+            out.rows.push(BucketRow { bucket: out.bucket, source, entity: service.clone(), items, failing, in_events, late });
+        }
+    }
+    for (callee, sums) in &close.counts.edges {
+        let (callee, caller) = (names.service(*callee), service.clone());
+        out.edges.push(EdgeCount { caller, callee, calls: sums.calls, failed: sums.failed, duration_ns: sums.duration_ns });
+    }
+    if close.requests > 0 {
+        out.loads.push(EntityLoad {
+            entity: service.clone(),
+            requests: close.requests,
+            failed: close.failed,
+            duration_ns: close.duration_ns,
+            excess_failures: if close.learning { 0.0 } else { close.excess.failures },
+            excess_seconds: if close.learning { 0.0 } else { close.excess.seconds },
+        });
+    }
+}
+
+/// Stores the bucket's error lines, most frequent templates apart. Returns how many lines that is: all of them.
+fn error_events(out: &mut ClosedBucket, renderer: &Renderer<'_>, close: &EntityClose) -> u64 {
+    let mut folds: Vec<(&Symbol, &ErrorFold)> = close.counts.errors.iter().collect();
+    folds.sort_by(|left, right| right.1.count.cmp(&left.1.count).then(left.0.cmp(right.0)));
+    let mut apart: BTreeMap<Symbol, ErrorFold> = BTreeMap::new();
+    for (index, (template, fold)) in folds.into_iter().enumerate() {
+        let key = if index < MAX_ERROR_TEMPLATES { *template } else { Symbol::NONE };
+        match apart.get_mut(&key) {
+            Some(kept) => kept.merge(fold.clone()),
+            None => {
+                apart.insert(key, fold.clone());
+            }
+        }
+    }
+    for (template, fold) in &apart {
+        let is_new = !close.learning && close.new_errors.contains(template);
+        out.events.push(renderer.error_event(*template, fold, is_new));
+    }
+    apart.values().map(|fold| fold.count).sum()
+}
+
+fn symbols_of(entity: &Entity, used: &mut BTreeSet<Symbol>) {
+    used.extend([entity.key.environment, entity.key.service]);
+    used.extend(entity.operations.keys());
+    for (key, share) in &entity.shapes {
+        used.extend([key.scope, key.previous]);
+        share.symbols(used);
+    }
+    entity.lines.symbols(used);
+    for (key, series) in &entity.series {
+        used.extend([key.host, key.metric, series.unit]);
+    }
+    for pending in entity.pending.values() {
+        used.extend(pending.errors.keys());
+        used.extend(pending.streams.keys());
+        used.extend(pending.operations.keys());
+        used.extend(pending.shapes.iter().flat_map(|(key, shape)| [key.scope, key.previous].into_iter().chain(shape.next.keys().copied())));
+        used.extend(pending.edges.keys().flat_map(|key| [key.environment, key.service]));
+        used.extend(pending.points.iter().flat_map(|(key, points)| [key.host, key.metric, points.unit]));
+    }
+}

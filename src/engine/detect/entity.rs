@@ -1,0 +1,316 @@
+//! One service: what it showed, what it shows, what of that is surprising.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::features::ShapeKey;
+use super::finding::{Finding, Kind, Subject};
+use super::heat::Heat;
+use super::limits::{HINT, HOT, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, STRONG, TRACE_GRACE_S};
+use super::load::{Excess, LoadBaseline, LoadCell};
+use super::metric::{Series, SeriesKey, Surroundings};
+use super::pending::{Pending, StreamLine};
+use super::share::{Share, ShareCell, ShareRule, ShareVerdict};
+use super::slow::{Slow, SlowVerdict};
+use crate::model::signal::Facts;
+use crate::model::{Bucket, EntityKey, Symbol};
+
+const SHAPE: ShareRule = ShareRule { effect: 0.25, ratio: 0.0, phi_floor: 1.0, min_hits: 0.0, cap: MAX_SURPRISE };
+/// Lines of many requests interleave: their order may confirm another sign, never open alone.
+const SHAPE_UNTRACED: ShareRule = ShareRule { cap: STRONG - 0.1, ..SHAPE };
+/// Failures are rare: a small rise counts, when it at least doubles.
+const FAILURES: ShareRule = ShareRule { effect: 0.02, ratio: 2.0, phi_floor: 1.0, min_hits: 3.0, cap: MAX_SURPRISE };
+/// One failing request writes several error lines.
+const ERRORS: ShareRule = ShareRule { effect: 0.005, ratio: 2.0, phi_floor: 2.0, min_hits: 5.0, cap: MAX_SURPRISE };
+
+/// The event of failure shares.
+pub const FAILED: Symbol = Symbol(1);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    pub failed: Share,
+    pub own: Slow,
+    pub load: LoadBaseline,
+    pub message: Option<Box<str>>,
+}
+
+/// State of one entity; goes into a snapshot as one entry.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Entity {
+    pub key: EntityKey,
+    pub first_seen: Option<Bucket>,
+    pub last_seen: Bucket,
+    pub pending: BTreeMap<Bucket, Pending>,
+    /// Share of each error template among all lines.
+    pub lines: Share,
+    pub shapes: BTreeMap<ShapeKey, Share>,
+    pub hop: Slow,
+    pub hop_failed: Share,
+    pub operations: BTreeMap<Symbol, Operation>,
+    pub series: BTreeMap<SeriesKey, Series>,
+}
+
+/// What one bucket's close says of an entity, still in symbols.
+#[derive(Debug, Default)]
+pub struct EntityClose {
+    pub counts: Pending,
+    pub findings: Vec<Finding>,
+    pub requests: u64,
+    pub failed: u64,
+    pub duration_ns: u64,
+    pub excess: Excess,
+    /// Error templates never seen before.
+    pub new_errors: Vec<Symbol>,
+    pub learning: bool,
+}
+
+impl Entity {
+    pub fn new(key: EntityKey) -> Self {
+        Self { key, ..Self::default() }
+    }
+
+    /// True when closing a bucket can change or say anything.
+    pub fn is_live(&self, now: Bucket) -> bool {
+        self.pending.first_key_value().is_some_and(|(bucket, _)| *bucket <= now) || now.0 - self.last_seen.0 <= 8
+    }
+
+    /// Closes `now`: counts become baseline cells, every live key is judged.
+    pub fn close(&mut self, now: Bucket, learning_buckets: i64, is_resource: &dyn Fn(Symbol) -> bool) -> EntityClose {
+        let mut counts = self.pending.remove(&now).unwrap_or_default();
+        let later = self.pending.split_off(&now);
+        for earlier in std::mem::replace(&mut self.pending, later).into_values() {
+            counts.merge_late(earlier);
+        }
+        if counts != Pending::default() {
+            self.last_seen = now;
+            self.first_seen.get_or_insert(now);
+        }
+        let learning = self.first_seen.is_none_or(|first| now.0 - first.0 < learning_buckets);
+        let mut close = EntityClose { learning, ..EntityClose::default() };
+        close.new_errors = counts.errors.keys().filter(|template| !template.is_none() && !self.lines.knows(**template)).copied().collect();
+        self.take_lines(now, &mut counts);
+        self.take_calls(now, &counts, &mut close);
+        self.take_points(now, &counts, is_resource);
+        self.bound(now);
+        if !learning {
+            close.findings = self.judge(now);
+        }
+        close.counts = counts;
+        close
+    }
+
+    fn take_lines(&mut self, now: Bucket, counts: &mut Pending) {
+        let clip = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let hits = counts.errors.iter().map(|(template, fold)| (*template, clip(fold.count))).collect();
+        self.lines.push(ShareCell { bucket: now, cases: clip(counts.logs.items), hits });
+        for (key, shape) in &counts.shapes {
+            let cell = ShareCell { bucket: now, cases: shape.cases, hits: shape.next.clone() };
+            self.shapes.entry(*key).or_default().push(cell);
+        }
+        for (key, cell) in untraced_shapes(now, std::mem::take(&mut counts.streams)) {
+            self.shapes.entry(key).or_default().push(cell);
+        }
+    }
+
+    fn take_calls(&mut self, now: Bucket, counts: &Pending, close: &mut EntityClose) {
+        if counts.hop.cases > 0 {
+            self.hop.push(now, counts.hop.gaps.iter().map(|(bin, count)| (*bin, *count)).collect());
+            self.hop_failed.push(failures_cell(now, counts.hop.cases, counts.hop.failed));
+        }
+        for (symbol, count) in &counts.operations {
+            let operation = self.operations.entry(*symbol).or_default();
+            operation.failed.push(failures_cell(now, count.cases, count.failed_cases));
+            operation.own.push(now, count.own.iter().map(|(bin, count)| (*bin, *count)).collect());
+            if count.message.is_some() {
+                operation.message.clone_from(&count.message);
+            }
+            let cell = LoadCell { bucket: now, requests: count.requests, failed: count.failed, duration_ns: count.duration_ns };
+            let excess = operation.load.close(cell);
+            close.requests += count.requests;
+            close.failed += count.failed;
+            close.duration_ns = close.duration_ns.saturating_add(count.duration_ns);
+            close.excess.failures += excess.failures;
+            close.excess.seconds += excess.seconds;
+        }
+    }
+
+    fn take_points(&mut self, now: Bucket, counts: &Pending, is_resource: &dyn Fn(Symbol) -> bool) {
+        let peers = self.series.len().max(counts.points.len());
+        for (key, points) in &counts.points {
+            self.series.entry(*key).or_insert_with(|| Series::new(points.kind, points.unit)).close(
+                now,
+                points,
+                Surroundings { peers, is_resource: is_resource(key.metric) },
+            );
+        }
+    }
+
+    /// Keeps every map within its limit; the longest unused go first, then the larger key.
+    fn bound(&mut self, now: Bucket) {
+        let age = |last: Option<Bucket>| now.0 - last.map_or(i64::MIN / 2, |bucket| bucket.0);
+        evict(&mut self.shapes, MAX_SHAPES, |share| age(share.last_bucket()));
+        evict(&mut self.operations, MAX_OPERATIONS, |operation| age(operation.failed.last_bucket()));
+        evict(&mut self.series, MAX_SERIES, |series| age(series.last_at().map(Bucket::of)));
+    }
+
+    fn judge(&mut self, now: Bucket) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (key, share) in &mut self.shapes {
+            let rule = if key.traced { SHAPE } else { SHAPE_UNTRACED };
+            if let Some(verdict) = judge_share(share, now, &rule) {
+                let host = Symbol::NONE;
+                findings.push(Finding::of_share(Kind::LogShape, Subject::Shape(*key, verdict.event), host, &verdict, share, grace_of(key)));
+            }
+        }
+        if let Some(verdict) = judge_share(&mut self.lines, now, &ERRORS) {
+            findings.push(Finding::of_share(Kind::NewError, Subject::Template(verdict.event), Symbol::NONE, &verdict, &self.lines, 0));
+        }
+        if let Some(verdict) = judge_slow(&mut self.hop, now) {
+            findings.push(Finding::of_slow(Kind::HopGap, Subject::Callee, &verdict, &self.hop));
+        }
+        if let Some(verdict) = judge_share(&mut self.hop_failed, now, &FAILURES) {
+            findings.push(Finding::of_share(Kind::FailingCalls, Subject::Callee, Symbol::NONE, &verdict, &self.hop_failed, TRACE_GRACE_S));
+        }
+        for (symbol, operation) in &mut self.operations {
+            if let Some(verdict) = judge_share(&mut operation.failed, now, &FAILURES) {
+                let subject = Subject::Operation(*symbol);
+                findings.push(Finding::of_share(Kind::Failures, subject, Symbol::NONE, &verdict, &operation.failed, TRACE_GRACE_S));
+            }
+            if let Some(verdict) = judge_slow(&mut operation.own, now) {
+                findings.push(Finding::of_slow(Kind::SelfTime, Subject::Operation(*symbol), &verdict, &operation.own));
+            }
+        }
+        for (key, series) in &mut self.series {
+            findings.extend(judge_series(*key, series, now));
+        }
+        self.choose(now, findings)
+    }
+
+    /// The strongest few of each detector, and for those that start or have doubled, a mark that an event is due.
+    fn choose(&mut self, now: Bucket, mut findings: Vec<Finding>) -> Vec<Finding> {
+        findings.retain(|finding| finding.surprise.max(finding.rank_surprise) >= HINT);
+        findings.sort_by(|left, right| {
+            let strength = right.surprise.total_cmp(&left.surprise).then(right.rank_surprise.total_cmp(&left.rank_surprise));
+            left.kind.cmp(&right.kind).then(strength).then(left.subject.cmp(&right.subject))
+        });
+        let mut chosen: Vec<Finding> = Vec::new();
+        for mut finding in findings {
+            let before = chosen.iter().filter(|chosen| chosen.kind == finding.kind).count();
+            if before >= MAX_SIGNALS_A_DETECTOR || (before > 0 && finding.surprise < HOT) {
+                continue;
+            }
+            if let Subject::Template(template) = finding.subject {
+                // Its lines are an event of their own in every bucket that has some.
+                finding.told = self.lines.last_with(template);
+                chosen.push(finding);
+                continue;
+            }
+            if let Some(heat) = self.heat(&finding).filter(|_| finding.surprise >= HOT) {
+                finding.tell = heat.tell(now, finding.surprise);
+                finding.told = heat.told.map(|(_, bucket)| bucket);
+                finding.onset = heat.onset;
+            }
+            chosen.push(finding);
+        }
+        chosen
+    }
+
+    fn heat(&mut self, finding: &Finding) -> Option<&mut Heat> {
+        match (finding.kind, finding.subject) {
+            (_, Subject::Shape(key, _)) => self.shapes.get_mut(&key).map(|share| &mut share.heat),
+            (_, Subject::Template(_)) => Some(&mut self.lines.heat),
+            (Kind::HopGap, _) => Some(&mut self.hop.heat),
+            (Kind::FailingCalls, _) => Some(&mut self.hop_failed.heat),
+            (Kind::SelfTime, Subject::Operation(symbol)) => self.operations.get_mut(&symbol).map(|operation| &mut operation.own.heat),
+            (_, Subject::Operation(symbol)) => self.operations.get_mut(&symbol).map(|operation| &mut operation.failed.heat),
+            (_, Subject::Series(key)) => self.series.get_mut(&key).map(|series| &mut series.heat),
+            (_, Subject::Callee) => None,
+        }
+    }
+
+    /// Message of the newest failing request of an operation.
+    pub fn message_of(&self, subject: Subject) -> Option<&str> {
+        match subject {
+            Subject::Operation(symbol) => self.operations.get(&symbol)?.message.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+fn grace_of(key: &ShapeKey) -> i64 {
+    if key.traced { TRACE_GRACE_S } else { 0 }
+}
+
+fn failures_cell(bucket: Bucket, cases: u32, failed: u32) -> ShareCell {
+    let hits = if failed > 0 { BTreeMap::from([(FAILED, failed)]) } else { BTreeMap::new() };
+    ShareCell { bucket, cases, hits }
+}
+
+fn judge_share(share: &mut Share, now: Bucket, rule: &ShareRule) -> Option<ShareVerdict> {
+    share.roll(now);
+    let verdict = share.judge(now, rule)?;
+    share.heat.note(now, verdict.surprise, verdict.onset.start());
+    Some(verdict)
+}
+
+fn judge_slow(slow: &mut Slow, now: Bucket) -> Option<SlowVerdict> {
+    slow.roll(now);
+    let verdict = slow.judge(now)?;
+    slow.heat.note(now, verdict.surprise, verdict.onset.start().plus_seconds(-TRACE_GRACE_S));
+    Some(verdict)
+}
+
+fn judge_series(key: SeriesKey, series: &mut Series, now: Bucket) -> Option<Finding> {
+    let verdict = series.verdict(now)?.clone();
+    if verdict.surprise < HINT {
+        return None;
+    }
+    let onset = series.onset(&verdict);
+    series.heat.note(now, verdict.surprise, onset);
+    Some(Finding {
+        kind: Kind::Metric,
+        subject: Subject::Series(key),
+        host: key.host,
+        surprise: verdict.surprise,
+        rank_surprise: verdict.surprise,
+        window_s: verdict.window_s,
+        onset,
+        facts: Facts { value_before: Some(verdict.median), value_now: Some(verdict.value), z: Some(verdict.z), ..Facts::default() },
+        series: series.series(),
+        unit: series.unit,
+        tell: false,
+        told: None,
+    })
+}
+
+/// Next-template cases of lines without a trace: host by host, in time order, equal neighbours as one.
+fn untraced_shapes(now: Bucket, streams: BTreeMap<Symbol, Vec<StreamLine>>) -> BTreeMap<ShapeKey, ShareCell> {
+    let mut pairs: rustc_hash::FxHashMap<(Symbol, Symbol), u32> = rustc_hash::FxHashMap::default();
+    for mut lines in streams.into_values() {
+        lines.sort_unstable();
+        lines.dedup_by_key(|line| line.template);
+        for pair in lines.windows(2) {
+            *pairs.entry((pair[0].template, pair[1].template)).or_default() += 1;
+        }
+    }
+    let mut cells: BTreeMap<ShapeKey, ShareCell> = BTreeMap::new();
+    for ((previous, next), count) in pairs {
+        let key = ShapeKey { scope: Symbol::NONE, previous, traced: false };
+        let cell = cells.entry(key).or_insert_with(|| ShareCell { bucket: now, ..ShareCell::default() });
+        cell.cases = cell.cases.saturating_add(count);
+        cell.hits.insert(next, count);
+    }
+    cells
+}
+
+fn evict<K: Ord + Copy, V>(map: &mut BTreeMap<K, V>, limit: usize, age: impl Fn(&V) -> i64) {
+    if map.len() <= limit {
+        return;
+    }
+    let mut oldest: Vec<(i64, K)> = map.iter().map(|(key, value)| (age(value), *key)).collect();
+    oldest.sort_unstable_by(|left, right| right.cmp(left));
+    for (_, key) in oldest.into_iter().take(map.len() - limit) {
+        map.remove(&key);
+    }
+}

@@ -1,0 +1,148 @@
+//! A judgement of one key of one entity, still in symbols.
+
+use super::features::ShapeKey;
+use super::metric::SeriesKey;
+use super::share::{Share, ShareVerdict};
+use super::slow::{Slow, SlowVerdict};
+use crate::model::signal::{Facts, Family};
+use crate::model::{Bucket, Source, Symbol, Timestamp, symbol};
+
+/// The detectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    LogShape,
+    NewError,
+    HopGap,
+    SelfTime,
+    Failures,
+    FailingCalls,
+    Metric,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LogShape => "log_shape",
+            Self::NewError => "new_error",
+            Self::HopGap => "hop_gap",
+            Self::SelfTime => "self_time",
+            Self::Failures => "failures",
+            Self::FailingCalls => "failing_calls",
+            Self::Metric => "metric",
+        }
+    }
+
+    pub const fn family(self) -> Family {
+        match self {
+            Self::LogShape | Self::NewError => Family::LogShape,
+            Self::HopGap | Self::SelfTime => Family::Latency,
+            Self::Failures | Self::FailingCalls => Family::Failures,
+            Self::Metric => Family::Metric,
+        }
+    }
+
+    pub const fn event_type(self) -> &'static str {
+        match self {
+            Self::LogShape => "log_shape_change",
+            Self::NewError => "new_error_pattern",
+            Self::HopGap | Self::SelfTime => "slow_call",
+            Self::Failures | Self::FailingCalls => "failing_calls",
+            Self::Metric => "metric_anomaly",
+        }
+    }
+
+    pub const fn source(self) -> Source {
+        match self {
+            Self::LogShape | Self::NewError => Source::Logs,
+            Self::Metric => Source::Metrics,
+            _ => Source::Traces,
+        }
+    }
+}
+
+/// What inside the entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A context and the template that follows in it.
+    Shape(ShapeKey, Symbol),
+    Template(Symbol),
+    /// The entity as the one called.
+    Callee,
+    Operation(Symbol),
+    Series(SeriesKey),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub kind: Kind,
+    pub subject: Subject,
+    pub host: Symbol,
+    /// For opening.
+    pub surprise: f64,
+    /// For ranking.
+    pub rank_surprise: f64,
+    pub window_s: u32,
+    pub onset: Timestamp,
+    pub facts: Facts,
+    pub series: Vec<(Timestamp, f64)>,
+    pub unit: Symbol,
+    /// An event is due now.
+    pub tell: bool,
+    /// Bucket of the newest event that told of it.
+    pub told: Option<Bucket>,
+}
+
+fn seconds(buckets: i64) -> u32 {
+    u32::try_from(buckets * Bucket::SECONDS).unwrap_or(0)
+}
+
+impl Finding {
+    pub fn of_share(kind: Kind, subject: Subject, host: Symbol, verdict: &ShareVerdict, share: &Share, grace_s: i64) -> Self {
+        Self {
+            kind,
+            subject,
+            host,
+            surprise: verdict.surprise,
+            rank_surprise: verdict.rank_surprise,
+            window_s: seconds(verdict.window_buckets),
+            onset: verdict.onset.start().plus_seconds(-grace_s),
+            facts: Facts {
+                hits_before: verdict.hits_before,
+                cases_before: verdict.cases_before,
+                hits_now: verdict.hits_now,
+                cases_now: verdict.cases_now,
+                ..Facts::default()
+            },
+            series: share.series(verdict.event).into_iter().map(|(at, share)| (at, 100.0 * share)).collect(),
+            unit: symbol("%"),
+            tell: false,
+            told: None,
+        }
+    }
+
+    pub fn of_slow(kind: Kind, subject: Subject, verdict: &SlowVerdict, slow: &Slow) -> Self {
+        Self {
+            kind,
+            subject,
+            host: Symbol::NONE,
+            surprise: verdict.surprise,
+            rank_surprise: verdict.rank_surprise,
+            window_s: seconds(verdict.window_buckets),
+            onset: verdict.onset.start(),
+            facts: Facts {
+                hits_before: verdict.slow_before,
+                cases_before: verdict.cases_before,
+                hits_now: verdict.slow_now,
+                cases_now: verdict.cases_now,
+                value_before: Some(verdict.median_before_ms),
+                value_now: Some(verdict.median_now_ms),
+                threshold: Some(verdict.threshold_ms),
+                ..Facts::default()
+            },
+            series: slow.series(),
+            unit: symbol("ms"),
+            tell: false,
+            told: None,
+        }
+    }
+}

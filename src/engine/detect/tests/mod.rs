@@ -1,0 +1,1 @@
+//! Detection driven as the pipeline drives it.

@@ -1,0 +1,183 @@
+//! Opening a database: lock, settings of a connection, migrations, the look for damage.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::{Fault, of_sqlite};
+use super::options::{Location, Options};
+use crate::model::ports::StoreError;
+
+/// Each brings the schema one version on. Never changed once released; the next number is appended.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+
+/// Marks the file as ours ("whyd").
+const APPLICATION_ID: i64 = 0x7768_7964;
+
+/// Connection URI or path of a location, and the flags it needs beside reading or writing.
+pub(super) fn target(location: &Location) -> (PathBuf, OpenFlags) {
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match location {
+        Location::File(path) => (path.clone(), flags),
+        Location::Memory(name) => {
+            // The memory file system keeps one database a name, with real locks between its connections.
+            let name: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+            (PathBuf::from(format!("file:/whydunit-{name}?vfs=memdb")), flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+    }
+}
+
+/// Refuses a second process on the same database for as long as the file lives.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let cannot = |error: &dyn std::fmt::Display| StoreError::Other(format!("cannot open {}: {error}", lock_path.display()));
+    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(|error| cannot(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(format!(
+            "another process has {} open (it holds {}); stop it, or give this one a database of its own",
+            path.display(),
+            lock_path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(cannot(&error)),
+    }
+}
+
+/// The writer's connection: created, checked, migrated.
+pub(super) fn open_for_writing(options: &Options) -> Result<Connection, StoreError> {
+    let (path, flags) = target(&options.location);
+    let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut connection = Connection::open_with_flags(&path, flags).map_err(|error| opening(&error, options))?;
+    prepare_writer(&connection, options).map_err(|error| opening(&error, options))?;
+    if options.check_on_open {
+        check(&connection, options)?;
+    }
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+fn prepare_writer(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
+    if matches!(options.location, Location::File(_)) {
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    }
+    connection.pragma_update(None, "synchronous", options.synchronous.as_str())?;
+    connection.pragma_update(None, "journal_size_limit", i64::from(options.wal_limit_mib) * 1_048_576)?;
+    // Fewer, larger moves from the log into the file: 4,000 pages of 4 KiB.
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    if options.max_size_mib > 0 {
+        connection.pragma_update_and_check(None, "max_page_count", i64::from(options.max_size_mib) * 256, |_| Ok(()))?;
+    }
+    prepare_common(connection, options)
+}
+
+/// Settings of every connection.
+pub(super) fn prepare_common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
+    connection.pragma_update_and_check(None, "mmap_size", i64::from(options.mmap_mib) * 1_048_576, |_| Ok(())).or_else(no_rows_is_fine)
+}
+
+/// The memory file system answers `mmap_size` with no row.
+fn no_rows_is_fine(error: rusqlite::Error) -> rusqlite::Result<()> {
+    match error {
+        rusqlite::Error::QueryReturnedNoRows => Ok(()),
+        other => Err(other),
+    }
+}
+
+fn check(connection: &Connection, options: &Options) -> Result<(), StoreError> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| opening(&error, options))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt(way_to_restore(&verdict, options))) }
+}
+
+fn opening(error: &rusqlite::Error, options: &Options) -> StoreError {
+    match of_sqlite(error) {
+        StoreError::Corrupt(reason) => StoreError::Corrupt(way_to_restore(&reason, options)),
+        StoreError::Other(reason) => StoreError::Other(format!("cannot open the database {}: {reason}", name(options))),
+        other => other,
+    }
+}
+
+fn way_to_restore(reason: &str, options: &Options) -> String {
+    format!(
+        "{}: {reason}. Stop whydunit, move the file with its -wal and -shm aside, put a backup in its place and start again; what came \
+         after the backup is read again from Kafka as far as retention reaches. Without a backup, `sqlite3 FILE .recover` saves what can be read",
+        name(options)
+    )
+}
+
+fn name(options: &Options) -> String {
+    match &options.location {
+        Location::File(path) => path.display().to_string(),
+        Location::Memory(name) => format!("in memory ({name})"),
+    }
+}
+
+/// Brings the schema to the newest version, each step in its own transaction.
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    apply(connection, &MIGRATIONS).map_err(StoreError::from)
+}
+
+fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<(), Fault> {
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))?.try_into().unwrap_or(usize::MAX);
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (found > 0 || tables > 0) {
+        return Err(StoreError::Other("this database was not made by whydunit; choose another path".into()).into());
+    }
+    let known = migrations.len();
+    if found > known {
+        let reason = format!(
+            "the database has schema version {found}, this whydunit knows {known}: start the newer whydunit that wrote it, or choose another path"
+        );
+        return Err(StoreError::Other(reason).into());
+    }
+    for (index, sql) in migrations.iter().enumerate().skip(found) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", (index + 1) as i64)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn a_database_of_a_newer_version_is_refused_with_a_way_on() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        apply(&mut connection, &MIGRATIONS).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let error = StoreError::from(apply(&mut connection, &MIGRATIONS).unwrap_err()).to_string();
+        assert!(error.contains("99") && error.contains("newer whydunit"), "{error}");
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_version_before() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        apply(&mut connection, &["CREATE TABLE a (x)"]).unwrap();
+        apply(&mut connection, &["CREATE TABLE a (x)", "CREATE TABLE b (x); nonsense"]).unwrap_err();
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!((version, tables), (1, 1));
+    }
+
+    #[test]
+    fn a_foreign_database_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        assert!(apply(&mut connection, &MIGRATIONS).is_err());
+    }
+}

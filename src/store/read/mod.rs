@@ -1,0 +1,154 @@
+//! Reading: a bounded number of read-only connections.
+
+mod analytics;
+mod dims;
+mod events;
+mod export;
+mod filter;
+mod investigation_list;
+pub(super) mod investigations;
+mod letters;
+mod paging;
+mod timeline;
+
+use std::io::Write;
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::connection;
+use super::error::Fault;
+use super::options::Options;
+use super::write::books;
+use crate::model::command::InboxRow;
+use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView};
+use crate::model::investigation::{Activity, Investigation, InvestigationSummary, Note};
+use crate::model::ledger::LedgerRow;
+use crate::model::ports::{StoreError, StoreReader};
+use crate::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
+use crate::model::view::{AnalyticsSummary, Facet, Timeline};
+use crate::model::{Event, Timestamp};
+
+/// Rows of the inbox handed out at once.
+const INBOX_LIMIT: u32 = 10_000;
+
+/// Reads from any thread; cheap to clone. At most `Options::readers` read at once, the next one waits its turn.
+#[derive(Clone)]
+pub struct SqliteReader {
+    pool: r2d2::Pool<SqliteConnectionManager>,
+}
+
+impl std::fmt::Debug for SqliteReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteReader").field("connections", &self.pool.state().connections).finish()
+    }
+}
+
+/// Opens a database for reading; a writer must have made it.
+///
+/// # Errors
+/// `Other` when there is none or it cannot be opened.
+pub fn open_reader(options: &Options) -> Result<SqliteReader, StoreError> {
+    let (path, flags) = connection::target(&options.location);
+    let for_init = options.clone();
+    let manager = SqliteConnectionManager::file(path).with_flags(flags | OpenFlags::SQLITE_OPEN_READ_ONLY).with_init(move |connection| {
+        connection::prepare_common(connection, &for_init)?;
+        connection.pragma_update(None, "query_only", true)
+    });
+    let pool = r2d2::Pool::builder()
+        .max_size(options.readers.max(1))
+        .min_idle(Some(1))
+        .connection_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms.max(1))))
+        .error_handler(Box::new(r2d2::NopErrorHandler))
+        .build(manager)
+        .map_err(|error| StoreError::Other(format!("cannot open the database for reading: {error}")))?;
+    Ok(SqliteReader { pool })
+}
+
+impl SqliteReader {
+    /// One read is one transaction: all its queries see the same moment.
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let mut connection =
+            self.pool.get().map_err(|error| StoreError::Busy(format!("all connections for reading are in use: {error}")))?;
+        let transaction = connection.transaction().map_err(Fault::from)?;
+        Ok(query(&transaction)?)
+    }
+}
+
+impl StoreReader for SqliteReader {
+    fn investigations(&self, query: &InvestigationQuery) -> Result<Page<InvestigationSummary>, StoreError> {
+        self.read(|connection| investigation_list::page(connection, query))
+    }
+
+    fn investigation_facets(&self, query: &InvestigationQuery) -> Result<Vec<Facet>, StoreError> {
+        self.read(|connection| investigation_list::facets(connection, query))
+    }
+
+    fn investigation(&self, id: &str) -> Result<Option<Investigation>, StoreError> {
+        self.read(|connection| investigations::investigation(connection, id))
+    }
+
+    fn notes(&self, investigation_id: &str) -> Result<Vec<Note>, StoreError> {
+        self.read(|connection| investigations::notes(connection, investigation_id))
+    }
+
+    fn activity(&self, investigation_id: &str) -> Result<Vec<Activity>, StoreError> {
+        self.read(|connection| investigations::activity(connection, investigation_id))
+    }
+
+    fn timeline(&self, investigation_id: &str, range: TimeRange, step_s: Option<u32>) -> Result<Option<Timeline>, StoreError> {
+        self.read(|connection| timeline::timeline(connection, investigation_id, range, step_s))
+    }
+
+    fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
+        self.read(|connection| events::page(connection, query))
+    }
+
+    fn event(&self, id: &str) -> Result<Option<Event>, StoreError> {
+        self.read(|connection| events::event(connection, id))
+    }
+
+    fn event_facets(&self, query: &EventQuery) -> Result<Vec<Facet>, StoreError> {
+        self.read(|connection| events::facets(connection, query))
+    }
+
+    fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Page<DeadLetterView>, StoreError> {
+        self.read(|connection| letters::page(connection, query))
+    }
+
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, StoreError> {
+        self.read(letters::groups)
+    }
+
+    fn dead_letter(&self, id: &str) -> Result<Option<DeadLetterView>, StoreError> {
+        self.read(|connection| letters::letter(connection, id))
+    }
+
+    fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
+        self.read(books::ledger)
+    }
+
+    fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError> {
+        self.read(|connection| analytics::summary(connection, range))
+    }
+
+    fn inbox(&self, from: i64, limit: u32) -> Result<Vec<InboxRow>, StoreError> {
+        self.read(|connection| inbox(connection, from, limit))
+    }
+
+    fn export(&self, out: &mut dyn Write) -> Result<(), StoreError> {
+        self.read(|connection| export::write(connection, out))
+    }
+}
+
+fn inbox(connection: &Connection, from: i64, limit: u32) -> Result<Vec<InboxRow>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT id, command, at FROM inbox WHERE id >= ? ORDER BY id LIMIT ?")?;
+    let mut rows = statement.query(params![from, limit.min(INBOX_LIMIT)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let command = serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
+        found.push(InboxRow { id: row.get(0)?, command, at: Timestamp::from_nanos(row.get(2)?) });
+    }
+    Ok(found)
+}

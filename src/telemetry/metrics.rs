@@ -1,0 +1,208 @@
+//! Every metric whydunit has, by name and unit; the only place they are spelled.
+//!
+//! Names follow OpenTelemetry's conventions; the Prometheus exporter appends units and `_total`.
+
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Registry, TextEncoder};
+
+use crate::model::connector::ConnectorStatus;
+use crate::model::ports::PipelineStatus;
+
+/// Instruments of the pipeline. Attributes are few and bounded: connector, source, outcome, stage.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    records: Counter<u64>,
+    items: Counter<u64>,
+    late_items: Counter<u64>,
+    investigations_opened: Counter<u64>,
+    dead_letters: Counter<u64>,
+    restarts: Counter<u64>,
+    events: Counter<u64>,
+    live_dropped: Counter<u64>,
+    stage_duration: Histogram<f64>,
+    transaction_duration: Histogram<f64>,
+    checkpoint_hold: Histogram<f64>,
+    checkpoint_size: Histogram<u64>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    Decoded,
+    Rejected,
+    Absent,
+    Missed,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decoded => "decoded",
+            Self::Rejected => "rejected",
+            Self::Absent => "absent",
+            Self::Missed => "missed",
+        }
+    }
+}
+
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+
+/// The process's instruments; without [`Exporter::install`] they count into nothing.
+pub fn metrics() -> &'static Metrics {
+    METRICS.get_or_init(|| Metrics::new(&opentelemetry::global::meter("whydunit")))
+}
+
+const SECONDS_BOUNDS: [f64; 14] = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+impl Metrics {
+    fn new(meter: &Meter) -> Self {
+        let counter = |name: &'static str, help: &'static str| meter.u64_counter(name).with_description(help).build();
+        let seconds = |name: &'static str, help: &'static str| {
+            meter.f64_histogram(name).with_unit("s").with_description(help).with_boundaries(SECONDS_BOUNDS.to_vec()).build()
+        };
+        Self {
+            records: counter("whydunit.records", "Kafka records by connector, source and outcome"),
+            items: counter("whydunit.items", "Items decoded by connector and source"),
+            late_items: counter("whydunit.items.late", "Items that came after their bucket had closed"),
+            investigations_opened: counter("whydunit.investigations.opened", "Investigations opened by the engine"),
+            dead_letters: counter("whydunit.dead_letters", "Dead letters stored"),
+            restarts: counter("whydunit.pipeline.restarts", "Times the pipeline was rebuilt from its snapshot"),
+            events: counter("whydunit.events", "Events stored"),
+            live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
+            stage_duration: seconds("whydunit.stage.duration", "Time a stage took for one message"),
+            transaction_duration: seconds("whydunit.store.transaction.duration", "Time of one store transaction"),
+            checkpoint_hold: seconds("whydunit.checkpoint.hold", "Time connectors were held for a checkpoint"),
+            checkpoint_size: meter
+                .u64_histogram("whydunit.checkpoint.size")
+                .with_unit("By")
+                .with_description("Bytes one checkpoint wrote")
+                .with_boundaries(vec![1e3, 1e4, 1e5, 1e6, 1e7, 1e8])
+                .build(),
+        }
+    }
+
+    pub fn records(&self, connector: &str, source: &'static str, outcome: Outcome, count: u64) {
+        if count > 0 {
+            let attributes = [of_connector(connector), KeyValue::new("source", source), KeyValue::new("outcome", outcome.as_str())];
+            self.records.add(count, &attributes);
+        }
+    }
+
+    pub fn items(&self, connector: &str, source: &'static str, count: u64) {
+        self.items.add(count, &[of_connector(connector), KeyValue::new("source", source)]);
+    }
+
+    pub fn late_items(&self, count: u64) {
+        self.late_items.add(count, &[]);
+    }
+
+    pub fn stored(&self, events: u64, dead_letters: u64, opened: u64) {
+        self.events.add(events, &[]);
+        self.dead_letters.add(dead_letters, &[]);
+        self.investigations_opened.add(opened, &[]);
+    }
+
+    pub fn restarted(&self) {
+        self.restarts.add(1, &[]);
+    }
+
+    pub fn live_dropped(&self, count: u64) {
+        self.live_dropped.add(count, &[]);
+    }
+
+    pub fn stage(&self, stage: &'static str, seconds: f64) {
+        self.stage_duration.record(seconds, &[KeyValue::new("stage", stage)]);
+    }
+
+    pub fn transaction(&self, seconds: f64) {
+        self.transaction_duration.record(seconds, &[]);
+    }
+
+    pub fn checkpoint(&self, held_seconds: f64) {
+        self.checkpoint_hold.record(held_seconds, &[]);
+    }
+
+    pub fn checkpoint_size(&self, bytes: u64) {
+        self.checkpoint_size.record(bytes, &[]);
+    }
+}
+
+fn of_connector(connector: &str) -> KeyValue {
+    KeyValue::new("connector", connector.to_owned())
+}
+
+/// Renders `/metrics`.
+#[derive(Debug)]
+pub struct Exporter {
+    registry: Registry,
+    _provider: SdkMeterProvider,
+}
+
+impl Exporter {
+    /// Sets the process's meter provider and observes the pipeline's state through `status`.
+    pub fn install(status: Arc<dyn PipelineStatus>) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let reader = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .build()
+            .map_err(|error| prometheus::Error::Msg(error.to_string()))?;
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let meter = provider.meter("whydunit");
+        observe_connectors(&meter, &status);
+        // A second pipeline in one process (tests) keeps the first one's counters.
+        let _ = METRICS.set(Metrics::new(&meter));
+        Ok(Self { registry, _provider: provider })
+    }
+
+    pub fn render(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_else(|error| format!("# not rendered: {error}\n"))
+    }
+}
+
+fn observe_connectors(meter: &Meter, status: &Arc<dyn PipelineStatus>) {
+    gauge(meter, status, "whydunit.lag.records", "{record}", "Records between our offset and the partitions' ends", |connector| {
+        connector.lag_records as f64
+    });
+    gauge(meter, status, "whydunit.lag", "s", "Age of the newest record read while there is lag", |connector| connector.lag_seconds);
+    gauge(meter, status, "whydunit.connector.up", "", "1 while the connector runs", |connector| {
+        f64::from(u8::from(connector.state == crate::model::connector::ConnectorState::Running))
+    });
+    gauge(meter, status, "whydunit.partitions.assigned", "", "Partitions assigned", |connector| f64::from(connector.assigned_partitions));
+    let status = status.clone();
+    meter
+        .f64_observable_gauge("whydunit.watermark")
+        .with_unit("s")
+        .with_description("Event time up to which buckets are closed, Unix seconds")
+        .with_callback(move |observer| {
+            if let Some(watermark) = status.health().watermark {
+                observer.observe(watermark.seconds() as f64, &[]);
+            }
+        })
+        .build();
+}
+
+fn gauge(
+    meter: &Meter,
+    status: &Arc<dyn PipelineStatus>,
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    value: fn(&ConnectorStatus) -> f64,
+) {
+    let status = status.clone();
+    meter
+        .f64_observable_gauge(name)
+        .with_unit(unit)
+        .with_description(help)
+        .with_callback(move |observer| {
+            for connector in status.connectors() {
+                let attributes = [of_connector(&connector.name), KeyValue::new("source", connector.source.as_str())];
+                observer.observe(value(&connector), &attributes);
+            }
+        })
+        .build();
+}

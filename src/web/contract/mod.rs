@@ -1,0 +1,7 @@
+//! The contract with callers: what may be asked (query, bodies, headers), and the document that says so.
+
+pub mod bodies;
+pub mod document;
+pub mod fields;
+pub mod paging;
+pub mod query;

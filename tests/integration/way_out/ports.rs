@@ -1,0 +1,399 @@
+//! A server on a free port of this machine, with ports that answer from memory.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InboxRow};
+use whydunit::model::connector::{BreakerView, ConnectorState, ConnectorStatus, Health};
+use whydunit::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterStatus, RejectionClass};
+use whydunit::model::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note, Priority, Status};
+use whydunit::model::ledger::LedgerRow;
+use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, PipelineStatus, StoreError, StoreReader};
+use whydunit::model::position::{PartitionKey, Position};
+use whydunit::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
+use whydunit::model::suspect::{Suspect, SuspectKind, Verdict};
+use whydunit::model::view::{AnalyticsSummary, Facet, ServiceGraph, Timeline};
+use whydunit::model::{Event, Severity, Source, Timestamp};
+use whydunit::web::{self, Hub, Options, Parts, Server};
+
+pub const NOW_S: i64 = 1_774_274_530;
+/// The id that is known everywhere.
+pub const KNOWN: &str = "known";
+
+pub fn now() -> Timestamp {
+    Timestamp::from_seconds(NOW_S)
+}
+
+/// What the fake ports were asked, and what they are to answer with.
+#[derive(Default)]
+pub struct Memory {
+    pub commands: Mutex<Vec<Command>>,
+    pub queries: Mutex<Vec<String>>,
+    pub command_error: Mutex<Option<CommandError>>,
+    pub read_error: Mutex<Option<fn() -> StoreError>>,
+    pub health: Mutex<Health>,
+    pub told: Mutex<Vec<String>>,
+}
+
+impl Memory {
+    fn asked(&self, query: impl std::fmt::Debug) -> Result<(), StoreError> {
+        self.queries.lock().unwrap().push(format!("{query:?}"));
+        // Not under the lock: the error may be a panic.
+        let error = *self.read_error.lock().unwrap();
+        error.map_or(Ok(()), |error| Err(error()))
+    }
+}
+
+fn page<T>(items: Vec<T>) -> Page<T> {
+    Page { items, total: 10_000, total_exact: false, next_cursor: Some("next/1 2".to_owned()) }
+}
+
+impl StoreReader for Memory {
+    fn investigations(&self, query: &InvestigationQuery) -> Result<Page<InvestigationSummary>, StoreError> {
+        self.asked(query)?;
+        if query.paging.sort == "nonsense" {
+            return Err(StoreError::BadQuery { field: "sort".to_owned(), reason: "cannot sort by nonsense".to_owned() });
+        }
+        Ok(page(Vec::new()))
+    }
+    fn investigation_facets(&self, query: &InvestigationQuery) -> Result<Vec<Facet>, StoreError> {
+        self.asked(query)?;
+        Ok(Vec::new())
+    }
+    fn investigation(&self, id: &str) -> Result<Option<Investigation>, StoreError> {
+        self.asked(id)?;
+        Ok((id == KNOWN).then(investigation))
+    }
+    fn notes(&self, id: &str) -> Result<Vec<Note>, StoreError> {
+        self.asked(id)?;
+        Ok(vec![note("seen it")])
+    }
+    fn activity(&self, id: &str) -> Result<Vec<Activity>, StoreError> {
+        self.asked(id)?;
+        Ok(Vec::new())
+    }
+    fn timeline(&self, id: &str, range: TimeRange, step_s: Option<u32>) -> Result<Option<Timeline>, StoreError> {
+        self.asked((id, range, step_s))?;
+        let timeline = Timeline { from: now(), to: now(), step_s: step_s.unwrap_or(15), lanes: Vec::new(), onset: None, detected_at: None };
+        Ok((id == KNOWN).then_some(timeline))
+    }
+    fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
+        self.asked(query)?;
+        Ok(page(vec![event()]))
+    }
+    fn event(&self, id: &str) -> Result<Option<Event>, StoreError> {
+        self.asked(id)?;
+        Ok((id == KNOWN).then(event))
+    }
+    fn event_facets(&self, query: &EventQuery) -> Result<Vec<Facet>, StoreError> {
+        self.asked(query)?;
+        Ok(Vec::new())
+    }
+    fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Page<DeadLetterView>, StoreError> {
+        self.asked(query)?;
+        Ok(page(vec![letter()]))
+    }
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, StoreError> {
+        self.asked("groups")?;
+        Ok(Vec::new())
+    }
+    fn dead_letter(&self, id: &str) -> Result<Option<DeadLetterView>, StoreError> {
+        self.asked(id)?;
+        Ok((id == KNOWN).then(letter))
+    }
+    fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError> {
+        self.asked(range)?;
+        Ok(AnalyticsSummary::default())
+    }
+    fn inbox(&self, _: i64, _: u32) -> Result<Vec<InboxRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn export(&self, _: &mut dyn std::io::Write) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Commands for Memory {
+    fn submit(&self, command: Command) -> BoxFuture<Result<CommandOutcome, CommandError>> {
+        let answer = match self.command_error.lock().unwrap().clone() {
+            Some(error) => Err(error),
+            None => Ok(outcome(&command)),
+        };
+        self.commands.lock().unwrap().push(command);
+        Box::pin(async { answer })
+    }
+}
+
+fn outcome(command: &Command) -> CommandOutcome {
+    match &command.action {
+        Action::CreateEvent { event } => CommandOutcome::Event(event.clone()),
+        Action::CreateInvestigation { id, new } => {
+            CommandOutcome::Investigation(Box::new(Investigation { id: id.clone(), title: new.title.clone(), ..investigation() }))
+        }
+        Action::PatchInvestigation { .. } | Action::ReopenInvestigation { .. } => {
+            CommandOutcome::Investigation(Box::new(Investigation { version: 8, ..investigation() }))
+        }
+        Action::CloseInvestigations { ids, .. } => CommandOutcome::Closed { ids: ids.clone() },
+        Action::AddNote { note } => CommandOutcome::Note(note.clone()),
+        Action::EditNote { body, .. } => CommandOutcome::Note(Box::new(note(body))),
+        _ => CommandOutcome::Done,
+    }
+}
+
+impl PipelineStatus for Memory {
+    fn connectors(&self) -> Vec<ConnectorStatus> {
+        vec![connector()]
+    }
+    fn health(&self) -> Health {
+        self.health.lock().unwrap().clone()
+    }
+}
+
+impl ConnectorControl for Memory {
+    fn pause(&self, name: &str) -> bool {
+        self.tell("pause", name)
+    }
+    fn resume(&self, name: &str) -> bool {
+        self.tell("resume", name)
+    }
+    fn reset_breaker(&self, name: &str) -> bool {
+        self.tell("reset", name)
+    }
+}
+
+impl Memory {
+    fn tell(&self, order: &str, name: &str) -> bool {
+        self.told.lock().unwrap().push(format!("{order} {name}"));
+        name == KNOWN
+    }
+}
+
+/// A server of its own runtime and port; ends when dropped.
+pub struct Running {
+    pub memory: Arc<Memory>,
+    pub hub: Hub,
+    pub base: String,
+    runtime: Runtime,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<Server>,
+}
+
+pub fn start() -> Running {
+    start_with(|_| {})
+}
+
+pub fn start_with(adjust: impl FnOnce(&mut Options)) -> Running {
+    let memory = Arc::new(Memory::default());
+    start_with_store(memory.clone(), memory.clone(), memory, adjust)
+}
+
+/// As [`start_with`], with another store behind it; `memory` stands for the pipeline.
+pub fn start_with_store(
+    memory: Arc<Memory>,
+    reader: Arc<dyn StoreReader>,
+    commands: Arc<dyn Commands>,
+    adjust: impl FnOnce(&mut Options),
+) -> Running {
+    let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), timeout_ms: 10_000, shutdown_ms: 2_000, ..Options::default() };
+    adjust(&mut options);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let hub = Hub::new(now());
+    let parts = Parts { reader, commands, status: memory.clone(), control: memory.clone(), live: hub.clone(), now, version: "0.0.0-test" };
+    let (stop, stopped) = oneshot::channel();
+    let server = runtime
+        .block_on(web::serve(&options, parts, async {
+            let _ = stopped.await;
+        }))
+        .unwrap();
+    Running { memory, hub, base: format!("http://{}", server.address), runtime, stop: Some(stop), server: Some(server) }
+}
+
+impl Running {
+    /// Signals shutdown and waits for its end; panics when it takes longer than `limit`.
+    pub fn shut_down(&mut self, limit: Duration) {
+        drop(self.stop.take());
+        let server = self.server.take().expect("shut down once");
+        self.runtime.block_on(async { tokio::time::timeout(limit, server.ended()).await }).expect("shutdown ends in time");
+    }
+
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    pub fn last_command(&self) -> Command {
+        self.memory.commands.lock().unwrap().last().cloned().expect("a command was submitted")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.server.is_some() {
+            self.shut_down(Duration::from_secs(10));
+        }
+    }
+}
+
+pub fn event() -> Event {
+    Event::new(KNOWN.to_owned(), now(), Source::Git, "commit", Severity::Info, "Lower the pool")
+}
+
+pub fn note(body: &str) -> Note {
+    Note {
+        id: KNOWN.to_owned(),
+        investigation_id: KNOWN.to_owned(),
+        author: "ana".to_owned(),
+        body: body.to_owned(),
+        event_id: None,
+        at: None,
+        parent_id: None,
+        created_at: now(),
+        updated_at: now(),
+        version: 1,
+    }
+}
+
+fn letter() -> DeadLetterView {
+    let partition = PartitionKey { cluster: "c".into(), topic: "logs".into(), incarnation: 1, partition: 0 };
+    DeadLetterView {
+        id: KNOWN.to_owned(),
+        connector: "logs".to_owned(),
+        position: Position { partition, offset: 7 },
+        key_base64: None,
+        value_base64: Some("e30=".to_owned()),
+        value_text: Some("{}".to_owned()),
+        value_bytes: 2,
+        headers: Vec::new(),
+        error_class: RejectionClass::NoItems,
+        error_message: "no items".to_owned(),
+        format: "json".to_owned(),
+        bad_items: Vec::new(),
+        attempts: 1,
+        first_failed_at: now(),
+        last_failed_at: now(),
+        fingerprint: "f".to_owned(),
+        status: LetterStatus::Waiting,
+        replay_count: 0,
+    }
+}
+
+fn connector() -> ConnectorStatus {
+    ConnectorStatus {
+        name: KNOWN.to_owned(),
+        source: Source::Logs,
+        state: ConnectorState::Running,
+        brokers: String::new(),
+        topics: Vec::new(),
+        group: String::new(),
+        format: String::new(),
+        breaker: BreakerView::default(),
+        assigned_partitions: 1,
+        lag_records: 0,
+        lag_seconds: 0.0,
+        rate_in: 0.0,
+        rate_stored: 0.0,
+        rate_rejected: 0.0,
+        rate_history: Vec::new(),
+        records_total: 0,
+        items_total: 0,
+        rejected_total: 0,
+        bytes_total: 0,
+        decode_mix: Vec::new(),
+        last_record_at: None,
+        last_event_at: None,
+        last_error: None,
+        last_error_at: None,
+        restarts: 0,
+        because: String::new(),
+        since: None,
+    }
+}
+
+pub fn investigation() -> Investigation {
+    Investigation {
+        id: KNOWN.to_owned(),
+        title: "checkout fails".to_owned(),
+        description: String::new(),
+        status: Status::Open,
+        close_reason: None,
+        impact_severity: Severity::High,
+        priority: Priority::P1,
+        detected_at: now(),
+        started_at: now(),
+        recovered_at: None,
+        resolved_at: None,
+        closed_at: None,
+        root_cause: None,
+        remediation: None,
+        lessons_learned: None,
+        component_affected: None,
+        service_affected: Some("checkout".to_owned()),
+        environment: None,
+        tags: Default::default(),
+        related_investigation_ids: Vec::new(),
+        event_count: 1,
+        note_count: 1,
+        confidence: 0.5,
+        created_by: "whydunit".to_owned(),
+        assigned_to: None,
+        created_at: now(),
+        updated_at: now(),
+        version: 7,
+        revision: 3,
+        findings: Some(findings()),
+    }
+}
+
+fn findings() -> EngineFindings {
+    EngineFindings {
+        id: KNOWN.to_owned(),
+        revision: 3,
+        environment: "prod".to_owned(),
+        symptom: String::new(),
+        headline: String::new(),
+        where_sentence: String::new(),
+        impact_severity: Severity::High,
+        service_affected: "checkout".to_owned(),
+        hot_services: Vec::new(),
+        services_total: 1,
+        detected_at: now(),
+        started_at: now(),
+        recovered_at: None,
+        updated_at: now(),
+        confidence: 0.5,
+        opened_because: String::new(),
+        opened_families: Vec::new(),
+        suspects: vec![suspect()],
+        signals: Vec::new(),
+        graph: ServiceGraph::default(),
+        learning: Vec::new(),
+        new_links: Vec::new(),
+    }
+}
+
+fn suspect() -> Suspect {
+    Suspect {
+        id: "service:payment".to_owned(),
+        rank: 1,
+        kind: SuspectKind::Service,
+        entity: "payment".to_owned(),
+        service: Some("payment".to_owned()),
+        event_id: None,
+        at: None,
+        author: None,
+        score: 0.9,
+        factors: Vec::new(),
+        sentence: String::new(),
+        evidence: Vec::new(),
+        counter_evidence: Vec::new(),
+        diff_hint: None,
+        verdict: Verdict::Suspect,
+        verdict_comment: None,
+        verdict_by: None,
+    }
+}
