@@ -33,8 +33,9 @@ use crate::model::position::PartitionKey;
 const IDLE_WAIT: Duration = Duration::from_millis(50);
 /// Wait between looks at a full channel.
 const FULL_WAIT: Duration = Duration::from_millis(2);
-/// A channel full for this long pauses the partitions: fetched records are given back, the broker is left alone.
-const PAUSE_AFTER_MS: i64 = 250;
+/// A channel full for this long pauses the partitions: fetched records are given back, the broker is left alone. Not sooner:
+/// they have to be fetched again, and until then librdkafka's own bounds hold.
+const PAUSE_AFTER_MS: i64 = 2_000;
 /// Between two looks whether a trouble is over.
 const PROBE_EVERY_MS: i64 = 1_000;
 const PROBE_WAIT: Duration = Duration::from_millis(500);

@@ -40,7 +40,7 @@ fn a_broker_that_is_not_there_yet_is_waited_for() {
     let mut server = KafkaServer::start();
     server.create_topic("early", 1, &[]);
     Writer::new(&server).numbers("early", 1, 0..10);
-    server.kill();
+    server.stop();
     let mut feed = Feed::start(config(&server, &["early"]));
     feed.until("the trouble", |feed| feed.has_trouble(class::BROKER_UNREACHABLE));
     server.restart();

@@ -1,4 +1,5 @@
 //! A consumer under test and everything it said, checked as it comes.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};

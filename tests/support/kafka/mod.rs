@@ -1,4 +1,5 @@
 //! A real Apache Kafka broker, owned by a test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod certificates;
 
