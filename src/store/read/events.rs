@@ -180,9 +180,9 @@ fn fetch_wide(connection: &Connection, part: &Part, wanted: u64, skip: &mut u64)
         if whole && skipping && events <= *skip {
             *skip -= events;
             if part.descending {
-                to = slot_start(slot) - 1
+                to = slot_start(slot).saturating_sub(1)
             } else {
-                from = slot_end(slot) + 1
+                from = slot_end(slot).saturating_add(1)
             }
             return false;
         }

@@ -214,25 +214,16 @@ fn a_repeated_request_has_one_effect_for_a_day() {
         },
     };
     let title = "told by phone";
-    let mut ask = |n: u32, title: &str, hour: i64| {
-        let new = Command { action: command(n, title).action, ..command(n, title) };
-        desk.writer.execute(&new, at(hour * 3_600))
-    };
-    // The default severity of a new one is not one an investigation may have; say it.
-    let severe = |mut command: Command| {
-        if let Action::CreateInvestigation { new, .. } = &mut command.action {
-            new.impact_severity = Severity::High;
-        }
-        command
-    };
-    assert_eq!(field_of(ask(0, title, 0).unwrap_err()), "impact_severity");
-    let mut ask = |n: u32, title: &str, hour: i64| desk.writer.execute(&severe(command(n, title)), at(hour * 3_600));
+    let mut ask = |n: u32, title: &str, hour: i64| desk.writer.execute(&command(n, title), at(hour * 3_600));
     let first = ask(1, title, 0).unwrap();
     assert_eq!(ask(2, title, 23).unwrap(), first);
     assert!(matches!(ask(3, "another", 23), Err(CommandError::Conflict { .. })));
     assert_ne!(ask(4, title, 25).unwrap(), first);
     let listed = desk.reader.investigations(&InvestigationQuery { text: Some("phone".into()), ..InvestigationQuery::default() }).unwrap();
     assert_eq!(listed.total, 2);
+    assert_eq!(listed.items[0].impact_severity, Severity::Medium, "where none was given");
+    let milder = InvestigationPatch { impact_severity: Some(Severity::Info), ..InvestigationPatch::default() };
+    assert_eq!(field_of(desk.patch(milder).unwrap_err()), "impact_severity");
 }
 
 #[test]
