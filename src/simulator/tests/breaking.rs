@@ -5,8 +5,8 @@ use super::{options, run, start};
 use crate::simulator::faults::FaultFile;
 use crate::simulator::{Options, Shop, SimulatorError, catalog, episode};
 
-const HISTORY_S: i64 = 600;
-const AGE_S: i64 = 240;
+const HISTORY_S: i64 = 420;
+const AGE_S: i64 = 210;
 
 /// Before and after the onset.
 struct Halves {
@@ -219,7 +219,7 @@ fn an_expired_certificate_fails_every_charge_and_no_deploy_stands_behind_it() {
 fn one_poisoned_cache_host_answers_slowly_and_in_vain() {
     let halves = halves(Some("poisoned-cache"));
     let discarded = halves.after.lines.iter().filter(|line| line.message.starts_with("discarding entry from")).collect::<Vec<_>>();
-    assert!(discarded.len() > 50 && discarded.iter().all(|line| line.message.contains("cache-1")), "{}", discarded.len());
+    assert!(discarded.len() > 30 && discarded.iter().all(|line| line.message.contains("cache-1")), "{}", discarded.len());
     assert!(quantile(halves.after.calls("catalog", "cache"), 0.9) > 5.0 * quantile(halves.before.calls("catalog", "cache"), 0.9));
 }
 
@@ -290,7 +290,7 @@ fn a_policy_refuses_connections_and_is_told_on_the_manual_topic() {
 #[test]
 fn a_harmless_release_may_word_its_lines_anew() {
     let reworded = (0..40).any(|seed| {
-        let written = read(&run(Options { seed, rate: 2.0, ..options(None) }, 1200, 1000));
+        let written = read(&run(Options { seed, rate: 0.5, ..options(None) }, 1200, 1000));
         written.lines.iter().any(|line| line.message.starts_with("Index products-v7 returned"))
     });
     assert!(reworded);
