@@ -1,7 +1,7 @@
 // Everything the page writes. Plain functions: who calls decides what to refresh and how to undo.
 
 import { ask, segment } from './client';
-import type { CloseReason, Investigation, InvestigationPatch, NewInvestigation, Note, Verdict } from './types';
+import type { CloseReason, Investigation, InvestigationPatch, NewInvestigation, Note, Status, Verdict } from './types';
 
 const inv = (id: string) => `/investigations/${segment(id)}`;
 const post = async <T>(path: string, body: unknown) => (await ask<T>(path, { method: 'POST', body })).data;
@@ -14,6 +14,11 @@ export const commands = {
   resolve: (id: string, root_cause: string) => post<Investigation>(`${inv(id)}/resolve`, { root_cause }),
   close: (id: string, reason: CloseReason, comment?: string) => post<Investigation>(`${inv(id)}/close`, { reason, comment }),
   closeMany: (ids: string[], reason: CloseReason) => post<unknown>('/investigations/close', { ids, reason }),
+  /** Puts a status back as it was: every way back leads through "open". */
+  restore: async (id: string, was: Status): Promise<Investigation> => {
+    const open = await post<Investigation>(`${inv(id)}/reopen`, { reason: 'changed by mistake' });
+    return was === 'in_progress' || was === 'resolved' ? commands.patch(id, '*', { status: was }) : open;
+  },
   reopen: (id: string, reason: string) => post<Investigation>(`${inv(id)}/reopen`, { reason }),
   verdict: (id: string, suspect: string, verdict: Verdict, comment?: string) =>
     post<unknown>(`${inv(id)}/suspects/${segment(suspect)}/verdict`, { verdict, comment }),

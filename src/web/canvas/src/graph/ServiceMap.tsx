@@ -45,8 +45,8 @@ function Map({ graph, origin, focus, change, pick }: Props) {
   })), [graph]);
   useEffect(() => {
     if (!places) return undefined;
-    const frame = requestAnimationFrame(() => {
-      void flow.fitView({ padding: 0.01, maxZoom: 1 });
+    const frame = requestAnimationFrame(async () => {
+      await flow.fitView({ padding: 0.01, maxZoom: 1 });
       // A graph too large to be read whole starts at what is hot; the rest is a drag away.
       if (flow.getZoom() >= READABLE_ZOOM) return;
       const hot = graph.nodes.filter((node) => node.hot).slice(0, 6).map(({ service }) => ({ id: service }));
@@ -59,7 +59,7 @@ function Map({ graph, origin, focus, change, pick }: Props) {
   return (
     <ReactFlow nodes={nodes} edges={edges} nodeTypes={NODE_TYPES} edgeTypes={EDGE_TYPES} nodesDraggable={false} nodesConnectable={false} elementsSelectable={false}
       onNodeClick={(_, { id }) => pick(id)} minZoom={0.08} maxZoom={1.6} zoomOnDoubleClick={false} preventScrolling={false} zoomOnScroll={false} panOnScroll={false}
-      proOptions={{ hideAttribution: true }} onlyRenderVisibleElements={graph.nodes.length > 80} nodesFocusable fitView />
+      proOptions={{ hideAttribution: true }} onlyRenderVisibleElements={graph.nodes.length > 80} nodesFocusable />
   );
 }
 

@@ -32,6 +32,12 @@ export function shortTime(time: string, now: number, seconds = false): string {
   return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]}${year} ${clock(time, false)}`;
 }
 
+/** `23 Nov` */
+export function dayText(time: string | number): string {
+  const at = new Date(time);
+  return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]}`;
+}
+
 /** `9 s`, `3 min 6 s`, `1 h 13 min`, `2 d 4 h`; at most two units. */
 export function duration(ms: number): string {
   const s = Math.round(Math.abs(ms) / 1000);

@@ -139,7 +139,7 @@ export function timeline(from, to, step_s) {
   const ofSource = (source) => events.filter((one) => one.source === source);
   const isChange = ({ event_type: type }) => ['deployment', 'feature_flag', 'rollback'].includes(type);
   const lane = (name, marks, laneBars = []) => ({ lane: name, total: laneBars.reduce((sum, bar) => sum + bar.items, 0) || marks.length, bars: laneBars, marks: within(marks), marks_cut: false });
-  const people = [...activity.map(({ at: time, who, what, detail }) => ({ at: time, who, title: `${what}: ${detail}`, type: what })), ...notes.map((note) => ({ at: note.at, who: note.author, title: note.body, type: 'note' }))];
+  const people = [...activity.map(({ at: time, who, what, detail }) => ({ at: time, who, title: `${who} ${what} ${detail}`, type: what })), ...notes.map((note) => ({ at: note.at, title: `${note.author}: ${note.body}`, type: 'note' }))];
   return {
     from, to, step_s, onset: ONSET, detected_at: at('14:03:00'),
     lanes: [
@@ -148,7 +148,7 @@ export function timeline(from, to, step_s) {
       lane('ci', builds.map((one) => mark(one, { until: one.last_seen }))),
       ...['metrics', 'logs', 'traces'].map((name) => lane(name, ofSource(name).filter(({ severity }) => severity !== 'info').map((one) => mark(one)), bars(name))),
       lane('manual', [mark(events.find(({ id }) => id === 'ev-alert'))]),
-      lane('people', people.map(({ at: time, who, title, type }) => ({ event_id: null, at: time, until: null, severity: 'info', source: null, event_type: type, title: `${who}: ${title}`, service: who, linked: true }))),
+      lane('people', people.map(({ at: time, title, type }) => ({ event_id: null, at: time, until: null, severity: 'info', source: null, event_type: type, title, service: null, linked: true }))),
     ],
   };
 }

@@ -28,28 +28,30 @@ export function useBulk(done: () => void) {
     if (!open.length) return;
     if (!(await attempt(() => commands.closeMany(open.map(({ id }) => id), reason)))) return;
     done();
-    say(`${many(open.length)} closed as ${words(reason).toLowerCase()}`, { undo: () => void attempt(() => reopen(open)) });
+    say(`${many(open.length)} closed as ${words(reason).toLowerCase()}`, { undo: () => void attempt(() => restore(open)) });
   };
-  const patch = async (rows: readonly InvestigationSummary[], change: InvestigationPatch, said: string) => {
-    const results = await Promise.allSettled(rows.map((row) => commands.patch(row.id, row.version, change)));
+  const patch = async (all: readonly InvestigationSummary[], change: InvestigationPatch, said: string) => {
+    const rows = change.status ? all.filter(({ status }) => status !== change.status) : all;
+    if (!rows.length) return;
+    const results = await Promise.allSettled(rows.map((row) => write(row, row.version, change)));
     const changed = rows.filter((_, index) => results[index]?.status === 'fulfilled');
     const failure = results.find((result) => result.status === 'rejected');
     void refresh();
     if (failure) say(`${many(rows.length - changed.length)} not changed: ${explain(failure.reason)}`, { bad: true });
     if (!changed.length) return;
     done();
-    say(`${many(changed.length)}: ${said}`, { undo: () => void attempt(() => Promise.all(changed.map((row) => commands.patch(row.id, '*', before(row, change))))) });
+    say(`${many(changed.length)}: ${said}`, { undo: () => void attempt(() => Promise.all(changed.map((row) => write(row, '*', before(row, change))))) });
   };
   return { close, patch };
 }
 
-/** Reopens, and puts those back in progress that were. */
-async function reopen(rows: readonly InvestigationSummary[]) {
-  for (const row of rows) {
-    await commands.reopen(row.id, 'closed by mistake');
-    if (row.status === 'in_progress') await commands.patch(row.id, '*', { status: 'in_progress' });
-  }
+async function restore(rows: readonly InvestigationSummary[]) {
+  for (const row of rows) await commands.restore(row.id, row.status);
 }
+
+/** Back to open is a request of its own, with a reason; everything else is a patch. */
+const write = (row: InvestigationSummary, version: number | '*', change: InvestigationPatch) =>
+  change.status === 'open' ? commands.reopen(row.id, 'not in progress') : commands.patch(row.id, version, change);
 
 /** The patch that takes `change` back. */
 export function before(row: InvestigationSummary, change: InvestigationPatch): InvestigationPatch {

@@ -44,7 +44,7 @@ export function Head({ investigation, now, highlights, menu, setMenu, patch, con
     <header className="head">
       <div className="row small head-crumb">
         <Link href="/investigations" className="dim">Investigations</Link><span className="dim" aria-hidden="true">/</span><span className="mono sec" title={investigation.id}>{shortId(investigation.id)}</span>
-        {investigation.environment && <span className="dim">{investigation.environment}</span>}
+        {investigation.environment && <span className="dim mid">{investigation.environment}</span>}
         <LiveMark />
         <span className="row end" style={{ gap: 4 }}><PaletteButtons /></span>
       </div>

@@ -60,9 +60,6 @@ export function usePatch(investigation: Investigation | undefined) {
     },
     resolve: (rootCause: string) => attempt(() => commands.resolve(id, rootCause), null, 'Resolved'),
     reopen: () => void attempt(() => commands.reopen(id, 'it is not over'), null, 'Reopened'),
-    close: (reason: CloseReason) => void (investigation && attempt(() => commands.close(id, reason), null, `Closed as ${words(reason).toLowerCase()}`, () => void attempt(async () => {
-      const open = await commands.reopen(id, 'closed by mistake');
-      return investigation.status === 'in_progress' ? commands.patch(id, '*', { status: 'in_progress' }) : open;
-    }, null, null))),
+    close: (reason: CloseReason) => void (investigation && attempt(() => commands.close(id, reason), null, `Closed as ${words(reason).toLowerCase()}`, () => void attempt(() => commands.restore(id, investigation.status), null, null))),
   };
 }

@@ -47,7 +47,7 @@ function OneNote({ note, last, lookAt }: { note: Note; last: boolean; lookAt: (t
   const remove = async () => {
     try {
       await commands.deleteNote(note.investigation_id, note.id);
-      say('Note deleted', { undo: () => void commands.addNote(note.investigation_id, note).catch((error: unknown) => say(`Not restored: ${explain(error)}`, { bad: true })).then(() => client.invalidateQueries({ queryKey: ['notes', note.investigation_id] })) });
+      say('Note deleted', { undo: () => void commands.addNote(note.investigation_id, { body: note.body, at: note.at ?? note.created_at, event_id: note.event_id }).catch((error: unknown) => say(`Not restored: ${explain(error)}`, { bad: true })).then(() => client.invalidateQueries({ queryKey: ['notes', note.investigation_id] })) });
     } catch (error) {
       say(`Not deleted: ${explain(error)}`, { bad: true });
     }

@@ -10,7 +10,7 @@ import { clock, duration, shortCount } from '../../../ui/format';
 import { Hint, Kbd } from '../../../ui/Kbd';
 import { SourceIcon } from '../../../ui/marks';
 import { Failed } from '../../../ui/states';
-import { LANES, SPAN_MAX_MS, SPAN_MIN_MS, asked, hitMark, isDense, stepFor, zoomed, type Span } from './model';
+import { LANES, SPAN_MAX_MS, SPAN_MIN_MS, asked, hitMark, isDense, stands, stepFor, zoomed, type Span } from './model';
 import { laneTop, paint, paintOverview, paletteOf, sceneHeight, type Scene } from './paint';
 import { TimelineTable } from './TimelineTable';
 import { useUnread } from './useUnread';
@@ -200,7 +200,7 @@ function useBrush(scene: Scene, { setBrush, pick }: Pick<Props, 'setBrush' | 'pi
     for (const [index, { lane: name }] of LANES.entries()) {
       const lane = scene.lanes.find((one) => one.lane === name);
       const top = laneTop(index, laneHeight);
-      const mark = lane && hitMark(lane.marks, x, y, isDense(lane) ? top + 8 : top + laneHeight / 2, xOf);
+      const mark = lane && hitMark(isDense(lane) ? { ...lane, marks: lane.marks.filter(stands) } : lane, x, y, isDense(lane) ? top + 8 : top + laneHeight / 2, xOf);
       if (mark) return { mark, x: xOf(Date.parse(mark.at)), y: top + laneHeight };
     }
     return null;

@@ -40,9 +40,10 @@ test('the view moves only when it must', () => {
   expect(around(span, 5000)).toEqual({ from: 4500, to: 5500 });
 });
 
-test('ticks stand in order and inside', () => {
+test('ticks stand at round times, in order and inside', () => {
   const found = ticks({ from: 0, to: HOUR }, 800);
-  expect(found.length).toBeGreaterThan(3);
+  expect(found.map(({ text }) => text).slice(0, 3)).toEqual(['00:00', '00:05', '00:10']);
+  expect(ticks({ from: 0, to: 40 * 24 * HOUR }, 800).length).toBeLessThan(13);
   expect(found.every(({ at }) => at >= 0 && at <= HOUR)).toBe(true);
 });
 
@@ -61,15 +62,18 @@ test('one error beside a million lines has a height one can see', () => {
 test('a mark is hit within twelve pixels, a build along its length', () => {
   const x = (ms: number) => ms / 1000;
   const build = mark(new Date(100_000).toISOString(), new Date(200_000).toISOString());
-  expect(hitMark([build], 150, 10, 10, x)).toBe(build);
-  expect(hitMark([build], 213, 10, 10, x)).toBe(null);
-  expect(hitMark([build], 150, 40, 10, x)).toBe(null);
+  const lane = { lane: 'ci' as const, marks: [build] };
+  expect(hitMark({ ...lane, lane: 'logs' }, 150, 10, 10, x)).toBe(null);
+  expect(hitMark(lane, 150, 10, 10, x)).toBe(build);
+  expect(hitMark(lane, 213, 10, 10, x)).toBe(null);
+  expect(hitMark(lane, 150, 40, 10, x)).toBe(null);
 });
 
 test('a lane is bars only when it holds far more than its marks', () => {
-  const lane = { bars: [{ at: '', items: 5, failing: 0 }], marks: [mark('2026-11-23T14:00:00Z')], marks_cut: false, total: 5 } as unknown as Lane;
+  const lane = { lane: 'git', bars: [{ at: '', items: 5, failing: 0 }], marks: [mark('2026-11-23T14:00:00Z')], marks_cut: false, total: 5 } as unknown as Lane;
   expect(isDense(lane)).toBe(false);
   expect(isDense({ ...lane, total: 5000 })).toBe(true);
+  expect(isDense({ ...lane, lane: 'logs' })).toBe(true);
 });
 
 test('marks in one place become one with their number, and none is lost', () => {

@@ -1,8 +1,7 @@
 // The timeline as numbers: ranges, steps, ticks, hits. Pure; painting and pointers are elsewhere.
 
-import { scaleUtc } from 'd3-scale';
 import type { EngineFindings, Lane, LaneName, Mark, Suspect } from '../../../api/types';
-import { clock } from '../../../ui/format';
+import { clock, dayText } from '../../../ui/format';
 
 /** Instants in ms since the epoch. */
 export interface Span {
@@ -66,12 +65,20 @@ export interface Tick {
   text: string;
 }
 
+const SECOND = 1000;
+const HOUR = 60 * MINUTE;
+const TICKS_MS = [1, 2, 5, 10, 15, 30].map((n) => n * SECOND)
+  .concat([1, 2, 3, 5, 10, 15, 30].map((n) => n * MINUTE), [1, 2, 3, 6, 12, 24, 48, 168].map((n) => n * HOUR));
+
+/** Round times, at least 64 px apart. */
 export function ticks(span: Span, widthPx: number): Tick[] {
-  const scale = scaleUtc().domain([span.from, span.to]);
-  const fine = (span.to - span.from) / Math.max(2, widthPx / 90) < 55_000;
-  const days = span.to - span.from > 36 * 60 * MINUTE;
-  const format = scale.tickFormat();
-  return scale.ticks(Math.max(2, Math.floor(widthPx / 72))).map((date) => ({ at: date.getTime(), text: days ? format(date) : clock(date.getTime(), fine) }));
+  const least = ((span.to - span.from) / Math.max(1, widthPx)) * 64;
+  const step = TICKS_MS.find((ms) => ms >= least) ?? 30 * 24 * HOUR;
+  const out: Tick[] = [];
+  for (let at = Math.ceil(span.from / step) * step; at <= span.to; at += step) {
+    out.push({ at, text: step >= 24 * HOUR || (step >= HOUR && at % (24 * HOUR) === 0) ? dayText(at) : clock(at, step < MINUTE) });
+  }
+  return out;
 }
 
 /** Changes of the lane in order, for `[` and `]`. */
@@ -96,16 +103,22 @@ export function clusters<T extends { x: number }>(sorted: readonly T[], apart: n
   return out;
 }
 
+/** Their records are counted, not kept one by one: always bars. */
+const COUNTED: ReadonlySet<LaneName> = new Set<LaneName>(['metrics', 'logs', 'traces']);
+
+/** What stands out of a lane of bars. */
+export const stands = ({ linked, severity }: Mark) => linked || severity === 'critical' || severity === 'high';
+
 /** Bars where counts say more than marks: a lane of many, or one cut short. */
-export const isDense = (lane: Lane) => lane.bars.length > 0 && (lane.marks_cut || lane.total > lane.marks.length * 3 + 40);
+export const isDense = (lane: Lane) => lane.bars.length > 0 && (COUNTED.has(lane.lane) || lane.marks_cut || lane.total > lane.marks.length * 3 + 40);
 
 /** The mark nearest to a point, within a target of 24 px. */
-export function hitMark(marks: readonly Mark[], x: number, y: number, centerY: number, xOf: (ms: number) => number): Mark | null {
+export function hitMark({ lane, marks }: Pick<Lane, 'lane' | 'marks'>, x: number, y: number, centerY: number, xOf: (ms: number) => number): Mark | null {
   if (Math.abs(y - centerY) > 16) return null;
   let best: { mark: Mark; distance: number } | null = null;
   for (const mark of marks) {
     const from = xOf(Date.parse(mark.at));
-    const to = mark.until ? Math.max(from, xOf(Date.parse(mark.until))) : from;
+    const to = mark.until && lane === 'ci' ? Math.max(from, xOf(Date.parse(mark.until))) : from;
     const distance = x < from ? from - x : x > to ? x - to : 0;
     if (distance <= 12 && (!best || distance < best.distance)) best = { mark, distance };
   }

@@ -2,7 +2,7 @@
 
 import type { Lane, LaneName, Mark } from '../../../api/types';
 import { clock, duration, initials } from '../../../ui/format';
-import { LANES, clusters, heightShare, isDense, ticks, type Span } from './model';
+import { LANES, clusters, heightShare, isDense, stands, ticks, type Span } from './model';
 
 export const AXIS_PX = 34;
 
@@ -99,13 +99,13 @@ function paintLane(ctx: Ctx, lane: Lane, top: number, scene: Scene, color: Palet
   if (dense) paintBars(ctx, lane, top, scene, color, xOf);
   const middle = top + scene.laneHeight / 2;
   const grouped = !dense && (lane.lane === 'people' || lane.lane === 'git');
-  const all = lane.marks.map((mark) => ({ mark, x: xOf(Date.parse(mark.at)) })).filter(({ mark, x }) => x > -40 && (mark.until ? xOf(Date.parse(mark.until)) : x) > -8 && x < scene.width + 8).sort((a, b) => a.x - b.x);
+  const all = (dense ? lane.marks.filter(stands) : lane.marks).map((mark) => ({ mark, x: xOf(Date.parse(mark.at)) })).filter(({ mark, x }) => x > -40 && (mark.until && lane.lane === 'ci' ? xOf(Date.parse(mark.until)) : x) > -8 && x < scene.width + 8).sort((a, b) => a.x - b.x);
   const sorted = grouped ? clusters(all, lane.lane === 'people' ? 17 : 9) : all.map((one) => ({ ...one, count: 1 }));
   sorted.forEach(({ mark, x, count }, index) => {
     const picked = mark.event_id !== null && mark.event_id === scene.selected;
     if (dense) paintAnomaly(ctx, x, top + 8, mark, color);
+    else if (count > 1) paintCount(ctx, lane.lane, x, middle, count, color);
     else paintMark(ctx, lane.lane, mark, x, middle, xOf, color, scene);
-    if (count > 1) paintCount(ctx, lane.lane, x, middle, count, color);
     const room = (sorted[index + 1]?.x ?? scene.width) - x - 20;
     if (!dense && lane.lane !== 'ci') paintName(ctx, lane.lane, mark, x, middle, room, color, scene);
     if (picked) {
@@ -235,14 +235,14 @@ function paintPerson(ctx: Ctx, mark: Mark, x: number, y: number, color: Palette)
   ctx.font = `400 11px ${color('font')}`;
 }
 
-/** Who did it: the service field where the lane has it, else what stands before the colon of the title. */
-export function personOf(mark: Mark): string {
-  return mark.service ?? mark.title.split(':')[0] ?? '?';
+/** Who did it: a note is "author: text", a deed "author what detail". */
+export function personOf({ event_type, title }: Pick<Mark, 'event_type' | 'title'>): string {
+  return title.split(event_type === 'note' ? ':' : ` ${event_type}`)[0] ?? '?';
 }
 
 /** What stands beside a mark: the hash of a commit where there is one, else the title. */
 function nameOf(lane: LaneName, mark: Mark): string {
-  if (lane === 'people') return mark.event_type === 'note' ? 'note' : '';
+  if (lane === 'people') return mark.event_type;
   const hash = /\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{6,40}\b/.exec(mark.title)?.[0].slice(0, 7);
   if (lane === 'git' && !/merge/.test(mark.event_type)) return '';
   return hash ? `${hash}${mark.service ? ` ${mark.service}` : ''}` : mark.title;
