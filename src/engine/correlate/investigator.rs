@@ -244,7 +244,7 @@ impl Investigator {
         let graph = self.graph(environment, bucket);
         let firing = opening::firing(signals, &graph, &self.options);
         self.count_runs(environment, bucket, signals, &firing, running);
-        self.extend_cases(environment, bucket, signals, closed, &graph);
+        self.extend_cases(environment, bucket, signals, &firing, closed, &graph);
         self.open_cases(environment, bucket, &firing, &graph);
         for alert in alerts {
             self.open_told(environment, bucket, alert, &graph);
@@ -292,6 +292,7 @@ impl Investigator {
         environment: &str,
         bucket: Bucket,
         signals: &BTreeMap<String, Vec<Signal>>,
+        firing: &BTreeMap<String, Firing>,
         closed: &[ClosedBucket],
         graph: &CallGraph,
     ) {
@@ -301,9 +302,9 @@ impl Investigator {
             let Some(mut case) = self.cases.get(&id).map(|case| Case::clone(case)) else { continue };
             let members: Vec<String> = case.members.keys().cloned().collect();
             let hot = |service: &String| signals.get(service).is_some_and(|signals| signals.iter().any(|signal| signal.surprise >= weak));
-            let fires = members.iter().any(|service| self.firing_run(environment, service) >= self.options.persist);
+            let again = case.recovered_at.is_some() && !case.closed && self.recurs(&case, firing);
             let still = members.iter().any(hot);
-            if case.recovered_at.is_none() && still || fires {
+            if case.recovered_at.is_none() && still || again {
                 case.last_hot = bucket;
                 case.recovered_at = None;
             }
@@ -325,13 +326,26 @@ impl Investigator {
         }
     }
 
+    /// True when the rule holds again at a member of a recovered case by a kind of sign the case knows there, and no other
+    /// case has taken it up. Another kind of sign is another incident.
+    fn recurs(&self, case: &Case, firing: &BTreeMap<String, Firing>) -> bool {
+        let taken = self.taken(&case.environment);
+        case.members.keys().filter(|service| !taken.contains(*service)).any(|service| {
+            let known = |family| case.signals.get(service).is_some_and(|signals| signals.values().any(|signal| signal.family == family));
+            self.firing_run(&case.environment, service) >= self.options.persist
+                && firing.get(service).is_some_and(|firing| firing.families.iter().any(|family| known(*family)))
+        })
+    }
+
     fn firing_run(&self, environment: &str, service: &str) -> u32 {
         let name = ServiceName { environment: environment.to_owned(), service: service.to_owned() };
         self.nodes.get(&name).map_or(0, |node| node.firing_run)
     }
 
+    /// Services of cases that go on.
     fn taken(&self, environment: &str) -> BTreeSet<String> {
-        self.cases.values().filter(|case| case.environment == environment).flat_map(|case| case.members.keys().cloned()).collect()
+        let live = |case: &&Arc<Case>| case.environment == environment && case.recovered_at.is_none();
+        self.cases.values().filter(live).flat_map(|case| case.members.keys().cloned()).collect()
     }
 
     /// Takes in services that have been hot at two closes running and touch the case.

@@ -242,9 +242,8 @@ fn changed_text(minus: &[&str], plus: &[&str]) -> Option<DiffPower> {
         }
         let Some((shape, text)) = quoted(before) else { continue };
         for after in plus {
-            if let Some((other, new)) =
-                quoted(after).filter(|(other, new)| squeeze(other) == squeeze(&shape) && *new != text && !new.is_empty())
-            {
+            let differs = |other: &str, new: &str| squeeze(other) == squeeze(&shape) && new != text && !new.is_empty();
+            if let Some((other, new)) = quoted(after).filter(|(other, new)| differs(other, new) && number(new).is_none()) {
                 let key = key_of(&other);
                 let cut = |text: &str| text.chars().take(60).collect::<String>();
                 return Some(DiffPower {
