@@ -1,4 +1,5 @@
 //! The whole pipeline on records in memory: production's decoding, stages and store.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
