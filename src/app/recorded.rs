@@ -7,23 +7,27 @@ use actix::{Actor, Arbiter, System};
 use tokio::sync::oneshot;
 
 use super::doors::SharedDoors;
-use super::feed::MemoryTopic;
-use super::pipeline::{self, PipelineParts, Placement, SourcePart};
+use super::feed::{self, MemoryTopic};
+use super::pipeline::{self, OpenFeed, PipelineParts, Placement, SourcePart};
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Supervisor};
 use crate::engine::correlate::CorrelateOptions;
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::DetectOptions;
+use crate::kafka::{self, producer};
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::investigation::EngineFindings;
 use crate::model::live::LiveUpdate;
-use crate::model::ports::{Publish, StoreError, StoreReader, StoreWriter, WriteBatch, WriteReport};
+use crate::model::ports::{FeedTrouble, Publish, StoreError, StoreReader, StoreWriter, WriteBatch, WriteReport};
 use crate::model::snapshot::Snapshot;
 use crate::store;
 
 /// A run is short: what a checkpoint would save is soon read again.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// Longest wait until a Kafka has taken a topic's records.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What one run is made of.
 #[derive(Clone, Debug)]
@@ -35,6 +39,17 @@ pub struct Run {
     pub shards: usize,
     /// Name of the store in memory; two runs at a time need two names.
     pub store: String,
+    pub through: Through,
+}
+
+/// Which way the records take to the connectors.
+#[derive(Clone, Debug, Default)]
+pub enum Through {
+    /// From memory, behind the same messages as the Kafka consumer's.
+    #[default]
+    Memory,
+    /// Written to topics of their own on a Kafka, named `<prefix>.<topic>`, and read from there.
+    Kafka { options: kafka::Options, prefix: String },
 }
 
 /// What a run found.
@@ -77,8 +92,12 @@ pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, Store
     let status = Arc::new(StatusBoard::default());
     let (parts_reader, parts_run, tee) = (reader.clone(), run.clone(), captured.clone());
     let ending = System::new().block_on(async move {
+        let sources = match sources(&parts_run).await {
+            Ok(sources) => sources,
+            Err(reason) => return Ending::Failed(reason),
+        };
         let open_writer: pipeline::OpenWriter = Box::new(move || Ok(Box::new(Tee { inner: open()?, captured: tee.clone() })));
-        let parts = parts(parts_run, open_writer, parts_reader, status.clone());
+        let parts = parts(parts_run, sources, open_writer, parts_reader, status.clone());
         let (ended, ending) = oneshot::channel();
         let options = supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, until_sources_end: true };
         let build = Box::new(move |reports| pipeline::build(&parts, &reports));
@@ -94,15 +113,65 @@ pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, Store
     Ok(Found { findings: captured.findings, dead_letters: captured.letters, export })
 }
 
-fn parts(run: Run, open_writer: pipeline::OpenWriter, reader: Arc<dyn StoreReader>, status: Arc<StatusBoard>) -> PipelineParts {
-    let sources = run.topics.into_iter().map(|topic| SourcePart {
-        name: topic.connector.clone(),
-        source: topic.source,
-        decode: run.decode.clone(),
-        open: Arc::new(move |offsets| Ok(topic.open(&*offsets))),
-    });
+/// One source a topic; through Kafka, everything is written before anything is read.
+async fn sources(run: &Run) -> Result<Vec<SourcePart>, String> {
+    let mut sources = Vec::new();
+    for topic in run.topics.iter().cloned() {
+        let (name, source, decode) = (topic.connector.clone(), topic.source, run.decode.clone());
+        let open: OpenFeed = match &run.through {
+            Through::Memory => Arc::new(move |offsets| Ok(topic.open(&*offsets))),
+            Through::Kafka { options, prefix } => through_kafka(&topic, options, prefix).await.map_err(|error| error.to_string())?,
+        };
+        sources.push(SourcePart { name, source, decode, open });
+    }
+    Ok(sources)
+}
+
+/// Writes a topic's records and returns how to read exactly them.
+async fn through_kafka(topic: &MemoryTopic, options: &kafka::Options, prefix: &str) -> Result<OpenFeed, kafka::KafkaError> {
+    let name = format!("{prefix}.{}", topic.topic);
+    producer::create_topics(options, None, &[&name], 1).await?;
+    let producer = producer::Producer::new(options, None)?;
+    for record in topic.records.iter() {
+        let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
+        producer.send(&producer::OutgoingRecord {
+            topic: &name,
+            partition: Some(0),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &headers,
+            timestamp: Some(record.timestamp),
+        })?;
+    }
+    producer.flush(FLUSH_TIMEOUT)?;
+    let config = kafka::ConsumerConfig {
+        connector: topic.connector.clone(),
+        source: kafka::SourceOptions { start: kafka::Start::Earliest, ..kafka::SourceOptions::new(topic.source, &[&name]) },
+        options: options.clone(),
+        group: name.clone(),
+        instance: name,
+    };
+    let records = topic.records.len() as i64;
+    Ok(Arc::new(move |offsets| {
+        let feed = kafka::start(config.clone(), offsets).map_err(|error| FeedTrouble {
+            class: "settings".to_owned(),
+            message: error.to_string(),
+            permanent: true,
+            recovered: false,
+        })?;
+        Ok(feed::until_offset(feed, records))
+    }))
+}
+
+fn parts(
+    run: Run,
+    sources: Vec<SourcePart>,
+    open_writer: pipeline::OpenWriter,
+    reader: Arc<dyn StoreReader>,
+    status: Arc<StatusBoard>,
+) -> PipelineParts {
     PipelineParts {
-        sources: sources.collect(),
+        sources,
         shards: run.shards,
         detect: run.detect,
         correlate: run.correlate,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use whydunit::app::feed::{MemoryRecord, MemoryTopic};
-use whydunit::app::recorded::{Run, run, run_into, store_options};
+use whydunit::app::recorded::{Run, Through, run, run_into, store_options};
 use whydunit::engine::correlate::CorrelateOptions;
 use whydunit::engine::decode::DecodeOptions;
 use whydunit::engine::detect::DetectOptions;
@@ -31,6 +31,7 @@ fn run_of(topics: Vec<MemoryTopic>, store: &str) -> Run {
         correlate: CorrelateOptions::default(),
         shards: 1,
         store: store.to_owned(),
+        through: Through::Memory,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use loader::{Expected, scenarios};
 use whydunit::app::feed::{MemoryRecord, MemoryTopic};
-use whydunit::app::recorded::{Found, Run, run};
+use whydunit::app::recorded::{Found, Run, Through, run};
 use whydunit::engine::correlate::CorrelateOptions;
 use whydunit::engine::decode::DecodeOptions;
 use whydunit::engine::detect::DetectOptions;
@@ -86,6 +86,7 @@ fn play(expected: &Expected, seed: u64) -> (Found, Truth) {
         correlate: CorrelateOptions::default(),
         shards: 1,
         store: format!("scenario {} {seed}", expected.fault),
+        through: Through::Memory,
     };
     (run(&run_of).expect("a run"), truth)
 }

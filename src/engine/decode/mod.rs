@@ -5,7 +5,8 @@
 //! nothing else of it). So per batch `records_read = records_decoded + records_rejected`, `items_decoded` is the number of
 //! observations, and `items_rejected` the number of indexes in rejections. A record all of whose items are bad counts as decoded.
 //!
-//! What stands for a missing field: no service → `unknown`; no environment → [`DecodeOptions::default_environment`]; no time → the
+//! What stands for a missing field: no service → `unknown`; no environment → [`DecodeOptions::default_environment`],
+//! except on events such as commits, which then belong to any; no time → the
 //! record's Kafka time, and a rejection where there is none either. A time that is there but cannot be read is a rejection.
 //!
 //! Metric points that measured nothing (staleness markers, histograms of an empty interval) are decoded as

@@ -26,7 +26,7 @@ fn a_push_is_one_event_a_commit_and_merges_are_marked() {
     assert_eq!(batch.events.len(), 2);
     let first = &batch.events[0];
     assert_eq!((first.event_type.as_str(), first.title.as_str(), first.source), ("commit", "Lower the pool", Source::Git));
-    assert_eq!((first.service.as_deref(), first.environment.as_deref()), (Some("cart"), Some("default")));
+    assert_eq!((first.service.as_deref(), first.environment.as_deref()), (Some("cart"), None));
     assert_eq!(first.timestamp, Timestamp::parse("2026-11-23T13:00:00Z").unwrap());
     assert_eq!(first.data["files"], json!(["a.go", "pool.go"]));
     assert_eq!((&first.data["merge"], &batch.events[1].data["merge"]), (&json!(false), &json!(true)));
