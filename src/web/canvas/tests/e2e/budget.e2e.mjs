@@ -37,16 +37,16 @@ test('a list of 2,000 is interactive within a second of the page\'s own time', a
   const browser = await openBrowser();
   try {
     const { page } = await openPage(browser, 'about:blank');
+    // Processor time of the page's thread, not of the clock: the machine may be busy with other things.
+    const session = await page.context().newCDPSession(page);
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
     await page.goto(`${mock.url}/investigations`);
     await page.waitForSelector('.tr:not(.th)', { timeout: 60_000 });
-    // Time of the main thread, not of the clock: the machine may be busy with other things.
-    const session = await page.context().newCDPSession(page);
-    await session.send('Performance.enable');
     const { metrics } = await session.send('Performance.getMetrics');
     const seconds = Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
     const wall = await page.evaluate(() => performance.now());
     console.log(`list of 2,000: main thread ${(seconds.TaskDuration * 1000).toFixed(0)} ms, shown at ${wall.toFixed(0)} ms`);
-    assert.ok(seconds.TaskDuration * 1000 <= INTERACTIVE_MS * 2, `main thread ${seconds.TaskDuration} s`);
+    assert.ok(seconds.TaskDuration * 1000 <= INTERACTIVE_MS, `main thread ${seconds.TaskDuration} s`);
     assert.ok((await page.locator('.tr:not(.th)').count()) < 80, 'only the rows in sight are in the page');
   } finally {
     await browser.close();

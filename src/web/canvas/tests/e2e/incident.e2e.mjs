@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { ID } from '../mock/data.mjs';
+import { ID, T0 } from '../mock/data.mjs';
 import { openBrowser, openPage, serve } from './browser.mjs';
 
 const WAIT = { timeout: 60_000 };
@@ -109,7 +109,7 @@ story('two people change it: nothing is overwritten unseen', async () => {
   mock.control.refuseStream = true;
   const found = mock.state.investigations.get(ID);
   mock.state.investigations.set(ID, { ...found, priority: 'p1', version: found.version + 1 });
-  mock.state.activity.push({ id: 99, investigation_id: ID, at: new Date().toISOString(), who: 'M. Silva', what: 'edited', detail: 'priority' });
+  mock.state.activity.push({ id: 99, investigation_id: ID, at: new Date(T0).toISOString(), who: 'M. Silva', what: 'edited', detail: 'priority' });
   await page.keyboard.press('p');
   await page.getByRole('menuitem', { name: 'P3' }).click();
   await page.waitForSelector('text=Not saved, changed by M. Silva', WAIT);
@@ -142,7 +142,7 @@ story('a note is Markdown, and never HTML', async () => {
   await page.keyboard.press('c');
   await page.keyboard.type('**bold** <img src=x onerror=alert(1)> [x](javascript:alert(1)) <script>alert(1)</script>');
   await page.keyboard.press('Enter');
-  await page.waitForSelector('.note-row:last-child .note-body strong', WAIT);
+  await page.waitForSelector('.note-body strong >> text=bold', WAIT);
   assert.equal(await page.locator('.note-body :is(img, script)').count(), 0);
   assert.equal(await page.locator('.note-body a[href^="javascript"]').count(), 0);
 });
@@ -198,7 +198,7 @@ story('the wheel zooms around the pointer, a drag brushes, brackets step through
   await until('another change', async () => (await page.textContent('.event-title')) !== first);
 });
 
-story('zooming stays smooth: no frame of the page works longer than 50 ms', async () => {
+story('zooming stays smooth: a step costs the page less than 16 ms', async () => {
   const { page } = await at(`/investigations/${ID}`);
   const canvas = page.locator('canvas[role=img]');
   await canvas.waitFor(WAIT);
@@ -206,14 +206,15 @@ story('zooming stays smooth: no frame of the page works longer than 50 ms', asyn
   const box = await canvas.boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + 100);
   const session = await page.context().newCDPSession(page);
-  await session.send('Performance.enable');
+  // Processor time of the page's thread, not of the clock: the machine may be busy with other things.
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
   const spent = async () => (await session.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
   const start = await spent();
   const wheels = 60;
   for (let i = 0; i < wheels; i += 1) await page.mouse.wheel(0, i % 20 < 10 ? -60 : 60);
   const each = ((await spent()) - start) / wheels;
   console.log(`zoom: ${each.toFixed(1)} ms of main thread a step`);
-  assert.ok(each < 50, `${each} ms`);
+  assert.ok(each < 16, `${each} ms`);
 });
 
 story('a connector is paused and resumed, a red one says why and is tried again', async () => {
