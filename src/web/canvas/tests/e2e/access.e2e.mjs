@@ -42,7 +42,6 @@ for (const dark of [false, true]) {
       const { page, troubles, close } = await openPage(browser, mock.url + path, { dark });
       try {
         await page.waitForSelector(READY, { timeout: 60_000 });
-        await page.waitForLoadState('networkidle').catch(() => undefined);
         await page.waitForFunction(() => !document.querySelector('.ghost-row'));
         assert.deepEqual(await violations(page), []);
         assert.deepEqual(troubles, []);
