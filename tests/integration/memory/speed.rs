@@ -76,7 +76,7 @@ fn measure_events(reader: &SqliteReader) {
                 service: service(round),
                 severity: vec![Severity::High],
                 source: vec![Source::Logs],
-                event_type: vec!["commit".into()],
+                event_type: vec!["error_burst".into()],
                 environment: vec!["prod".into()],
                 ..base()
             }),

@@ -33,7 +33,8 @@ for (const [name, path, { mode = 'incident', proof = false, ...options }] of SHO
   const mock = await serve({ mode });
   const { page, troubles, close } = await openPage(browser, mock.url + path, options);
   await page.waitForLoadState('load');
-  await page.waitForSelector(mode === 'failing' ? '[role=alert]' : '#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row, .empty)', { timeout: 10_000 });
+  await page.waitForSelector(mode === 'failing' ? '[role=alert]' : '#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row, .empty)', { timeout: 60_000 });
+  if (mode !== 'failing' && path.startsWith('/investigations/')) await page.waitForSelector('.service-box', { timeout: 60_000 });
   if (proof) await page.keyboard.press('Enter');
   await page.waitForTimeout(900);
   await page.screenshot({ path: `${folder}/${name}.png` });

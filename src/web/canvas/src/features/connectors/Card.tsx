@@ -48,10 +48,10 @@ export function Card({ one, current, waiting, choose, act }: Props) {
         {one.restarts > 0 && <span className="dim small end">{count(one.restarts)} restarts</span>}
       </div>
       <dl className="connector-numbers">
-        <div><dt>Lag</dt><dd>{count(one.lag_records)}</dd><span>{one.lag_records ? duration(Math.max(100, one.lag_seconds * 1000)) : 'at the end'}</span></div>
-        <div><dt>Read</dt><dd>{amount(one.rate_in)}</dd><span>{unit}</span></div>
-        <div><dt>Stored</dt><dd>{amount(one.rate_stored)}</dd><span>{unit}</span></div>
-        <div><dt>Rejected</dt><dd className={one.rate_rejected > 0 || red ? 'critical-ink' : ''}>{one.rate_rejected > 0 ? amount(one.rate_rejected) : count(one.rejected_total)}</dd><span>{one.rate_rejected > 0 ? unit : 'in all'}</span></div>
+        <div><dt>Lag</dt><dd>{count(one.lag_records)}</dd><dd className="connector-unit">{one.lag_records ? duration(Math.max(100, one.lag_seconds * 1000)) : 'at the end'}</dd></div>
+        <div><dt>Read</dt><dd>{amount(one.rate_in)}</dd><dd className="connector-unit">{unit}</dd></div>
+        <div><dt>Stored</dt><dd>{amount(one.rate_stored)}</dd><dd className="connector-unit">{unit}</dd></div>
+        <div><dt>Rejected</dt><dd className={one.rate_rejected > 0 || red ? 'critical-ink' : ''}>{one.rate_rejected > 0 ? amount(one.rate_rejected) : count(one.rejected_total)}</dd><dd className="connector-unit">{one.rate_rejected > 0 ? unit : 'in all'}</dd></div>
       </dl>
       <Rates one={one} />
       <Mix one={one} />

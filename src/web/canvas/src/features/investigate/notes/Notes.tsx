@@ -26,7 +26,7 @@ interface Props {
 
 export function Notes({ id, at, eventId, composer, lookAt }: Props) {
   const { data, error, refetch, dataUpdatedAt } = useQuery(queries.notes(id));
-  const notes = [...(data ?? [])].sort((a, b) => Date.parse(a.at ?? a.created_at) - Date.parse(b.at ?? b.created_at));
+  const notes = [...(data ?? [])].sort((a, b) => Date.parse(a.created_at) - Date.parse(b.created_at));
   const list = useRef<HTMLUListElement>(null);
   useEffect(() => {
     if (list.current) list.current.scrollTop = list.current.scrollHeight;

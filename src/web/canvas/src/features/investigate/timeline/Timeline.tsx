@@ -36,8 +36,10 @@ const OVERVIEW_PX = 26;
 const OVERVIEW_MS = 2 * 3600_000;
 const OVERVIEW_STEP_S = 60;
 
-export function Timeline(props: Props) {
-  const { id, view, brush, setBrush, now, table, toggleTable, lanesRead } = props;
+export function Timeline(given: Props) {
+  const [view, setView] = useLiveView(given.view, given.setView);
+  const props = { ...given, view, setView };
+  const { id, brush, setBrush, now, table, toggleTable, lanesRead } = props;
   const { ref, width } = useElementSize<HTMLDivElement>();
   const settled = useSettled(view);
   const step = stepFor(settled, Math.max(320, width));
@@ -66,11 +68,27 @@ export function Timeline(props: Props) {
       {table ? <TimelineTable lanes={lanes} brush={brush} view={view} pick={props.pick} /> : (
         <div ref={ref} className="timeline-plot">
           {width > 0 && <Plot {...props} lanes={lanes} stepMs={(data?.step_s ?? step) * 1000} width={width} unread={unread} now={now} />}
-          {empty && <p className="timeline-empty">No events {clock(view.from, false)}–{clock(view.to, false)}. <button type="button" className="link" onClick={() => props.setView(zoomed(view, 4))}>Widen</button></p>}
+          {empty && <p className="timeline-empty">No events {clock(view.from, false)}–{clock(view.to, false)}. <button type="button" className="link" onClick={() => setView(zoomed(view, 4))}>Widen</button></p>}
         </div>
       )}
     </div>
   );
+}
+
+const HAND_OVER_MS = 120;
+
+/** The view while it moves is the timeline's own: the rest of the page hears of it when it stands still. */
+function useLiveView(given: Span, hand: (span: Span) => void): [Span, (span: Span) => void] {
+  const [live, setLive] = useState<Span | null>(null);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => setLive(null), [given.from, given.to]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const move = (span: Span) => {
+    setLive(span);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => hand(span), HAND_OVER_MS);
+  };
+  return [live ?? given, move];
 }
 
 /** The view once it has stood still, so that a zoom asks the server once. */
