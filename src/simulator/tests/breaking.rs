@@ -339,7 +339,10 @@ fn episodes_are_the_same_for_ever_and_every_fault_has_its_turn() {
         Shop::new(options.clone(), start()).unwrap();
     }
     // Pinned: a change here means that figures can no longer be compared.
-    assert_eq!(format!("{:?}", (&drawn[0].fault, &drawn[0].target, drawn[0].seed)), "(Some(\"bad-deploy\"), Some(\"payment\"), 2465649902776403)");
+    assert_eq!(
+        format!("{:?}", (&drawn[0].fault, &drawn[0].target, drawn[0].seed)),
+        "(Some(\"bad-deploy\"), Some(\"payment\"), 2465649902776403)"
+    );
 }
 
 #[test]
