@@ -19,6 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::client::{consumer_config, is_for_another_host};
 use super::context::{Context, Note};
 use super::error::KafkaError;
+use super::lives::Lives;
 use super::native::{DataQueue, PartitionEvent};
 use super::options::{Options, SourceOptions};
 use super::packer::Packer;
@@ -133,6 +134,9 @@ pub(super) struct Reader {
     /// Assigned partitions whose start is not known yet.
     pub(super) unplaced: Vec<Unplaced>,
     pub(super) place_at: Timestamp,
+    pub(super) lives: Lives,
+    /// When to look at the topics' ids again.
+    pub(super) lives_at: Timestamp,
     pub(super) cluster: Option<Arc<str>>,
     /// Topics and their partition counts when we first looked: what appears later is read from its beginning.
     pub(super) known: Option<BTreeMap<String, i32>>,
@@ -175,6 +179,8 @@ impl Reader {
             packer,
             unplaced: Vec::new(),
             place_at: now,
+            lives: Lives::default(),
+            lives_at: now,
             cluster: None,
             known: None,
             started_at: now,
@@ -194,6 +200,9 @@ impl Reader {
             self.publish_commits();
             self.place();
             self.probe();
+            if self.troubles.is_empty() {
+                self.watch_lives();
+            }
             self.deliver();
             self.hold_or_go_on();
             idle = self.step();
@@ -346,7 +355,7 @@ impl Reader {
     fn partition_event(&mut self, topic: &str, partition: i32, event: PartitionEvent) {
         match event {
             PartitionEvent::End => {}
-            PartitionEvent::OutOfRange => self.out_of_range(topic, partition),
+            PartitionEvent::OutOfRange => self.place_again(topic, partition),
             PartitionEvent::Failed(code, reason) => self.trouble(code, &format!("{topic}: {reason}"), topic),
         }
     }

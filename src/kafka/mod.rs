@@ -11,6 +11,7 @@ pub mod start;
 pub mod trouble;
 
 mod context;
+mod lives;
 mod native;
 mod packer;
 mod placement;

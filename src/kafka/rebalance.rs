@@ -11,7 +11,8 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::Reader;
 use super::context::TopicPartition;
-use super::placement::{Extent, Placement, ends_below, place};
+use super::packer::Owned;
+use super::placement::{Extent, Placement, ends_below, place, place_anew};
 use super::start::Start;
 use super::trouble::class;
 use crate::clock;
@@ -81,8 +82,9 @@ impl Reader {
         }
     }
 
-    /// The broker does not have the offset we are at: the partition is placed anew, and the gap counted.
-    pub(super) fn out_of_range(&mut self, topic: &str, partition: i32) {
+    /// The broker does not have the offset we are at, or has another topic under the name: the partition is placed anew, and
+    /// a gap counted.
+    pub(super) fn place_again(&mut self, topic: &str, partition: i32) {
         self.seal();
         let Some(owned) = self.packer.remove(topic, partition) else { return };
         let mut list = TopicPartitionList::new();
@@ -93,6 +95,26 @@ impl Reader {
         let stored = Some((owned.key.incarnation, owned.next_offset));
         self.unplaced.push(Unplaced { name: (topic.to_owned(), partition), stored, ended_below: false, before: Some(owned.key) });
         self.place_at = clock::now();
+    }
+
+    /// Looks now and then whether topics were deleted and made anew under our feet: a partition that then holds more records than
+    /// we had read would look as if nothing had happened.
+    pub(super) fn watch_lives(&mut self) {
+        let now = clock::now();
+        if now < self.lives_at || self.held {
+            return;
+        }
+        self.lives_at = now.plus_millis(i64::from(self.config.options.metadata_refresh_ms));
+        let topics = self.packer.owned().iter().map(|owned| owned.key.topic.to_string()).collect();
+        let ids = self.data.topic_ids(&topics, ASK_WAIT);
+        let over = |owned: &&Owned| {
+            let name = (owned.key.topic.to_string(), owned.key.partition);
+            self.lives.is_over(&name, ids.get(&name.0), owned.key.incarnation)
+        };
+        let over: Vec<PartitionKey> = self.packer.owned().iter().filter(over).map(|owned| owned.key.clone()).collect();
+        for key in over {
+            self.place_again(&key.topic, key.partition);
+        }
     }
 
     /// Finds out where the waiting partitions start and begins to read them; what cannot be found out now is tried again.
@@ -125,6 +147,8 @@ impl Reader {
             Some(instant) => self.ask(instant.millis())?,
             None => BTreeMap::new(),
         };
+        let topics = self.unplaced.iter().map(|unplaced| unplaced.name.0.clone()).collect();
+        let ids = self.data.topic_ids(&topics, ASK_WAIT);
         let mut placed = Vec::new();
         for mut unplaced in std::mem::take(&mut self.unplaced) {
             let (Some(low), Some(high)) = (lows.get(&unplaced.name), highs.get(&unplaced.name)) else {
@@ -132,13 +156,22 @@ impl Reader {
                 continue;
             };
             let extent = Extent { low: *low, high: *high };
-            if unplaced.stored.is_some_and(|(_, next)| ends_below(extent, next)) && !unplaced.ended_below {
+            let id = ids.get(&unplaced.name.0);
+            let is_over = |(incarnation, _)| self.lives.is_over(&unplaced.name, id, incarnation);
+            let over = unplaced.stored.filter(|stored| is_over(*stored));
+            if over.is_none() && unplaced.stored.is_some_and(|(_, next)| ends_below(extent, next)) && !unplaced.ended_below {
                 unplaced.ended_below = true;
                 self.unplaced.push(unplaced);
                 continue;
             }
             let fresh = self.fresh_start(&unplaced.name, extent, starts.get(&unplaced.name).copied());
-            let placement = place(unplaced.stored, extent, fresh);
+            let placement = match over {
+                Some((incarnation, _)) => place_anew(incarnation, extent),
+                None => place(unplaced.stored, extent, fresh),
+            };
+            if let Some(id) = id {
+                self.lives.placed(unplaced.name.clone(), *id, placement.incarnation);
+            }
             placed.push(Placed { name: unplaced.name, before: unplaced.before, placement, end_offset: extent.high });
         }
         self.begin(&cluster, placed)
