@@ -112,6 +112,11 @@ impl Decoder {
             if let Some(counts) = batch.counts.get_mut(partition) {
                 counts.records_read += 1;
             }
+            if let Some(newest) = watermark(&records, record) {
+                move_watermark(&mut batch, partition, newest);
+                mix.count("control");
+                continue;
+            }
             let value = self.readable(&records, record).and_then(|value| {
                 let format = self.named.map_or_else(|| format::detect(&records, record, value), Ok)?;
                 Ok((value, format))
@@ -141,6 +146,27 @@ impl Decoder {
             ),
             Some(value) => Ok(value),
         }
+    }
+}
+
+/// Header of a control record: "everything of this partition up to this time has been sent". Its value is an RFC 3339 time. It
+/// ends recorded runs, which have no clock to wait for.
+pub const WATERMARK_HEADER: &str = "whydunit-watermark";
+
+fn watermark(records: &RecordBatch, record: &RecordRef) -> Option<Timestamp> {
+    if record.headers.is_empty() {
+        return None;
+    }
+    records.header(record, WATERMARK_HEADER).and_then(|value| std::str::from_utf8(value).ok()).and_then(Timestamp::parse)
+}
+
+/// Books a control record: decoded, without an item.
+fn move_watermark(batch: &mut ObservationBatch, partition: usize, newest: Timestamp) {
+    if let Some(counts) = batch.counts.get_mut(partition) {
+        counts.records_decoded += 1;
+    }
+    if let Some(slot) = batch.newest.get_mut(partition) {
+        *slot = (*slot).max(Some(newest));
     }
 }
 
