@@ -103,12 +103,12 @@ fn judge(expected: &Expected, found: &Found, truth: &Truth) -> Outcome {
     let of_kind = |wanted: &[SuspectKind]| first.suspects.iter().find(|suspect| wanted.contains(&suspect.kind));
     let service = of_kind(&[SuspectKind::Service, SuspectKind::Host]);
     let change = of_kind(&[SuspectKind::Change, SuspectKind::None]);
-    let sha = change.filter(|suspect| suspect.kind == SuspectKind::Change).map(|suspect| suspect.entity.as_str());
+    let named = change.filter(|suspect| suspect.kind == SuspectKind::Change).map(|suspect| suspect.entity.as_str());
     Outcome {
         opened_after_s: Some(first.detected_at.seconds_since(truth.onset)),
         in_time: first.detected_at <= deadline,
         service_right: service.is_some_and(|suspect| expected.accepts(&suspect.entity)),
-        change_right: expected.accepts_change(sha),
+        change_right: expected.accepts_change(named),
         first_service: service.map(|suspect| suspect.entity.clone()).unwrap_or_default(),
         first_change: change.map(|suspect| suspect.entity.clone()).unwrap_or_default(),
         openings: investigations.len(),

@@ -27,10 +27,10 @@ impl Expected {
             || self.accept.iter().any(|accepted| accepted == name)
     }
 
-    /// Whether naming this commit, or none, is right.
-    pub fn accepts_change(&self, sha: Option<&str>) -> bool {
-        match sha {
-            Some(sha) => self.change != "none" && sha.starts_with(&self.change),
+    /// Whether naming this change, which begins with its short hash, or none, is right.
+    pub fn accepts_change(&self, named: Option<&str>) -> bool {
+        match named.and_then(|named| named.split(' ').next()) {
+            Some(sha) => self.change != "none" && sha.len() >= 7 && self.change.starts_with(sha),
             None => self.change == "none",
         }
     }
