@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError as NativeError;
+use rdkafka::message::Message;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ use crate::model::position::PartitionKey;
 const IDLE_WAIT: Duration = Duration::from_millis(50);
 /// Wait between looks at a full channel.
 const FULL_WAIT: Duration = Duration::from_millis(2);
+/// The same once the partitions are paused.
+const HELD_WAIT: Duration = Duration::from_millis(20);
 /// A channel full for this long pauses the partitions: fetched records are given back, the broker is left alone. Not sooner:
 /// they have to be fetched again, and until then librdkafka's own bounds hold.
 const PAUSE_AFTER_MS: i64 = 2_000;
@@ -213,7 +216,7 @@ impl Reader {
     /// Reads for one batch at most; true when there was nothing to do.
     fn step(&mut self) -> bool {
         if !self.outbox.is_empty() {
-            self.poll_events(FULL_WAIT);
+            self.poll_events(if self.held { HELD_WAIT } else { FULL_WAIT });
             return false;
         }
         if self.held || self.packer.owned().is_empty() {
@@ -229,13 +232,17 @@ impl Reader {
         !read
     }
 
-    /// Serves the main queue: rebalances, errors, logs. Records that come this way were queued before their partition was
-    /// forwarded.
+    /// Serves the main queue: rebalances, errors, logs. A record that comes this way was queued before its partition was
+    /// forwarded; the partition is placed again, at the offset packed last, so that nothing is skipped.
     pub(super) fn poll_events(&mut self, wait: Duration) {
-        if let Some(Err(error)) = self.consumer.poll(wait)
-            && let NativeError::MessageConsumptionFatal(code) = error
-        {
-            self.trouble(code, &error.to_string(), "");
+        let mut stray = None;
+        match self.consumer.poll(wait) {
+            Some(Ok(message)) => stray = Some((message.topic().to_owned(), message.partition())),
+            Some(Err(error @ NativeError::MessageConsumptionFatal(code))) => self.trouble(code, &error.to_string(), ""),
+            Some(Err(_)) | None => {}
+        }
+        if let Some((topic, partition)) = stray {
+            self.place_again(&topic, partition);
         }
         for note in self.consumer.context().take_notes() {
             match note {
@@ -330,6 +337,9 @@ impl Reader {
                 (wait, any) = (Duration::ZERO, true);
                 let Some(slot) = self.packer.slot_of(&delivery) else { continue };
                 match delivery.event() {
+                    None | Some(PartitionEvent::End) if self.packer.is_doubtful(slot, delivery.offset()) => {
+                        Some((delivery.topic(), delivery.partition(), PartitionEvent::OutOfRange))
+                    }
                     None => {
                         self.packer.record(slot, &delivery, now);
                         None
@@ -385,8 +395,10 @@ impl Reader {
 
     /// Pauses the partitions when asked to or when the pipeline has been busy for long, and lets them go on after.
     fn hold_or_go_on(&mut self) {
-        let stalled = self.full_since.is_some_and(|since| clock::now() >= since.plus_millis(PAUSE_AFTER_MS));
-        let hold = stalled || self.shared.paused.load(Ordering::SeqCst);
+        // Fetching again from where we stopped has its price: not for a single free place.
+        let stalled = self.held && self.sender.capacity() * 2 < self.sender.max_capacity();
+        let stalling = self.full_since.is_some_and(|since| clock::now() >= since.plus_millis(PAUSE_AFTER_MS));
+        let hold = stalled || stalling || self.shared.paused.load(Ordering::SeqCst);
         if hold == self.held {
             return;
         }
@@ -449,11 +461,14 @@ impl Reader {
 
     /// Hands over what is packed, says why it ended, and closes the channel before the client, which may take its time.
     fn farewell(mut self) {
+        let permanent = self.ended.is_some();
         self.seal();
         self.outbox.push_back(FeedMessage::Ended { reason: self.ended.take() });
         let give_up_at = clock::now().plus_millis(FAREWELL_MS);
         self.deliver();
-        while !self.outbox.is_empty() && !self.sender.is_closed() && clock::now() < give_up_at {
+        // The reason of a permanent trouble is worth waiting for, unless we are told to stop.
+        let patient = |shared: &Shared| permanent && !shared.stop.load(Ordering::SeqCst);
+        while !self.outbox.is_empty() && !self.sender.is_closed() && (clock::now() < give_up_at || patient(&self.shared)) {
             self.poll_events(FULL_WAIT);
             self.deliver();
         }

@@ -18,7 +18,7 @@ pub(super) struct Owned {
     pub(super) next_offset: i64,
     /// Gap found when it was placed, not told yet.
     missed: u64,
-    at_end: bool,
+    pub(super) at_end: bool,
     /// False until the first record or end: until then its queue may have to be forwarded again.
     pub(super) heard: bool,
     /// Its place in the open batch.
@@ -93,6 +93,12 @@ impl Packer {
         let slot = self.by_name.get(&(delivery.topic(), partition)).copied()?;
         self.last = Some((handle, partition, slot));
         Some(slot)
+    }
+
+    /// True for a jump right behind a partition's end. Told of an end, librdkafka counts it as a record read, and when it pauses
+    /// a partition for its own reasons it goes on one too far. Such a jump is believed when it is there on a second reading.
+    pub(super) fn is_doubtful(&self, slot: usize, offset: i64) -> bool {
+        self.owned.get(slot).is_some_and(|owned| owned.at_end && offset > owned.next_offset)
     }
 
     /// Copies a record into the batch. One below the next offset was packed before and is skipped.
@@ -267,6 +273,17 @@ mod tests {
         assert!(packer.is_empty());
         packer.advance(0, 12, 1, NOW);
         assert_eq!(told(&mut packer), [(0, 13, 0, 0, false)]);
+    }
+
+    #[test]
+    fn a_jump_is_doubtful_only_right_behind_the_end() {
+        let mut packer = packer();
+        assert!(!packer.is_doubtful(0, 11), "not at the end: compacted or aborted");
+        packer.end(0, 12, NOW);
+        assert!(!packer.is_doubtful(0, 12));
+        assert!(packer.is_doubtful(0, 13));
+        packer.advance(0, 12, 1, NOW);
+        assert!(!packer.is_doubtful(0, 14));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::Reader;
 use super::context::TopicPartition;
+use super::native::TopicId;
 use super::packer::Owned;
 use super::placement::{Extent, Placement, ends_below, place, place_anew};
 use super::start::Start;
@@ -40,8 +41,8 @@ pub(super) struct Unplaced {
 
 /// A partition and the decision where it starts.
 struct Placed {
-    name: TopicPartition,
-    before: Option<PartitionKey>,
+    unplaced: Unplaced,
+    id: Option<TopicId>,
     placement: Placement,
     end_offset: i64,
 }
@@ -50,6 +51,7 @@ impl Reader {
     /// The group gave us partitions. They are answered for once it is known where to start.
     pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
         self.seal();
+        self.keep_positions();
         for name in partitions {
             let stored = self.offsets.next_offset(&self.config.connector, &name.0, name.1);
             self.unplaced.retain(|unplaced| unplaced.name != name);
@@ -65,20 +67,36 @@ impl Reader {
     /// The group takes partitions away. What was packed of them goes first; what is still queued of them is dropped.
     pub(super) fn revoked(&mut self, partitions: &[TopicPartition]) {
         self.seal();
-        let mut gone = Vec::new();
-        for unplaced in self.unplaced.extract_if(.., |unplaced| partitions.contains(&unplaced.name)) {
-            gone.extend(unplaced.before);
-        }
+        // Partitions that wait for their place are not in librdkafka's assignment, and unassigning them would be refused.
+        let waiting: Vec<Unplaced> = self.unplaced.extract_if(.., |unplaced| partitions.contains(&unplaced.name)).collect();
+        let mut gone: Vec<PartitionKey> = waiting.iter().filter_map(|unplaced| unplaced.before.clone()).collect();
         let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            list.add_partition(topic, *partition);
-            gone.extend(self.packer.remove(topic, *partition).map(|owned| owned.key));
+        for name in partitions.iter().filter(|name| waiting.iter().all(|unplaced| unplaced.name != **name)) {
+            list.add_partition(&name.0, name.1);
+            gone.extend(self.packer.remove(&name.0, name.1).map(|owned| owned.key));
         }
+        self.keep_positions();
         if let Err(error) = self.consumer.incremental_unassign(&list) {
             tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "revoked partitions not given back");
         }
         if !gone.is_empty() {
             self.outbox.push_back(FeedMessage::Revoked(gone));
+        }
+    }
+
+    /// At a rebalance librdkafka has paused what we keep, and would go on one record too far where it has told an end: it is
+    /// told our positions instead, before the answer lets it go on.
+    fn keep_positions(&self) {
+        let mut ended = TopicPartitionList::new();
+        for owned in self.packer.owned().iter().filter(|owned| owned.at_end) {
+            // Offsets are never negative here, so the list takes them.
+            let _ = ended.add_partition_offset(&owned.key.topic, owned.key.partition, Offset::Offset(owned.next_offset));
+        }
+        if ended.count() > 0
+            && let Err(error) = self.consumer.seek_partitions(ended, Duration::ZERO)
+        {
+            // What is skipped shows as a jump behind the end, which is read twice.
+            tracing::debug!(target: "kafka", connector = %self.config.connector, %error, "positions not kept over a rebalance");
         }
     }
 
@@ -169,10 +187,7 @@ impl Reader {
                 Some((incarnation, _)) => place_anew(incarnation, extent),
                 None => place(unplaced.stored, extent, fresh),
             };
-            if let Some(id) = id {
-                self.lives.placed(unplaced.name.clone(), *id, placement.incarnation);
-            }
-            placed.push(Placed { name: unplaced.name, before: unplaced.before, placement, end_offset: extent.high });
+            placed.push(Placed { id: id.copied(), unplaced, placement, end_offset: extent.high });
         }
         self.begin(&cluster, placed)
     }
@@ -190,23 +205,23 @@ impl Reader {
         }
     }
 
-    /// Takes the placed partitions in and lets librdkafka fetch them.
+    /// Lets librdkafka fetch the placed partitions and takes them in. Refused, they wait for another try.
     fn begin(&mut self, cluster: &Arc<str>, placed: Vec<Placed>) -> KafkaResult<()> {
         if placed.is_empty() {
             return Ok(());
         }
         self.seal();
-        let mut list = TopicPartitionList::with_capacity(placed.len());
+        if let Err(error) = self.fetch(&placed) {
+            self.unplaced.extend(placed.into_iter().map(|placed| placed.unplaced));
+            return Err(error);
+        }
         let (mut assigned, mut revoked, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-        for Placed { name: (topic, partition), before, placement, end_offset } in placed {
-            list.add_partition_offset(&topic, partition, Offset::Offset(placement.fetch_offset))?;
-            self.data.forward(&topic, partition);
-            let key = PartitionKey {
-                cluster: Arc::clone(cluster),
-                topic: Arc::from(topic.as_str()),
-                incarnation: placement.incarnation,
-                partition,
-            };
+        for Placed { unplaced: Unplaced { name, before, .. }, id, placement, end_offset } in placed {
+            let incarnation = placement.incarnation;
+            let key = PartitionKey { cluster: Arc::clone(cluster), topic: Arc::from(name.0.as_str()), incarnation, partition: name.1 };
+            if let Some(id) = id {
+                self.lives.placed(name, id, incarnation);
+            }
             gaps.extend(gap(&key, placement));
             self.packer.add(key.clone(), placement);
             // A mere gap changes nothing for whoever keeps the books: the next batch says what was missed.
@@ -226,11 +241,24 @@ impl Reader {
             self.outbox.push_back(FeedMessage::Trouble(FeedTrouble { recovered: true, ..gap }));
         }
         self.packer.tell_gaps(clock::now());
-        self.consumer.incremental_assign(&list)?;
-        if self.held {
-            self.set_held(&list, true)?;
-        }
         self.over(|trouble, subject| trouble.class == class::NOT_AUTHORIZED && subject.is_empty() || subject == "placing");
+        Ok(())
+    }
+
+    /// Nothing of it is seen before this thread looks: the partitions are taken in first.
+    fn fetch(&self, placed: &[Placed]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(placed.len());
+        for Placed { unplaced: Unplaced { name: (topic, partition), .. }, placement, .. } in placed {
+            list.add_partition_offset(topic, *partition, Offset::Offset(placement.fetch_offset))?;
+            self.data.forward(topic, *partition);
+        }
+        self.consumer.incremental_assign(&list)?;
+        if self.held
+            && let Err(error) = self.set_held(&list, true)
+        {
+            // They are fetched, within librdkafka's bounds, but not taken while we hold.
+            tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "new partitions not paused");
+        }
         Ok(())
     }
 

@@ -253,7 +253,8 @@ impl Writer {
 
     pub fn with(server: &KafkaServer, properties: &[(&str, &str)]) -> Self {
         let mut config = server.client();
-        config.set("linger.ms", "5").set("queue.buffering.max.messages", "1000000");
+        // Without idempotence a retry may overtake, and the order we check would not be the order written.
+        config.set("linger.ms", "5").set("enable.idempotence", "true").set("queue.buffering.max.messages", "1000000");
         for (name, value) in properties {
             config.set(*name, *value);
         }
