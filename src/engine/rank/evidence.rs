@@ -99,7 +99,7 @@ impl Wording {
     /// Mechanisms that both the evidence and the change speak of.
     pub fn families_with(&self, change: &BTreeSet<String>) -> Vec<&'static str> {
         let produces = |name: &&str| FAMILIES.iter().any(|(family, _, cause)| family == name && !words_of(cause).is_disjoint(change));
-        self.families.iter().copied().filter(|name| produces(&name)).collect()
+        self.families.iter().copied().filter(|name| produces(name)).collect()
     }
 
     /// Words shared with the change, rarest among the candidates first.
