@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::node::Node;
 use crate::engine::rank::{CallGraph, Local};
+use crate::model::entity::ServiceName;
 use crate::model::investigation::EventLink;
-use crate::model::signal::{Family, Signal};
+use crate::model::signal::{ClosedBucket, Family, Signal};
 use crate::model::suspect::Verdict;
-use crate::model::{Bucket, Timestamp};
+use crate::model::{Bucket, Event, Timestamp};
 
 /// Links of one investigation that are remembered as told; older ones are not told again because events only come once.
 const MAX_LINKED: usize = 5_000;
@@ -127,4 +128,49 @@ impl Case {
             })
             .map(|(service, signal)| (signal.onset, service))
     }
+}
+
+/// Takes a bucket's signals, loads, calls and events of the members into the case.
+pub fn take_bucket(case: &mut Case, bucket: Bucket, signals: &BTreeMap<String, Vec<Signal>>, closed: &[ClosedBucket]) {
+    let members: BTreeSet<String> = case.members.keys().cloned().collect();
+    for signal in members.iter().filter_map(|service| signals.get(service)).flatten() {
+        case.take_signal(signal);
+    }
+    let mine = |name: &ServiceName| name.environment == case.environment && members.contains(&name.service);
+    let (mut excess, mut edges, mut links, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for shard in closed {
+        excess.extend(shard.loads.iter().filter(|load| mine(&load.entity)));
+        edges.extend(shard.edges.iter().filter(|edge| mine(&edge.caller) || mine(&edge.callee)));
+        for event in &shard.events {
+            let (Some(environment), Some(service)) = (&event.environment, &event.service) else { continue };
+            if *environment == case.environment && members.contains(service) {
+                links.push((event.id.clone(), format!("{} of {service}, which belongs", event.event_type.replace('_', " "))));
+                texts.extend(texts_of(event).into_iter().map(|text| (service.clone(), text)));
+            }
+        }
+    }
+    for load in excess {
+        let sums = case.excess.entry(load.entity.service.clone()).or_default();
+        sums.0 += load.excess_failures;
+        sums.1 += load.excess_seconds;
+    }
+    for edge in edges {
+        let sums = case.edges.entry((edge.caller.service.clone(), edge.callee.service.clone())).or_default();
+        *sums = (sums.0 + edge.calls, sums.1 + edge.failed, sums.2.saturating_add(edge.duration_ns));
+    }
+    for (id, reason) in links {
+        case.link(&id, 0.7, &reason, bucket.end());
+    }
+    for (service, text) in texts {
+        case.take_text(&service, &text);
+    }
+}
+
+/// What an event's exemplars or failing requests say.
+pub fn texts_of(event: &Event) -> Vec<String> {
+    let of = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let exemplars = event.data.get("exemplars").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+    let mut texts: Vec<String> = exemplars.iter().filter_map(|exemplar| exemplar.get("message").and_then(of)).collect();
+    texts.extend(event.data.get("message").and_then(of));
+    texts
 }

@@ -6,33 +6,33 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::CorrelateOptions;
-use super::case::Case;
+use super::case::{Case, texts_of};
 use super::findings::{self, CANDIDATE_S, World};
 use super::node::Node;
 use super::opening::{self, Firing};
-use crate::engine::rank::{CallGraph, Change, Local};
+use crate::engine::rank::{CallGraph, Change, Local, same_service};
 use crate::model::command::{Action, InboxRow};
 use crate::model::entity::ServiceName;
 use crate::model::investigation::{EngineFindings, Status};
 use crate::model::signal::{ClosedBucket, Signal};
-use crate::model::snapshot::{Encode, StateEntry};
 use crate::model::suspect::Suspect;
 use crate::model::{Bucket, Event, Timestamp};
 
-/// A recovered investigation that turns hot again within this time goes on instead of a new one (30 min).
-const REOPEN_BUCKETS: i64 = 120;
 /// Changes kept of one environment; the oldest go first.
 const MAX_CHANGES: usize = 500;
 /// Services forgotten when silent this long (6 h).
 const SILENT_BUCKETS: i64 = 1_440;
 /// An alert older than this when its bucket closes opens nothing, seconds.
 const STALE_ALERT_S: f64 = 3_600.0;
+/// A deployment shows in log lines within this time after it is told, and at most so much before, seconds.
+const DEPLOY_EFFECT_S: i64 = 300;
+const DEPLOY_TOLERANCE_S: i64 = 60;
 /// Least surprise that counts when somebody told us that something is broken.
 const TOLD: f64 = 2.0;
 
 /// An alert or note that says: something is broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Alert {
+pub(super) struct Alert {
     id: String,
     at: Timestamp,
     environment: Option<String>,
@@ -43,16 +43,16 @@ struct Alert {
 /// Opens, joins, ranks and quietens investigations; steps once per closed bucket.
 #[derive(Debug)]
 pub struct Investigator {
-    options: CorrelateOptions,
-    teach_until: Option<Timestamp>,
-    bucket: Option<Bucket>,
-    nodes: BTreeMap<ServiceName, Arc<Node>>,
-    cases: BTreeMap<String, Arc<Case>>,
+    pub(super) options: CorrelateOptions,
+    pub(super) teach_until: Option<Timestamp>,
+    pub(super) bucket: Option<Bucket>,
+    pub(super) nodes: BTreeMap<ServiceName, Arc<Node>>,
+    pub(super) cases: BTreeMap<String, Arc<Case>>,
     /// By time and event id.
-    changes: BTreeMap<(Timestamp, String), Arc<Change>>,
+    pub(super) changes: BTreeMap<(Timestamp, String), Arc<Change>>,
     /// Waiting for their buckets.
-    alerts: BTreeMap<(Timestamp, String), Arc<Alert>>,
-    dirty: BTreeSet<Vec<u8>>,
+    pub(super) alerts: BTreeMap<(Timestamp, String), Arc<Alert>>,
+    pub(super) dirty: BTreeSet<Vec<u8>>,
 }
 
 impl Investigator {
@@ -129,7 +129,7 @@ impl Investigator {
         }
     }
 
-    fn case(&mut self, id: &str) -> Option<&mut Case> {
+    pub(super) fn case(&mut self, id: &str) -> Option<&mut Case> {
         let case = self.cases.get_mut(id)?;
         self.dirty.insert([b"i", id.as_bytes()].concat());
         Some(Arc::make_mut(case))
@@ -221,7 +221,7 @@ impl Investigator {
         graph
     }
 
-    fn nodes_of<'a>(&'a self, environment: &str) -> impl Iterator<Item = &'a Arc<Node>> {
+    pub(super) fn nodes_of<'a>(&'a self, environment: &str) -> impl Iterator<Item = &'a Arc<Node>> {
         let environment = environment.to_owned();
         let from = ServiceName { environment: environment.clone(), service: String::new() };
         self.nodes.range(from..).take_while(move |(name, _)| name.environment == environment).map(|(_, node)| node)
@@ -242,13 +242,24 @@ impl Investigator {
             return;
         }
         let graph = self.graph(environment, bucket);
-        let firing = opening::firing(signals, &graph, &self.options);
+        let firing = opening::firing(signals, &graph, &self.options, &|signal| self.follows_deployment(signal));
         self.count_runs(environment, bucket, signals, &firing, running);
         self.extend_cases(environment, bucket, signals, &firing, closed, &graph);
         self.open_cases(environment, bucket, &firing, &graph);
         for alert in alerts {
             self.open_told(environment, bucket, alert, &graph);
         }
+    }
+
+    /// True when a deployment of the signal's own service went live just before its onset.
+    fn follows_deployment(&self, signal: &Signal) -> bool {
+        let from = (signal.onset.plus_seconds(-DEPLOY_EFFECT_S), String::new());
+        let until = (signal.onset.plus_seconds(DEPLOY_TOLERANCE_S), String::new());
+        let own = |change: &Arc<Change>| {
+            let here = change.environment.as_ref().is_none_or(|named| *named == signal.service.environment);
+            change.is_deployment() && here && change.service.as_ref().is_some_and(|service| same_service(service, &signal.service.service))
+        };
+        self.changes.range(from..until).any(|(_, change)| own(change))
     }
 
     fn count_runs(
@@ -280,95 +291,11 @@ impl Investigator {
         self.nodes_of(environment).filter(hot).map(|node| node.name.service.clone()).collect()
     }
 
-    fn case_ids(&self, environment: &str) -> Vec<String> {
+    pub(super) fn case_ids(&self, environment: &str) -> Vec<String> {
         let mut ids: Vec<(Timestamp, String)> =
             self.cases.values().filter(|case| case.environment == environment).map(|case| (case.detected_at, case.id.clone())).collect();
         ids.sort();
         ids.into_iter().map(|(_, id)| id).collect()
-    }
-
-    fn extend_cases(
-        &mut self,
-        environment: &str,
-        bucket: Bucket,
-        signals: &BTreeMap<String, Vec<Signal>>,
-        firing: &BTreeMap<String, Firing>,
-        closed: &[ClosedBucket],
-        graph: &CallGraph,
-    ) {
-        let weak = self.options.weak;
-        let quiet = i64::from(self.options.quiet_s).div_euclid(Bucket::SECONDS).max(1);
-        for id in self.case_ids(environment) {
-            let Some(mut case) = self.cases.get(&id).map(|case| Case::clone(case)) else { continue };
-            let members: Vec<String> = case.members.keys().cloned().collect();
-            let hot = |service: &String| signals.get(service).is_some_and(|signals| signals.iter().any(|signal| signal.surprise >= weak));
-            let again = case.recovered_at.is_some() && !case.closed && self.recurs(&case, firing);
-            let still = members.iter().any(hot);
-            if case.recovered_at.is_none() && still || again {
-                case.last_hot = bucket;
-                case.recovered_at = None;
-            }
-            if case.recovered_at.is_none() {
-                if bucket.0 - case.last_hot.0 >= quiet {
-                    case.recovered_at = Some(case.last_hot.end());
-                } else {
-                    // One that joins now brings this bucket along itself.
-                    take_bucket(&mut case, bucket, signals, closed);
-                    self.join_neighbours(&mut case, bucket, graph);
-                }
-            }
-            if bucket.0 - case.last_hot.0 >= REOPEN_BUCKETS {
-                self.cases.remove(&id);
-                self.dirty.insert([b"i", id.as_bytes()].concat());
-            } else if let Some(kept) = self.case(&id) {
-                *kept = case;
-            }
-        }
-    }
-
-    /// True when the rule holds again at a member of a recovered case by a kind of sign the case knows there, and no other
-    /// case has taken it up. Another kind of sign is another incident.
-    fn recurs(&self, case: &Case, firing: &BTreeMap<String, Firing>) -> bool {
-        let taken = self.taken(&case.environment);
-        case.members.keys().filter(|service| !taken.contains(*service)).any(|service| {
-            let known = |family| case.signals.get(service).is_some_and(|signals| signals.values().any(|signal| signal.family == family));
-            self.firing_run(&case.environment, service) >= self.options.persist
-                && firing.get(service).is_some_and(|firing| firing.families.iter().any(|family| known(*family)))
-        })
-    }
-
-    fn firing_run(&self, environment: &str, service: &str) -> u32 {
-        let name = ServiceName { environment: environment.to_owned(), service: service.to_owned() };
-        self.nodes.get(&name).map_or(0, |node| node.firing_run)
-    }
-
-    /// Services of cases that go on.
-    fn taken(&self, environment: &str) -> BTreeSet<String> {
-        let live = |case: &&Arc<Case>| case.environment == environment && case.recovered_at.is_none();
-        self.cases.values().filter(live).flat_map(|case| case.members.keys().cloned()).collect()
-    }
-
-    /// Takes in services that have been hot at two closes running and touch the case.
-    fn join_neighbours(&self, case: &mut Case, bucket: Bucket, graph: &CallGraph) {
-        let mut taken = self.taken(&case.environment);
-        loop {
-            let persist = self.options.persist;
-            let mut joined = false;
-            let environment = case.environment.clone();
-            for node in self.nodes_of(&environment).filter(|node| node.hot_run >= persist) {
-                let service = &node.name.service;
-                if taken.contains(service) || !case.touches(service, graph) {
-                    continue;
-                }
-                let through = case.members.keys().find(|member| graph.are_neighbours(member, service)).cloned().unwrap_or_default();
-                case.join(node, bucket, &format!("turned hot next to {through}"));
-                taken.insert(service.clone());
-                joined = true;
-            }
-            if !joined {
-                return;
-            }
-        }
     }
 
     fn open_cases(&mut self, environment: &str, bucket: Bucket, firing: &BTreeMap<String, Firing>, graph: &CallGraph) {
@@ -567,101 +494,6 @@ impl Investigator {
             }
         }
     }
-
-    /// Changed state since the last call, ordered by key.
-    pub fn delta(&mut self) -> Vec<StateEntry> {
-        let dirty = std::mem::take(&mut self.dirty);
-        dirty.into_iter().map(|key| StateEntry { value: self.state(&key), key }).collect()
-    }
-
-    fn state(&self, key: &[u8]) -> Option<Arc<dyn Encode>> {
-        let (kind, rest) = key.split_first()?;
-        match kind {
-            b't' => self.bucket.map(|bucket| Arc::new(bucket) as Arc<dyn Encode>),
-            b's' => {
-                let text = std::str::from_utf8(rest).ok()?;
-                let (environment, service) = text.split_once('\0')?;
-                let name = ServiceName { environment: environment.to_owned(), service: service.to_owned() };
-                self.nodes.get(&name).map(|node| Arc::clone(node) as Arc<dyn Encode>)
-            }
-            b'i' => self.cases.get(std::str::from_utf8(rest).ok()?).map(|case| Arc::clone(case) as Arc<dyn Encode>),
-            b'x' => self.changes.get(&timed(rest)?).map(|change| Arc::clone(change) as Arc<dyn Encode>),
-            b'a' => self.alerts.get(&timed(rest)?).map(|alert| Arc::clone(alert) as Arc<dyn Encode>),
-            _ => None,
-        }
-    }
-
-    /// Takes back one entry of a snapshot.
-    pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let wrong = |error: postcard::Error| format!("investigator state: {error}");
-        let (kind, rest) = key.split_first().ok_or_else(|| "investigator state: empty key".to_owned())?;
-        match kind {
-            b't' => self.bucket = Some(postcard::from_bytes(value).map_err(wrong)?),
-            b's' => {
-                let node: Node = postcard::from_bytes(value).map_err(wrong)?;
-                self.nodes.insert(node.name.clone(), Arc::new(node));
-            }
-            b'i' => {
-                let case: Case = postcard::from_bytes(value).map_err(wrong)?;
-                self.cases.insert(case.id.clone(), Arc::new(case));
-            }
-            b'x' => {
-                let at = timed(rest).ok_or_else(|| "investigator state: bad key of a change".to_owned())?;
-                self.changes.insert(at, Arc::new(postcard::from_bytes(value).map_err(wrong)?));
-            }
-            b'a' => {
-                let at = timed(rest).ok_or_else(|| "investigator state: bad key of an alert".to_owned())?;
-                self.alerts.insert(at, Arc::new(postcard::from_bytes(value).map_err(wrong)?));
-            }
-            _ => return Err(format!("investigator state: unknown key {key:?}")),
-        }
-        Ok(())
-    }
-}
-
-/// Takes a bucket's signals, loads, calls and events of the members into the case.
-fn take_bucket(case: &mut Case, bucket: Bucket, signals: &BTreeMap<String, Vec<Signal>>, closed: &[ClosedBucket]) {
-    let members: BTreeSet<String> = case.members.keys().cloned().collect();
-    for signal in members.iter().filter_map(|service| signals.get(service)).flatten() {
-        case.take_signal(signal);
-    }
-    let mine = |name: &ServiceName| name.environment == case.environment && members.contains(&name.service);
-    let (mut excess, mut edges, mut links, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for shard in closed {
-        excess.extend(shard.loads.iter().filter(|load| mine(&load.entity)));
-        edges.extend(shard.edges.iter().filter(|edge| mine(&edge.caller) || mine(&edge.callee)));
-        for event in &shard.events {
-            let (Some(environment), Some(service)) = (&event.environment, &event.service) else { continue };
-            if *environment == case.environment && members.contains(service) {
-                links.push((event.id.clone(), format!("{} of {service}, which belongs", event.event_type.replace('_', " "))));
-                texts.extend(texts_of(event).into_iter().map(|text| (service.clone(), text)));
-            }
-        }
-    }
-    for load in excess {
-        let sums = case.excess.entry(load.entity.service.clone()).or_default();
-        sums.0 += load.excess_failures;
-        sums.1 += load.excess_seconds;
-    }
-    for edge in edges {
-        let sums = case.edges.entry((edge.caller.service.clone(), edge.callee.service.clone())).or_default();
-        *sums = (sums.0 + edge.calls, sums.1 + edge.failed, sums.2.saturating_add(edge.duration_ns));
-    }
-    for (id, reason) in links {
-        case.link(&id, 0.7, &reason, bucket.end());
-    }
-    for (service, text) in texts {
-        case.take_text(&service, &text);
-    }
-}
-
-/// What an event's exemplars or failing requests say.
-fn texts_of(event: &Event) -> Vec<String> {
-    let of = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-    let exemplars = event.data.get("exemplars").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
-    let mut texts: Vec<String> = exemplars.iter().filter_map(|exemplar| exemplar.get("message").and_then(of)).collect();
-    texts.extend(event.data.get("message").and_then(of));
-    texts
 }
 
 fn is_alert(event: &Event) -> bool {
@@ -676,11 +508,6 @@ fn node_key(name: &ServiceName) -> Vec<u8> {
 
 fn timed_key(kind: u8, (at, id): &(Timestamp, String)) -> Vec<u8> {
     [&[kind][..], &at.nanos().to_be_bytes(), id.as_bytes()].concat()
-}
-
-fn timed(bytes: &[u8]) -> Option<(Timestamp, String)> {
-    let (at, id) = bytes.split_at_checked(8)?;
-    Some((Timestamp::from_nanos(i64::from_be_bytes(at.try_into().ok()?)), std::str::from_utf8(id).ok()?.to_owned()))
 }
 
 /// UUID v8 of (environment, first service, onset bucket).

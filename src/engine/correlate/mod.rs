@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 mod case;
 mod findings;
 mod investigator;
+mod membership;
 mod node;
 mod opening;
 mod sentences;
+mod state;
 pub mod watermark;
 
 #[cfg(test)]

@@ -14,6 +14,12 @@ pub fn symptom(signal: &Signal) -> String {
     match signal.detector.as_str() {
         "failures" => format!("{service} is failing for {} % of requests", percent(facts.hits_now, facts.cases_now)),
         "failing_calls" => format!("calls into {service} fail on the way for {} % of requests", percent(facts.hits_now, facts.cases_now)),
+        // Where not even half of the requests are slow, the median says nothing.
+        "hop_gap" | "self_time" if 2.0 * facts.hits_now < facts.cases_now => {
+            let what = if signal.detector == "hop_gap" { format!("calls into {service} are") } else { format!("{service} is") };
+            let threshold = duration(facts.threshold.unwrap_or_default());
+            format!("{what} slow for {} % of requests (more than {threshold})", percent(facts.hits_now, facts.cases_now))
+        }
         "hop_gap" => format!("calls into {service} are slow: {} between client and server", duration(facts.value_now.unwrap_or_default())),
         "self_time" => {
             let (now, before) = (duration(facts.value_now.unwrap_or_default()), duration(facts.value_before.unwrap_or_default()));

@@ -177,7 +177,10 @@ fn change_suspect(rank: usize, ranked: &RankedChange, context: &ChangeContext<'_
     let timing = format!("{name} {done} {} {} the onset", minutes(before_s), if before_s >= 0.0 { "before" } else { "after" });
     let (mut pro, mut contra) = (Vec::new(), Vec::new());
     if ranked.time <= 0.05 { &mut contra } else { &mut pro }.push(evidence(timing.clone(), id, None));
-    let reason = format!("{} {}", first_of(&name), ranked.diff_reason.strip_prefix("it ").unwrap_or(&ranked.diff_reason));
+    let reason = match ranked.diff_reason.strip_prefix("it ") {
+        Some(does) => format!("{} {does}", first_of(&name)),
+        None => ranked.diff_reason.clone(),
+    };
     if ranked.diff >= 0.3 { &mut pro } else { &mut contra }.push(evidence(reason, id, None));
     match (&ranked.owns, ranked.scope < 0.5) {
         (Some(service), _) => pro.push(evidence(format!("it belongs to {service}, which shows the symptoms"), id, None)),
