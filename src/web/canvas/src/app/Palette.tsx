@@ -22,7 +22,7 @@ export default function Palette() {
   );
   return (
     <Spotlight actions={actions} shortcut={null} nothingFound="No action of this name here" highlightQuery scrollable maxHeight={420}
-      lockScroll={false} transitionProps={{ duration: 0 }} onSpotlightClose={() => setOverlay(null)}
+      lockScroll={false} attributes={{ content: { 'aria-label': 'Search or run' } }} transitionProps={{ duration: 0 }} onSpotlightClose={() => setOverlay(null)}
       searchProps={{ placeholder: 'What to do', 'aria-label': 'Search actions' }} />
   );
 }

@@ -68,7 +68,7 @@ function Group({ group, current, choose }: { group: DeadLetterGroup; current: bo
   return (
     <button type="button" className="dead-group" aria-current={current ? 'true' : undefined} onClick={choose}>
       <span className="row">{KNOWN_SOURCES.has(group.connector) && <SourceIcon source={group.connector as Source} size={14} />}<span className="trunc grow dead-reason" title={group.error_message}>{group.error_message}</span><b>{shortCount(group.count)}</b></span>
-      <span className="row small sec"><span className="mono trunc">{group.connector}, {group.format}</span><span className="end">{clock(group.first_failed_at, false)}–{clock(group.last_failed_at, false)}</span><span>{group.waiting ? `${shortCount(group.waiting)} waiting` : 'none waiting'}</span></span>
+      <span className="row small sec"><span className="mono trunc" title={`${group.connector}, ${group.format}`}>{group.connector}, {group.format}</span><span className="end">{clock(group.first_failed_at, false)}–{clock(group.last_failed_at, false)}</span><span>{group.waiting ? `${shortCount(group.waiting)} waiting` : 'none waiting'}</span></span>
     </button>
   );
 }
