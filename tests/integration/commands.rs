@@ -96,7 +96,7 @@ fn a_process_killed_again_and_again_comes_to_the_same_result() {
     let mut kills = 0;
     loop {
         let run = killed.run();
-        let patience = if kills < 10 { Duration::from_millis(random.random_range(200..3_000)) } else { PATIENCE };
+        let patience = if kills < 10 { Duration::from_millis(random.random_range(100..1_200)) } else { PATIENCE };
         if run.within(patience, read_to_the_end) {
             run.terminate();
             break;

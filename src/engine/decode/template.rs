@@ -271,6 +271,9 @@ fn is_clock(text: &[u8]) -> bool {
     shape(b"00:00:00") || shape(b"0000-00-00") || shape(b"0000/00/00")
 }
 
+/// Longest line number of a source file, digits.
+const SOURCE_LINE_DIGITS: usize = 4;
+
 /// Writes a token that holds a digit.
 fn push_masked(token: &str, is_first: bool, out: &mut Scratch) {
     let bytes = token.as_bytes();
@@ -283,6 +286,7 @@ fn push_masked(token: &str, is_first: bool, out: &mut Scratch) {
 
 /// Masks the numeric parts of a path or compound name: `/orders/8842` → `/orders/*`, `cart-4821` → `cart-*`. A code in
 /// capitals that opens a message (`ORA-01555`) stays: it names the kind of the message; further back it is an id (`SKU-0137`).
+/// A line of the source (`OrderService#451`) stays too: it names the statement that logged.
 fn push_parts(token: &str, is_first: bool, out: &mut Scratch) {
     let is_joint = |c: char| matches!(c, '/' | '?' | '&' | '#' | '@' | '_' | '-');
     let head = token.split(is_joint).next().unwrap_or_default();
@@ -291,11 +295,14 @@ fn push_parts(token: &str, is_first: bool, out: &mut Scratch) {
         return;
     }
     let mut rest = token;
+    let mut is_source_line = false;
     while !rest.is_empty() {
         let end = rest.find(is_joint).unwrap_or(rest.len());
         let part = &rest.as_bytes()[..end];
         let digits = part.iter().filter(|b| b.is_ascii_digit()).count();
         let masked = digits > 0 && (digits == part.len() && (digits >= 3 || token.contains('/')) || is_hex(part));
+        let masked = masked && !(is_source_line && digits <= SOURCE_LINE_DIGITS);
+        is_source_line = rest[end..].starts_with('#') && end > 0;
         out.push_str(if masked { "*" } else { &rest[..end] });
         let joint = rest[end..].chars().next().map_or(0, char::len_utf8);
         out.push_str(&rest[end..end + joint]);
