@@ -12,6 +12,7 @@ mod people;
 mod read;
 mod search;
 mod slots;
+mod spark;
 mod write;
 
 pub use options::{Location, Options, Synchronous};

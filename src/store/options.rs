@@ -61,7 +61,7 @@ pub struct Options {
     pub readers: u32,
     /// How long a request waits for a connection, and a connection for a lock, before it is told "busy".
     pub busy_timeout_ms: u32,
-    /// Page cache of each connection.
+    /// Page cache of each reading connection; the writer's is four times as large.
     pub cache_kib: u32,
     /// How much of the file may be mapped into memory, a connection.
     pub mmap_mib: u32,

@@ -9,6 +9,10 @@ use crate::model::ports::StoreError;
 
 /// Longest text of an event that is indexed, in bytes: title and exemplars fit, a dump does not.
 const WORDS_LIMIT: usize = 2_048;
+/// Longer words are cut, in the index and in queries alike.
+const WORD_BYTES_LIMIT: usize = 40;
+/// Begins the tokens of filterable fields. A private character: no letter or digit, so no word has it.
+const FACET_MARK: char = '\u{e000}';
 const QUERY_CHARS_LIMIT: usize = 1_000;
 const QUERY_WORDS_LIMIT: usize = 32;
 /// A shorter beginning of a word would match half the index.
@@ -24,7 +28,7 @@ pub(super) enum FacetField {
     Environment,
 }
 
-/// One index token for one value of one field; letters and digits only, so that the tokenizer keeps it whole.
+/// One index token for one value of one field.
 pub(super) fn facet_token(field: FacetField, value: &str) -> String {
     let prefix = match field {
         FacetField::Source => 's',
@@ -33,23 +37,28 @@ pub(super) fn facet_token(field: FacetField, value: &str) -> String {
         FacetField::Service => 'n',
         FacetField::Environment => 'e',
     };
-    format!("{prefix}{:012x}", xxh3_64(value.as_bytes()) >> 16)
+    format!("{FACET_MARK}{prefix}{:x}", xxh3_64(value.as_bytes()) >> 24)
 }
 
-/// Facet tokens of an event, separated by spaces.
-pub(super) fn facet_tokens(source: &str, event_type: &str, severity: &str, service: &str, environment: &str) -> String {
-    [
-        facet_token(FacetField::Source, source),
-        facet_token(FacetField::Severity, severity),
-        facet_token(FacetField::EventType, event_type),
-        facet_token(FacetField::Service, service),
-        facet_token(FacetField::Environment, environment),
-    ]
-    .join(" ")
+/// The index entry of an event: its words, then its facet tokens.
+pub(super) fn entry_of_event(event: &Event) -> String {
+    let mut entry = words_of_event(event);
+    let facets = [
+        (FacetField::Source, event.source.as_str()),
+        (FacetField::Severity, event.severity.as_str()),
+        (FacetField::EventType, event.event_type.as_str()),
+        (FacetField::Service, event.service.as_deref().unwrap_or_default()),
+        (FacetField::Environment, event.environment.as_deref().unwrap_or_default()),
+    ];
+    for (field, value) in facets {
+        entry.push_str(&facet_token(field, value));
+        entry.push(' ');
+    }
+    entry
 }
 
 /// Words by which an event is found: title, entity, kind, tags, ids, and the text inside `data`.
-pub(super) fn words_of_event(event: &Event) -> String {
+fn words_of_event(event: &Event) -> String {
     let mut words = String::with_capacity(256);
     let fixed = [
         Some(event.title.as_str()),
@@ -92,12 +101,30 @@ fn add(words: &mut String, text: &str) {
 }
 
 fn add_up_to(words: &mut String, text: &str, limit: usize) {
-    let room = limit.saturating_sub(words.len());
-    if text.is_empty() || room == 0 {
-        return;
+    for word in cut(text) {
+        if words.len() + word.len() > limit {
+            return;
+        }
+        push_lower(words, word);
+        words.push(' ');
     }
-    words.push_str(&text[..text.floor_char_boundary(room)]);
-    words.push(' ');
+}
+
+/// Words of a text: runs of letters and digits.
+fn cut(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(|word| &word[..word.floor_char_boundary(WORD_BYTES_LIMIT)])
+}
+
+/// Lower case, character by character; what has no plain lower case stays.
+fn push_lower(words: &mut String, word: &str) {
+    if word.is_ascii() {
+        words.extend(word.chars().map(|c| c.to_ascii_lowercase()));
+    } else {
+        // A lower case of several characters may hold a mark, which is no letter.
+        words.extend(word.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()));
+    }
 }
 
 /// Depth is bounded so that no nesting can exhaust the stack.
@@ -113,8 +140,8 @@ fn add_json(words: &mut String, value: &serde_json::Value, depth: u8) {
     }
 }
 
-/// The index query for a person's words: all must occur, the last may be the beginning of one. `None` for blank text.
-/// Nothing in the text has a meaning to the index: every word is quoted.
+/// The index query for a person's words: all must occur, the last may be the beginning of one unless a space follows it.
+/// `None` for blank text. Nothing in the text has a meaning to the index: only letters and digits reach it, quoted.
 pub(super) fn match_words(text: &str) -> Result<Option<String>, StoreError> {
     if text.chars().count() > QUERY_CHARS_LIMIT {
         return Err(bad_query("q", format!("at most {QUERY_CHARS_LIMIT} characters")));
@@ -122,33 +149,30 @@ pub(super) fn match_words(text: &str) -> Result<Option<String>, StoreError> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let words: Vec<&str> = clean.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).collect();
+    let words: Vec<&str> = cut(text).collect();
     if words.is_empty() {
         return Err(bad_query("q", "no letter or digit to search for"));
     }
     if words.len() > QUERY_WORDS_LIMIT {
         return Err(bad_query("q", format!("at most {QUERY_WORDS_LIMIT} words")));
     }
-    let last = words.len() - 1;
-    let terms: Vec<String> = words
-        .iter()
-        .enumerate()
-        .map(|(index, word)| {
-            let prefix = index == last && word.chars().filter(|c| c.is_alphanumeric()).count() >= PREFIX_CHARS_MIN;
-            format!("(words : \"{}\"{})", word.replace('"', "\"\""), if prefix { " *" } else { "" })
-        })
-        .collect();
-    Ok(Some(terms.join(" AND ")))
+    let mut query = String::with_capacity(text.len() + 16);
+    for (index, word) in words.iter().enumerate() {
+        query.push_str(if index == 0 { "\"" } else { " AND \"" });
+        push_lower(&mut query, word);
+        let last = index + 1 == words.len() && !text.ends_with(char::is_whitespace);
+        query.push_str(if last && word.chars().count() >= PREFIX_CHARS_MIN { "\" *" } else { "\"" });
+    }
+    Ok(Some(query))
 }
 
 /// Narrows an index query to events whose field has one of these values.
 pub(super) fn and_facet<'a>(query: &mut String, field: FacetField, values: impl Iterator<Item = &'a str>) {
     let tokens: Vec<String> = values.map(|value| format!("\"{}\"", facet_token(field, value))).collect();
     if !tokens.is_empty() {
-        query.push_str(" AND (facets : (");
+        query.push_str(" AND (");
         query.push_str(&tokens.join(" OR "));
-        query.push_str("))");
+        query.push(')');
     }
 }
 
@@ -161,7 +185,8 @@ mod tests {
     #[test]
     fn every_word_is_quoted_and_the_last_may_be_a_beginning() {
         let query = match_words("connection \"pool\" exha").unwrap().unwrap();
-        assert_eq!(query, "(words : \"connection\") AND (words : \"\"\"pool\"\"\") AND (words : \"exha\" *)");
+        assert_eq!(query, "\"connection\" AND \"pool\" AND \"exha\" *");
+        assert_eq!(match_words("Foo.bar ").unwrap().unwrap(), "\"foo\" AND \"bar\"");
         assert_eq!(match_words("  \t ").unwrap(), None);
     }
 

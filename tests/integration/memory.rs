@@ -4,6 +4,7 @@
 mod crashes;
 mod people;
 mod search;
+mod speed;
 mod things;
 
 use std::sync::Arc;

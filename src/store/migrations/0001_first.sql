@@ -65,9 +65,10 @@ CREATE TABLE event_tags (
     PRIMARY KEY (tag, seq)
 ) WITHOUT ROWID;
 
--- `facets` holds one token for each filterable field, so that words and filters intersect inside the index.
+-- Words as `search.rs` cuts them, and one marked token for each filterable field, so that words and filters intersect inside
+-- the index. `ascii` leaves them as they come: it splits at spaces only.
 CREATE VIRTUAL TABLE events_fts USING fts5 (
-    words, facets, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+    words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
 );
 
 CREATE TABLE event_links (
@@ -99,6 +100,7 @@ CREATE TABLE investigations (
     hot_services         TEXT NOT NULL DEFAULT '[]',
     services_total       INTEGER NOT NULL DEFAULT 0,
     first_suspect        TEXT,
+    spark                TEXT NOT NULL DEFAULT '[]',
     findings             TEXT,
     -- the engine's until a person sets them
     impact_severity      INTEGER NOT NULL,
@@ -132,7 +134,7 @@ CREATE INDEX investigations_updated ON investigations (updated_at, id);
 CREATE INDEX investigations_status ON investigations (status, started_at);
 
 CREATE VIRTUAL TABLE investigations_fts USING fts5 (
-    words, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+    words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
 );
 
 -- Each ranking that differed from the one before it.
@@ -229,6 +231,16 @@ CREATE TABLE bucket_rows (
     PRIMARY KEY (environment, bucket, source, service)
 ) WITHOUT ROWID;
 CREATE INDEX bucket_rows_failing ON bucket_rows (environment, service, bucket, failing) WHERE failing > 0;
+
+-- Sums of `bucket_rows` over services, for timelines over days.
+CREATE TABLE bucket_totals (
+    environment TEXT NOT NULL,
+    source      TEXT NOT NULL,
+    bucket      INTEGER NOT NULL,
+    items       INTEGER NOT NULL,
+    failing     INTEGER NOT NULL,
+    PRIMARY KEY (environment, source, bucket)
+) WITHOUT ROWID;
 
 CREATE TABLE ledger (
     connector    TEXT NOT NULL,

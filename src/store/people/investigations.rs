@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{log, rules};
-use crate::model::Timestamp;
 use crate::model::command::{CommandError, CommandOutcome, InvestigationPatch, NewInvestigation};
 use crate::model::event::truncate;
 use crate::model::investigation::{CloseReason, EventLink, Investigation, Status};
 use crate::model::suspect::Verdict;
+use crate::model::{Severity, Timestamp};
 use crate::store::error::Fault;
 use crate::store::investigation_index;
 use crate::store::read::investigations::{exists, investigation};
@@ -34,6 +34,8 @@ pub(super) fn create(tx: &Transaction<'_>, id: &str, new: &NewInvestigation, who
     if exists(tx, id)? {
         return Err(CommandError::Conflict { reason: format!("there is an investigation with id {id} already") }.into());
     }
+    // The default of the request's type is no severity of an investigation: it stands for "not given".
+    let impact_severity = if new.impact_severity == Severity::Info { Severity::Medium } else { new.impact_severity };
     tx.prepare_cached(
         "INSERT INTO investigations (id, detected_at, started_at, impact_severity, severity_by_person, priority, priority_by_person, \
          title, person_title, description, status, service_affected, component_affected, environment, assigned_to, tags, created_by, \
@@ -43,7 +45,7 @@ pub(super) fn create(tx: &Transaction<'_>, id: &str, new: &NewInvestigation, who
         id,
         now.nanos(),
         new.started_at.unwrap_or(now).nanos(),
-        new.impact_severity as u8,
+        impact_severity as u8,
         new.priority as u8,
         new.title,
         new.description,

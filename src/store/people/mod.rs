@@ -126,6 +126,10 @@ fn hash_of(command: &Command) -> Result<i64, Fault> {
                 event.id.clear();
                 event.fingerprint.clear();
             }
+            // A time that the request did not give is that of its reading.
+            if event.timestamp == event.observed_at {
+                (event.timestamp, event.first_seen, event.last_seen) = (Timestamp::EPOCH, Timestamp::EPOCH, Timestamp::EPOCH);
+            }
             event.observed_at = Timestamp::EPOCH;
         }
         Action::CreateInvestigation { id, .. } => id.clear(),

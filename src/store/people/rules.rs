@@ -98,9 +98,6 @@ pub(super) fn check_new(id: &str, new: &NewInvestigation) -> Result<(), CommandE
     faults.required("id", id, 200);
     faults.required("title", &new.title, 300);
     faults.at_most("description", &new.description, 20_000);
-    if new.impact_severity == crate::model::Severity::Info {
-        faults.add("impact_severity", "one of critical, high, medium, low");
-    }
     faults.optional("service_affected", new.service_affected.as_deref(), 200);
     faults.optional("component_affected", new.component_affected.as_deref(), 200);
     faults.optional("environment", new.environment.as_deref(), 200);

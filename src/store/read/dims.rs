@@ -1,9 +1,10 @@
 //! Counting events by their combinations of filterable fields, without reading the events.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
-use rustc_hash::FxHashMap;
+use rusqlite::{Connection, params, params_from_iter};
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::filter::Filter;
 use crate::model::query::EventQuery;
 use crate::model::view::{Facet, FacetValue};
 use crate::model::{Severity, Source};
@@ -101,42 +102,75 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Dim>, Fault> {
     Ok(dims.collect::<Result<_, _>>()?)
 }
 
+/// The combinations that fit the query, as (number, severity, events over all time), without reading the others.
+pub(super) fn fitting(connection: &Connection, query: &EventQuery) -> Result<Vec<(i64, u8, u64)>, Fault> {
+    let mut filter = Filter::default();
+    filter.any_of("source", query.source.iter().map(|source| source.as_str().to_owned()));
+    filter.any_of("event_type", query.event_type.iter().cloned());
+    filter.any_of("severity", query.severity.iter().map(|severity| *severity as i64));
+    filter.any_of("service", query.service.iter().cloned());
+    filter.any_of("environment", query.environment.iter().cloned());
+    let sql = format!("SELECT dim, severity, events FROM event_dims{}", filter.sql());
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(filter.values), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Number of events of these combinations at the places `from..=to`.
+pub(super) fn total_between(connection: &Connection, dims: &[(i64, u8, u64)], from: i64, to: i64) -> Result<u64, Fault> {
+    if from == i64::MIN && to == i64::MAX {
+        return Ok(dims.iter().map(|(_, _, events)| events).sum());
+    }
+    let wanted: FxHashSet<i64> = dims.iter().map(|(dim, _, _)| *dim).collect();
+    let ids: Vec<i64> = dims.iter().map(|(dim, _, _)| *dim).collect();
+    let counts = counts_between(connection, &ids, from, to)?;
+    Ok(counts.into_iter().filter(|(dim, _)| wanted.contains(dim)).map(|(_, events)| events).sum())
+}
+
 /// Sets every combination's count to that of the places `from..=to`.
 pub(super) fn count_between(connection: &Connection, dims: &mut [Dim], from: i64, to: i64) -> Result<(), Fault> {
     if from == i64::MIN && to == i64::MAX {
         return Ok(());
     }
+    let ids: Vec<i64> = dims.iter().map(|dim| dim.dim).collect();
+    let counts = counts_between(connection, &ids, from, to)?;
+    dims.iter_mut().for_each(|dim| dim.events = counts.get(&dim.dim).copied().unwrap_or_default());
+    Ok(())
+}
+
+fn counts_between(connection: &Connection, dims: &[i64], from: i64, to: i64) -> Result<FxHashMap<i64, u64>, Fault> {
+    const SLOTS: &str = "SELECT dim, sum(events) FROM event_slots WHERE slot BETWEEN ? AND ? AND dim IN (SELECT value FROM json_each(?)) \
+         GROUP BY dim";
+    const EDGE: &str = "SELECT dim, count(*) FROM events INDEXED BY events_dim WHERE seq BETWEEN ? AND ? \
+         AND dim IN (SELECT value FROM json_each(?)) GROUP BY dim";
     let mut counts: FxHashMap<i64, u64> = FxHashMap::default();
+    if from > to || dims.is_empty() {
+        return Ok(counts);
+    }
     let mut add = |sql: &str, from: i64, to: i64| -> Result<(), Fault> {
         let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query([from, to])?;
+        let mut rows = statement.query(params![from, to, id_list(dims)])?;
         while let Some(row) = rows.next()? {
             *counts.entry(row.get(0)?).or_default() += row.get::<_, u64>(1)?;
         }
         Ok(())
     };
-    const SLOTS: &str = "SELECT dim, sum(events) FROM event_slots WHERE slot BETWEEN ? AND ? GROUP BY dim";
-    const EDGE: &str = "SELECT dim, count(*) FROM events WHERE seq BETWEEN ? AND ? GROUP BY dim";
     let (first, last) = (slot_of(from), slot_of(to));
     // Whole slots from their counts; the slots at both ends, where only a part counts, from the events themselves.
     let whole_from = if slot_start(first) == from || from == i64::MIN { first } else { first + 1 };
     let whole_to = if slot_end(last) == to || to == i64::MAX { last } else { last - 1 };
-    if from > to {
-        // Nothing lies there.
-    } else if whole_from > whole_to {
-        // A range of less than two slots may touch both ends' slots without holding one whole.
+    if whole_from > whole_to {
         add(EDGE, from, to)?;
-    } else {
-        add(SLOTS, whole_from, whole_to)?;
-        if whole_from > first {
-            add(EDGE, from, slot_end(first))?;
-        }
-        if whole_to < last {
-            add(EDGE, slot_start(last), to)?;
-        }
+        return Ok(counts);
     }
-    dims.iter_mut().for_each(|dim| dim.events = counts.get(&dim.dim).copied().unwrap_or_default());
-    Ok(())
+    add(SLOTS, whole_from, whole_to)?;
+    if whole_from > first {
+        add(EDGE, from, slot_end(first))?;
+    }
+    if whole_to < last {
+        add(EDGE, slot_start(last), to)?;
+    }
+    Ok(counts)
 }
 
 /// Counts by each field's values, where each field ignores its own filter.

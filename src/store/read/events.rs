@@ -50,12 +50,12 @@ pub(super) fn page(connection: &Connection, query: &EventQuery) -> Result<Page<E
     let window = Window::of(&query.paging, &SORTABLE)?;
     let (from, to) = places(query);
     let words = query.text.as_deref().map(search::match_words).transpose()?.flatten();
-    let mut dims = dims::all(connection)?;
+    let dims = dims::fitting(connection, query)?;
     let counted = if is_narrow(query, words.as_deref()) {
-        count_narrow(connection, query, words.as_deref(), &dims, from, to)?
+        let part = Part { dims: fitting_ids(query, &dims, None), severity: None, from, to, descending: true };
+        count(connection, query, words.as_deref(), &part, EXACT_UP_TO)?
     } else {
-        dims::count_between(connection, &mut dims, from, to)?;
-        dims.iter().filter(|dim| dim.fits(query, None)).map(|dim| dim.events).sum()
+        dims::total_between(connection, &dims, from, to)?
     };
     let mut found = Vec::new();
     let mut skip = window.offset;
@@ -122,12 +122,17 @@ fn has_dim_filter(query: &EventQuery) -> bool {
         && query.environment.is_empty())
 }
 
+/// Combinations to narrow to; `None` when all fit.
+fn fitting_ids(query: &EventQuery, dims: &[(i64, u8, u64)], severity: Option<u8>) -> Option<Vec<i64>> {
+    let narrowed = severity.is_some() || has_dim_filter(query);
+    let fits = |(_, of, _): &&(i64, u8, u64)| severity.is_none_or(|severity| severity == *of);
+    narrowed.then(|| dims.iter().filter(fits).map(|(dim, _, _)| *dim).collect())
+}
+
 /// Parts of the page in the order in which they are filled, beginning where the cursor stands.
-fn parts(window: &Window, query: &EventQuery, dims: &[Dim], from: i64, to: i64) -> Vec<Part> {
+fn parts(window: &Window, query: &EventQuery, dims: &[(i64, u8, u64)], from: i64, to: i64) -> Vec<Part> {
     let part = |severity: Option<u8>, from: i64, to: i64, descending: bool| {
-        let fits = |dim: &&Dim| dim.fits(query, None) && severity.is_none_or(|severity| dim.severity == severity);
-        let narrowed = severity.is_some() || has_dim_filter(query);
-        let dims = narrowed.then(|| dims.iter().filter(fits).map(|dim| dim.dim).collect());
+        let dims = fitting_ids(query, dims, severity);
         Part { dims, severity, from, to, descending }
     };
     let after = |descending: bool, seq: i64| {
@@ -175,9 +180,9 @@ fn fetch_wide(connection: &Connection, part: &Part, wanted: u64, skip: &mut u64)
         if whole && skipping && events <= *skip {
             *skip -= events;
             if part.descending {
-                to = slot_start(slot) - 1
+                to = slot_start(slot).saturating_sub(1)
             } else {
-                from = slot_end(slot) + 1
+                from = slot_end(slot).saturating_add(1)
             }
             return false;
         }
@@ -246,12 +251,6 @@ fn fetch_narrow(
     values.extend([Value::Integer(wanted as i64), Value::Integer(*skip as i64)]);
     *skip = 0;
     rows(connection, &sql, values)
-}
-
-fn count_narrow(connection: &Connection, query: &EventQuery, words: Option<&str>, dims: &[Dim], from: i64, to: i64) -> Result<u64, Fault> {
-    let fitting = has_dim_filter(query).then(|| dims.iter().filter(|dim| dim.fits(query, None)).map(|dim| dim.dim).collect());
-    let part = Part { dims: fitting, severity: None, from, to, descending: true };
-    count(connection, query, words, &part, EXACT_UP_TO)
 }
 
 /// Counts to one more than `limit`.

@@ -1,9 +1,7 @@
-//! Lists of investigations, their facets and sparklines.
+//! Lists of investigations and their facets.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
-use rustc_hash::FxHashMap;
-use serde::Serialize;
 
 use super::dims::{self, most_first};
 use super::filter::{Filter, check_lengths, check_range};
@@ -12,23 +10,17 @@ use super::paging::{EXACT_UP_TO, SortValue, Window, told_total};
 use crate::model::investigation::InvestigationSummary;
 use crate::model::ports::StoreError;
 use crate::model::query::{InvestigationQuery, Page};
-use crate::model::time::Bucket;
 use crate::model::view::Facet;
 use crate::store::error::Fault;
 use crate::store::search;
+use crate::store::spark::SPARK_VALUES;
 
 const SORTABLE: [&str; 9] =
     ["started_at", "detected_at", "created_at", "updated_at", "impact_severity", "priority", "status", "confidence", "title"];
 
 const COLUMNS: &str = "id, title, symptom, status, close_reason, impact_severity, priority, service_affected, environment, hot_services, \
      services_total, first_suspect, confidence, assigned_to, tags, detected_at, started_at, recovered_at, resolved_at, closed_at, \
-     updated_at, created_by, version, revision, n, coalesce(engine_updated_at, updated_at)";
-
-const SPARK_VALUES: usize = 60;
-/// Two hours of buckets, as wide as a value stands for.
-const SPARK_STEP_BUCKETS: i64 = 2 * 3_600 / Bucket::SECONDS / SPARK_VALUES as i64;
-/// A sparkline sums the failures of at most this many of an investigation's hot services.
-const SPARK_SERVICES_LIMIT: usize = 8;
+     updated_at, created_by, version, revision, n, spark";
 
 /// Fields with facets; each leaves out its own filter.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,16 +53,6 @@ impl Field {
     }
 }
 
-/// What a sparkline is drawn from.
-#[derive(Clone, Debug, Serialize)]
-struct SparkRequest {
-    row: usize,
-    environment: String,
-    services: Vec<String>,
-    from: i64,
-    to: i64,
-}
-
 pub(super) fn page(connection: &Connection, query: &InvestigationQuery) -> Result<Page<InvestigationSummary>, Fault> {
     let window = Window::of(&query.paging, &SORTABLE)?;
     let filter = filter(query, None)?;
@@ -95,18 +77,15 @@ pub(super) fn page(connection: &Connection, query: &InvestigationQuery) -> Resul
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(&filter.values))?;
-    let (mut items, mut sparks, mut last, mut more) = (Vec::new(), Vec::new(), None, false);
+    let (mut items, mut last, mut more) = (Vec::new(), None, false);
     while let Some(row) = rows.next()? {
         if items.len() as u64 == window.limit {
             more = true;
             break;
         }
         last = Some((sort_value(row, 26)?, row.get::<_, i64>(24)?));
-        let (summary, hot_services) = from_row(row)?;
-        sparks.extend(spark_request(items.len(), &summary, hot_services, Bucket::of(time(row, 25)?)));
-        items.push(summary);
+        items.push(from_row(row)?);
     }
-    draw_sparks(connection, &sparks, &mut items)?;
     let next_cursor = last.filter(|_| more).map(|(value, row)| window.cursor(value, row));
     let (total, total_exact) = told_total(counted);
     Ok(Page { items, total, total_exact, next_cursor })
@@ -186,10 +165,12 @@ fn sort_value(row: &Row<'_>, column: usize) -> Result<SortValue, Fault> {
     })
 }
 
-fn from_row(row: &Row<'_>) -> Result<(InvestigationSummary, Vec<String>), Fault> {
+fn from_row(row: &Row<'_>) -> Result<InvestigationSummary, Fault> {
     let hot_services: Vec<String> = serde_json::from_str(row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?)?;
     let first_suspect: Option<String> = row.get(11)?;
-    let summary = InvestigationSummary {
+    let mut spark: Vec<u64> = serde_json::from_str(row.get_ref(25)?.as_str().map_err(rusqlite::Error::from)?)?;
+    spark.resize(SPARK_VALUES, 0);
+    Ok(InvestigationSummary {
         id: row.get(0)?,
         title: row.get(1)?,
         symptom: row.get(2)?,
@@ -214,40 +195,6 @@ fn from_row(row: &Row<'_>) -> Result<(InvestigationSummary, Vec<String>), Fault>
         created_by: row.get(21)?,
         version: row.get(22)?,
         revision: row.get(23)?,
-        spark: vec![0; SPARK_VALUES],
-    };
-    Ok((summary, hot_services))
-}
-
-fn spark_request(row: usize, summary: &InvestigationSummary, mut services: Vec<String>, last: Bucket) -> Option<SparkRequest> {
-    if services.is_empty() {
-        services.extend(summary.service_affected.clone());
-    }
-    services.truncate(SPARK_SERVICES_LIMIT);
-    let from = last.0 - SPARK_VALUES as i64 * SPARK_STEP_BUCKETS + 1;
-    let environment = summary.environment.clone().unwrap_or_default();
-    (!services.is_empty()).then_some(SparkRequest { row, environment, services, from, to: last.0 })
-}
-
-/// One query for the whole page.
-fn draw_sparks(connection: &Connection, requests: &[SparkRequest], items: &mut [InvestigationSummary]) -> Result<(), Fault> {
-    if requests.is_empty() {
-        return Ok(());
-    }
-    let from: FxHashMap<usize, i64> = requests.iter().map(|request| (request.row, request.from)).collect();
-    let mut statement = connection.prepare_cached(
-        "SELECT r.value ->> 'row', b.bucket, b.failing FROM json_each(?) r JOIN json_each(r.value, '$.services') s \
-         CROSS JOIN bucket_rows b INDEXED BY bucket_rows_failing ON b.environment = r.value ->> 'environment' AND b.service = s.value \
-         AND b.bucket BETWEEN r.value ->> 'from' AND r.value ->> 'to' WHERE b.failing > 0",
-    )?;
-    let mut rows = statement.query([serde_json::to_string(requests)?])?;
-    while let Some(row) = rows.next()? {
-        let (item, bucket, failing): (usize, i64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let step = (bucket - from.get(&item).copied().unwrap_or(bucket)) / SPARK_STEP_BUCKETS;
-        let value = items.get_mut(item).and_then(|item| item.spark.get_mut(usize::try_from(step).unwrap_or(usize::MAX)));
-        if let Some(value) = value {
-            *value += failing;
-        }
-    }
-    Ok(())
+        spark,
+    })
 }

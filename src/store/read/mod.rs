@@ -59,6 +59,9 @@ pub fn open_reader(options: &Options) -> Result<SqliteReader, StoreError> {
     let pool = r2d2::Pool::builder()
         .max_size(options.readers.max(1))
         .min_idle(Some(1))
+        // Connections do not age; a database in memory lives as long as one of them does.
+        .idle_timeout(None)
+        .max_lifetime(None)
         .connection_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms.max(1))))
         .error_handler(Box::new(r2d2::NopErrorHandler))
         .build(manager)

@@ -116,7 +116,7 @@ fn lane(connection: &Connection, id: &str, subject: &Subject, steps: Steps, name
 /// Everything that source sent from the environment: folded items and those in events alike.
 fn bucket_bars(connection: &Connection, subject: &Subject, steps: Steps, source: Source) -> Result<Vec<Bar>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT bucket * ?1 / ?2 * ?2 AS at, sum(items), sum(failing) FROM bucket_rows WHERE environment = ?3 \
+        "SELECT bucket * ?1 / ?2 * ?2 AS at, sum(items), sum(failing) FROM bucket_totals WHERE environment = ?3 \
          AND bucket BETWEEN ?4 AND ?5 AND source = ?6 GROUP BY at ORDER BY at",
     )?;
     let environment = subject.environment.as_deref().unwrap_or_default();

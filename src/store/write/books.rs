@@ -1,5 +1,7 @@
 //! Dead letters, bucket rows, ledger and the stages' state.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::model::dead_letter::{DeadLetter, LetterStatus};
@@ -67,12 +69,15 @@ pub(in crate::store) fn store_letter(tx: &Transaction<'_>, letter: &DeadLetter) 
     Ok(true)
 }
 
+/// Replaces rows, and brings the sums over services up to date.
 pub(in crate::store) fn store_rows(tx: &Transaction<'_>, rows: &[BucketRow]) -> Result<(), Fault> {
     let mut statement = tx.prepare_cached(
         "INSERT INTO bucket_rows (environment, bucket, source, service, items, failing, in_events, late) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT DO UPDATE SET items = excluded.items, failing = excluded.failing, in_events = excluded.in_events, late = excluded.late",
     )?;
+    let mut touched = BTreeSet::new();
     for row in rows {
+        touched.insert((row.entity.environment.as_str(), row.bucket.0, row.source.as_str()));
         statement.execute(params![
             row.entity.environment,
             row.bucket.0,
@@ -83,6 +88,13 @@ pub(in crate::store) fn store_rows(tx: &Transaction<'_>, rows: &[BucketRow]) -> 
             row.in_events,
             row.late
         ])?;
+    }
+    let mut totals = tx.prepare_cached(
+        "INSERT OR REPLACE INTO bucket_totals (environment, bucket, source, items, failing) \
+         SELECT environment, bucket, source, sum(items), sum(failing) FROM bucket_rows WHERE environment = ? AND bucket = ? AND source = ?",
+    )?;
+    for key in touched {
+        totals.execute(key)?;
     }
     Ok(())
 }

@@ -122,18 +122,7 @@ impl EventIndex {
                 statement.execute(params![tag, seq])?;
             }
         }
-        let facets = search::facet_tokens(
-            event.source.as_str(),
-            &event.event_type,
-            event.severity.as_str(),
-            event.service.as_deref().unwrap_or_default(),
-            event.environment.as_deref().unwrap_or_default(),
-        );
-        tx.prepare_cached("INSERT INTO events_fts (rowid, words, facets) VALUES (?, ?, ?)")?.execute(params![
-            seq,
-            search::words_of_event(event),
-            facets
-        ])?;
+        tx.prepare_cached("INSERT INTO events_fts (rowid, words) VALUES (?, ?)")?.execute(params![seq, search::entry_of_event(event)])?;
         Ok(())
     }
 

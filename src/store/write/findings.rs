@@ -6,7 +6,7 @@ use crate::model::investigation::{EngineFindings, EventLink, Priority, Status, S
 use crate::model::suspect::{Suspect, SuspectKind};
 use crate::model::{Severity, Timestamp};
 use crate::store::error::Fault;
-use crate::store::investigation_index;
+use crate::store::{investigation_index, spark};
 
 /// What a revision did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ fn update(tx: &Transaction<'_>, findings: &EngineFindings, now: Timestamp) -> Re
     tx.prepare_cached(
         "UPDATE investigations SET revision = ?2, headline = ?3, symptom = ?4, environment = ?5, detected_at = ?6, started_at = ?7, \
          recovered_at = ?8, engine_updated_at = ?9, confidence = ?10, hot_services = ?11, services_total = ?12, first_suspect = ?13, \
-         findings = ?14, impact_severity = CASE WHEN severity_by_person THEN impact_severity ELSE ?15 END, \
+         spark = ?19, findings = ?14, impact_severity = CASE WHEN severity_by_person THEN impact_severity ELSE ?15 END, \
          priority = CASE WHEN priority_by_person THEN priority ELSE ?16 END, \
          service_affected = CASE WHEN created_by = 'whydunit' THEN ?17 ELSE coalesce(service_affected, ?17) END, \
          title = coalesce(person_title, ?3), updated_at = max(updated_at, ?18) WHERE id = ?1",
@@ -89,6 +89,7 @@ fn update(tx: &Transaction<'_>, findings: &EngineFindings, now: Timestamp) -> Re
         priority_of(findings.impact_severity) as u8,
         findings.service_affected,
         now.nanos(),
+        serde_json::to_string(&spark::draw(tx, findings)?)?,
     ])?;
     Ok(())
 }

@@ -73,13 +73,19 @@ pub fn full_event(id: &str, seconds: i64) -> Event {
 pub fn random_event(seed: u64, n: u64) -> Event {
     let random = |salt: u64, of: u64| pick(seed.wrapping_add(salt), n) % of;
     let seconds = random(1, 86_400) as i64;
-    let sources = [Source::Logs, Source::Metrics, Source::Traces, Source::Git, Source::Ci];
-    let types = ["error_burst", "new_error_pattern", "metric_anomaly", "slow_call", "commit", "deployment"];
+    let kinds = [
+        (Source::Logs, "error_burst"),
+        (Source::Logs, "new_error_pattern"),
+        (Source::Metrics, "metric_anomaly"),
+        (Source::Traces, "slow_call"),
+        (Source::Git, "commit"),
+        (Source::Ci, "deployment"),
+    ];
+    let (source, event_type) = kinds[random(6, 6) as usize];
     let words = ["timeout", "refused", "deadlock", "pool", "exhausted", "certificate", "quota", "replica", "latency", "payload"];
     let title = format!("{} {} {}", words[random(2, 10) as usize], words[random(3, 10) as usize], random(4, 100_000));
     let severity = Severity::ALL[(random(5, 100) / 20) as usize];
-    let source = sources[random(6, 5) as usize];
-    let mut event = Event::new(format!("{:032x}", pick(seed, n)), at(seconds), source, types[random(7, 6) as usize], severity, &title);
+    let mut event = Event::new(format!("{:032x}", pick(seed, n)), at(seconds), source, event_type, severity, &title);
     event.service = Some(format!("service-{}", random(8, 40)));
     event.environment = Some(["prod", "staging"][random(9, 2) as usize].into());
     event.data = serde_json::json!({ "exemplars": [format!("request {} failed: {title}", random(10, 1_000_000))] });
