@@ -22,7 +22,7 @@ export function BulkBar({ count, people, menu, setMenu, patch, close, clear }: P
   const me = identity.person();
   const names = [me, ...people.filter((name) => name && name !== me)].slice(0, 12);
   const drop = (name: Exclude<BulkMenu, null>, title: string, keys: string, items: ReactNode) => (
-    <Menu opened={menu === name} onChange={(opened) => setMenu(opened ? name : null)} position="top" transitionProps={{ duration: 0 }} shadow="md">
+    <Menu opened={menu === name} onChange={(opened) => setMenu(opened ? name : null)} position="top" transitionProps={{ duration: 0 }} withInitialFocusPlaceholder={false} shadow="md">
       <Menu.Target><button type="button" className="btn">{title} <Kbd keys={keys} /></button></Menu.Target>
       <Menu.Dropdown>{items}</Menu.Dropdown>
     </Menu>

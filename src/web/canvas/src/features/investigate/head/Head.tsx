@@ -78,7 +78,7 @@ function statusItems(status: Status, patch: Props['patch'], ends: Props['ends'])
 
 function Choice({ name, label, face, items, menu, setMenu, className = '', keys }: { name: Exclude<HeadMenu, null>; label: string; face: ReactNode; items: Item[]; menu: HeadMenu; setMenu: Props['setMenu']; className?: string; keys?: string }) {
   return (
-    <Menu opened={menu === name} onChange={(opened) => setMenu(opened ? name : null)} position="bottom-start" transitionProps={{ duration: 0 }} withinPortal>
+    <Menu opened={menu === name} onChange={(opened) => setMenu(opened ? name : null)} position="bottom-start" transitionProps={{ duration: 0 }} withinPortal={false} withInitialFocusPlaceholder={false}>
       <Menu.Target><button type="button" className={`chip ${className}`} title={keys ? `${label} (${keys})` : label}><span className="sr-only">{label}: </span>{face}</button></Menu.Target>
       <Menu.Dropdown>{items.map(({ key, face: item, run }) => <Menu.Item key={key} onClick={run}>{item}</Menu.Item>)}</Menu.Dropdown>
     </Menu>
