@@ -142,7 +142,7 @@ fn add_json(words: &mut String, value: &serde_json::Value, depth: u8) {
 
 /// The index query for a person's words: all must occur, the last may be the beginning of one unless a space follows it.
 /// `None` for blank text. Nothing in the text has a meaning to the index: only letters and digits reach it, quoted.
-pub(super) fn match_words(text: &str) -> Result<Option<String>, StoreError> {
+pub(super) fn match_words(text: &str, mut words_beginning: impl FnMut(&str) -> Beginnings) -> Result<Option<String>, StoreError> {
     if text.chars().count() > QUERY_CHARS_LIMIT {
         return Err(bad_query("q", format!("at most {QUERY_CHARS_LIMIT} characters")));
     }
@@ -158,12 +158,35 @@ pub(super) fn match_words(text: &str) -> Result<Option<String>, StoreError> {
     }
     let mut query = String::with_capacity(text.len() + 16);
     for (index, word) in words.iter().enumerate() {
-        query.push_str(if index == 0 { "\"" } else { " AND \"" });
-        push_lower(&mut query, word);
+        query.push_str(if index == 0 { "" } else { " AND " });
+        let mut lower = String::with_capacity(word.len());
+        push_lower(&mut lower, word);
         let last = index + 1 == words.len() && !text.ends_with(char::is_whitespace);
-        query.push_str(if last && word.chars().count() >= PREFIX_CHARS_MIN { "\" *" } else { "\"" });
+        match (last && word.chars().count() >= PREFIX_CHARS_MIN).then(|| words_beginning(&lower)) {
+            None => query.push_str(&format!("\"{lower}\"")),
+            Some(Beginnings::Any) => query.push_str(&format!("\"{lower}\" *")),
+            Some(Beginnings::Words(words)) => {
+                let terms: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                query.push_str(&format!("({})", terms.join(" OR ")));
+            }
+        }
     }
     Ok(Some(query))
+}
+
+/// What a word's beginning stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Beginnings {
+    /// Exactly these words: the index finds them one match at a time.
+    Words(Vec<String>),
+    /// Too many to name, or unknown: the index gathers all matches first, which takes longer the more there are.
+    Any,
+}
+
+/// Words of an index entry that are kept in the list of words: those that begin with a letter and have at most three digits
+/// (`pool`, `host12`). Others are mostly ids: there are as many as events, and few events have one.
+pub(super) fn listed_words(entry: &str) -> impl Iterator<Item = &str> {
+    entry.split(' ').filter(|word| word.starts_with(char::is_alphabetic) && word.chars().filter(|c| c.is_numeric()).count() <= 3)
 }
 
 /// Narrows an index query to events whose field has one of these values.
@@ -184,16 +207,23 @@ mod tests {
 
     #[test]
     fn every_word_is_quoted_and_the_last_may_be_a_beginning() {
-        let query = match_words("connection \"pool\" exha").unwrap().unwrap();
+        let query = match_words("connection \"pool\" exha", |_| Beginnings::Any).unwrap().unwrap();
         assert_eq!(query, "\"connection\" AND \"pool\" AND \"exha\" *");
-        assert_eq!(match_words("Foo.bar ").unwrap().unwrap(), "\"foo\" AND \"bar\"");
-        assert_eq!(match_words("  \t ").unwrap(), None);
+        assert_eq!(match_words("Foo.bar ", |_| Beginnings::Any).unwrap().unwrap(), "\"foo\" AND \"bar\"");
+        assert_eq!(match_words("  \t ", |_| Beginnings::Any).unwrap(), None);
+    }
+
+    #[test]
+    fn a_beginning_becomes_the_words_it_stands_for() {
+        let known = |_: &str| Beginnings::Words(vec!["pool".into(), "pooled".into()]);
+        assert_eq!(match_words("full pool", known).unwrap().unwrap(), "\"full\" AND (\"pool\" OR \"pooled\")");
+        assert_eq!(listed_words("pool 17 x1 e3b0c44 über \u{e000}s12 ").collect::<Vec<_>>(), ["pool", "x1", "über"]);
     }
 
     #[test]
     fn text_without_a_letter_is_told_so() {
-        assert!(match_words("*** -- ^").unwrap_err().to_string().contains("no letter"));
-        assert!(match_words(&"a ".repeat(40)).is_err());
+        assert!(match_words("*** -- ^", |_| Beginnings::Any).unwrap_err().to_string().contains("no letter"));
+        assert!(match_words(&"a ".repeat(40), |_| Beginnings::Any).is_err());
     }
 
     #[test]

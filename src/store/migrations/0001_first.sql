@@ -71,6 +71,11 @@ CREATE VIRTUAL TABLE events_fts USING fts5 (
     words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
 );
 
+-- Words in `events_fts` that are no ids: what a word's beginning may stand for.
+CREATE TABLE event_words (
+    word TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
 CREATE TABLE event_links (
     investigation_id TEXT NOT NULL,
     event_id         TEXT NOT NULL,

@@ -16,7 +16,7 @@ use crate::model::ports::StoreError;
 use crate::model::query::{EventQuery, Page};
 use crate::model::view::Facet;
 use crate::store::error::Fault;
-use crate::store::search::{self, FacetField};
+use crate::store::search::{self, Beginnings, FacetField};
 use crate::store::slots::{slot_end, slot_of, slot_start};
 
 const SORTABLE: [&str; 2] = ["timestamp", "severity"];
@@ -49,7 +49,7 @@ pub(super) fn page(connection: &Connection, query: &EventQuery) -> Result<Page<E
     check(query)?;
     let window = Window::of(&query.paging, &SORTABLE)?;
     let (from, to) = places(query);
-    let words = query.text.as_deref().map(search::match_words).transpose()?.flatten();
+    let words = words(connection, query)?;
     let dims = dims::fitting(connection, query)?;
     let counted = if is_narrow(query, words.as_deref()) {
         let part = Part { dims: fitting_ids(query, &dims, None), severity: None, from, to, descending: true };
@@ -81,7 +81,7 @@ pub(super) fn page(connection: &Connection, query: &EventQuery) -> Result<Page<E
 
 pub(super) fn facets(connection: &Connection, query: &EventQuery) -> Result<Vec<Facet>, Fault> {
     check(query)?;
-    let words = query.text.as_deref().map(search::match_words).transpose()?.flatten();
+    let words = words(connection, query)?;
     let (from, to) = places(query);
     let mut dims = dims::all(connection)?;
     if is_narrow(query, words.as_deref()) {
@@ -90,6 +90,36 @@ pub(super) fn facets(connection: &Connection, query: &EventQuery) -> Result<Vec<
         dims::count_between(connection, &mut dims, from, to)?;
     }
     Ok(dims::facets(&dims, query))
+}
+
+/// Words of letters that a beginning is spelled out to, at most.
+const BEGINNINGS_LIMIT: usize = 64;
+
+/// The index query for the asked text.
+fn words(connection: &Connection, query: &EventQuery) -> Result<Option<String>, Fault> {
+    let Some(text) = query.text.as_deref() else { return Ok(None) };
+    let mut failed = None;
+    let words = search::match_words(text, |beginning| {
+        beginnings(connection, beginning).unwrap_or_else(|error| {
+            failed.replace(error);
+            Beginnings::Any
+        })
+    })?;
+    failed.map_or(Ok(words), Err)
+}
+
+/// A beginning with a digit, or one that no listed word has, is left to the index: it is that of an id, and few events have it.
+/// One of letters stands for the listed words only, not for ids that happen to begin so.
+fn beginnings(connection: &Connection, beginning: &str) -> Result<Beginnings, Fault> {
+    if !beginning.chars().all(char::is_alphabetic) {
+        return Ok(Beginnings::Any);
+    }
+    let mut statement = connection.prepare_cached("SELECT word FROM event_words WHERE word >= ?1 AND word < ?1 || ?2 LIMIT ?3")?;
+    let words = statement
+        .query_map(rusqlite::params![beginning, char::MAX.to_string(), BEGINNINGS_LIMIT as i64 + 1], |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    let spelled_out = (1..=BEGINNINGS_LIMIT).contains(&words.len());
+    Ok(if spelled_out { Beginnings::Words(words) } else { Beginnings::Any })
 }
 
 fn check(query: &EventQuery) -> Result<(), StoreError> {

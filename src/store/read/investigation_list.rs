@@ -150,7 +150,7 @@ fn filter(query: &InvestigationQuery, except: Option<Field>) -> Result<Filter, S
     filter.range("created_at", query.created);
     filter.range("started_at", query.started);
     filter.range("resolved_at", query.resolved);
-    if let Some(words) = query.text.as_deref().map(search::match_words).transpose()?.flatten() {
+    if let Some(words) = query.text.as_deref().map(|text| search::match_words(text, |_| search::Beginnings::Any)).transpose()?.flatten() {
         filter.add("n IN (SELECT rowid FROM investigations_fts WHERE investigations_fts MATCH ?)", [Value::Text(words)]);
     }
     Ok(filter)

@@ -1,7 +1,7 @@
 //! Events into their table, their combinations, slots, tags and the full-text index.
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::model::Event;
@@ -16,7 +16,12 @@ pub(in crate::store) struct EventIndex {
     dims: FxHashMap<DimKey, i64>,
     /// Changes of `event_slots` and `event_dims` by the running transaction.
     slot_changes: FxHashMap<(i64, i64), i64>,
+    /// Words known to be in `event_words`.
+    words: FxHashSet<Box<str>>,
 }
+
+/// Dimensions and words remembered, each; beyond that they are looked up again.
+const REMEMBERED_LIMIT: usize = 100_000;
 
 /// (source, event type, severity, service, environment)
 type DimKey = (&'static str, String, u8, String, String);
@@ -54,6 +59,7 @@ impl EventIndex {
     pub fn forget(&mut self) {
         self.dims.clear();
         self.slot_changes.clear();
+        self.words.clear();
     }
 
     pub fn store(&mut self, tx: &Transaction<'_>, event: &Event) -> Result<Stored, Fault> {
@@ -122,7 +128,22 @@ impl EventIndex {
                 statement.execute(params![tag, seq])?;
             }
         }
-        tx.prepare_cached("INSERT INTO events_fts (rowid, words) VALUES (?, ?)")?.execute(params![seq, search::entry_of_event(event)])?;
+        let entry = search::entry_of_event(event);
+        tx.prepare_cached("INSERT INTO events_fts (rowid, words) VALUES (?, ?)")?.execute(params![seq, entry])?;
+        self.list_words(tx, &entry)
+    }
+
+    fn list_words(&mut self, tx: &Transaction<'_>, entry: &str) -> Result<(), Fault> {
+        for word in search::listed_words(entry) {
+            if self.words.contains(word) {
+                continue;
+            }
+            tx.prepare_cached("INSERT OR IGNORE INTO event_words (word) VALUES (?)")?.execute([word])?;
+            if self.words.len() >= REMEMBERED_LIMIT {
+                self.words.clear();
+            }
+            self.words.insert(word.into());
+        }
         Ok(())
     }
 
@@ -162,7 +183,7 @@ impl EventIndex {
             }
         };
         // Service names may be without bound; the memory for them is not.
-        if self.dims.len() >= 100_000 {
+        if self.dims.len() >= REMEMBERED_LIMIT {
             self.dims.clear();
         }
         self.dims.insert(key, dim);

@@ -191,6 +191,10 @@ fn words_find_what_exemplars_say() {
     };
     assert_eq!(found("HIKARIPOOL-1 timeout"), ["full"]);
     assert_eq!(found("acquir"), ["full"], "the last word may be a beginning");
+    let hashed = Event { title: "deploy of e3b0c44298fc on node17".into(), ..things::event("hashed", 4) };
+    writer.write(&batch_of(vec![hashed]), things::at(3)).unwrap();
+    assert_eq!(found("e3b0c"), ["hashed"], "as of an id");
+    assert_eq!(found("node"), ["hashed"]);
     assert_eq!(found("acquir connection"), [""; 0], "but not the others");
     assert_eq!(found("ÜBER"), ["full"], "capitals do not matter");
     assert_eq!(found("pool exhausted"), ["other", "full"]);
