@@ -151,7 +151,7 @@ async fn through_kafka(topic: &MemoryTopic, options: &kafka::Options, prefix: &s
         group: name.clone(),
         instance: name,
     };
-    let records = topic.records.len() as i64;
+    let records = topic.records.len();
     Ok(Arc::new(move |offsets| {
         let feed = kafka::start(config.clone(), offsets).map_err(|error| FeedTrouble {
             class: "settings".to_owned(),
@@ -159,7 +159,7 @@ async fn through_kafka(topic: &MemoryTopic, options: &kafka::Options, prefix: &s
             permanent: true,
             recovered: false,
         })?;
-        Ok(feed::until_offset(feed, records))
+        Ok(feed::until_records(feed, records))
     }))
 }
 
