@@ -8,3 +8,5 @@ pub mod pipeline;
 pub mod recorded;
 pub mod service;
 pub mod sources;
+
+pub use crate::engine::decode::WATERMARK_HEADER;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::feed::{MemoryRecord, MemoryTopic};
-use super::recorded::{self, Run};
+use super::recorded::{self, Run, Through};
+use crate::clock;
 use crate::engine::correlate::CorrelateOptions;
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::DetectOptions;
@@ -15,6 +16,7 @@ use crate::evaluation::{
     Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan, EpisodeResult, EvaluationError, FeedRecord, Opening, Pack, RankedService, Report,
     build, feed, plans, score,
 };
+use crate::kafka;
 use crate::model::investigation::EngineFindings;
 use crate::model::suspect::{Suspect, SuspectKind};
 use crate::model::{Source, Timestamp};
@@ -34,6 +36,8 @@ pub struct Options {
     pub shards: usize,
     /// Episodes side by side.
     pub threads: usize,
+    /// Write each episode to this Kafka and read it from there, instead of from memory.
+    pub kafka: Option<kafka::Options>,
 }
 
 /// Runs every episode twice, unaided and told, and scores the pack.
@@ -94,6 +98,11 @@ fn run_of(episode: &Episode, records: &[FeedRecord], options: &Options, mode: &s
         correlate: options.correlate.clone(),
         shards: options.shards,
         store: format!("{}/{mode}", episode.plan.id),
+        through: options.kafka.as_ref().map_or(Through::Memory, |kafka| Through::Kafka {
+            options: kafka.clone(),
+            // New topics each time: what an earlier evaluation left must not be read again.
+            prefix: format!("evaluate.{}.{}.{mode}", clock::now().nanos(), episode.plan.id.replace('/', ".")),
+        }),
     }
 }
 

@@ -102,3 +102,25 @@ impl MemoryTopic {
         batch
     }
 }
+
+/// A feed that ends once `wanted` records have come.
+pub fn until_records((mut messages, control): Feed, wanted: usize) -> Feed {
+    let (sender, receiver) = mpsc::channel(CHANNEL);
+    let stop = control.clone();
+    tokio::spawn(async move {
+        let mut came = 0;
+        while came < wanted {
+            let Some(message) = messages.recv().await else { return };
+            if let FeedMessage::Batch(batch) = &message {
+                came += batch.records.len();
+            }
+            // A closed channel means the connector is gone; so is the need for this feed.
+            if sender.send(message).await.is_err() {
+                return;
+            }
+        }
+        stop.stop();
+        let _ = sender.send(FeedMessage::Ended { reason: None }).await;
+    });
+    (receiver, control)
+}

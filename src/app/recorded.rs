@@ -7,20 +7,27 @@ use actix::{Actor, Arbiter, System};
 use tokio::sync::oneshot;
 
 use super::doors::SharedDoors;
-use super::feed::MemoryTopic;
-use super::pipeline::{self, PipelineParts, Placement, SourcePart};
+use super::feed::{self, MemoryTopic};
+use super::pipeline::{self, OpenFeed, PipelineParts, Placement, SourcePart};
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Supervisor};
 use crate::engine::correlate::CorrelateOptions;
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::DetectOptions;
+use crate::kafka::{self, producer};
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::investigation::EngineFindings;
 use crate::model::live::LiveUpdate;
-use crate::model::ports::{Publish, StoreError, StoreReader, StoreWriter, WriteBatch, WriteReport};
+use crate::model::ports::{FeedTrouble, Publish, StoreError, StoreReader, StoreWriter, WriteBatch, WriteReport};
 use crate::model::snapshot::Snapshot;
 use crate::store;
+
+/// A run is short: what a checkpoint would save is soon read again.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// Longest wait until a Kafka has taken a topic's records.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What one run is made of.
 #[derive(Clone, Debug)]
@@ -32,6 +39,17 @@ pub struct Run {
     pub shards: usize,
     /// Name of the store in memory; two runs at a time need two names.
     pub store: String,
+    pub through: Through,
+}
+
+/// Which way the records take to the connectors.
+#[derive(Clone, Debug, Default)]
+pub enum Through {
+    /// From memory, behind the same messages as the Kafka consumer's.
+    #[default]
+    Memory,
+    /// Written to topics of their own on a Kafka, named `<prefix>.<topic>`, and read from there.
+    Kafka { options: kafka::Options, prefix: String },
 }
 
 /// What a run found.
@@ -49,22 +67,39 @@ pub struct Found {
 /// # Errors
 /// The reason when the pipeline could not go on.
 pub fn run(run: &Run) -> Result<Found, String> {
-    let options = store::Options { readers: 1, check_on_open: false, ..store::Options::memory(&run.store) };
+    let options = store_options(run);
     let writer = store::open_writer(&options).map_err(|error| error.to_string())?;
-    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&options).map_err(|error| error.to_string())?);
+    let first = Mutex::new(Some(writer));
+    run_into(run, move || {
+        let writer = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = writer.ok_or_else(|| StoreError::Other("a recorded run is not restarted".to_owned()))?;
+        Ok(Box::new(writer) as Box<dyn StoreWriter>)
+    })
+}
+
+/// The store in memory of a run.
+pub fn store_options(run: &Run) -> store::Options {
+    store::Options { readers: 1, check_on_open: false, ..store::Options::memory(&run.store) }
+}
+
+/// [`run`] with a writer of the caller's, opened again after each rebuild of the pipeline.
+///
+/// # Errors
+/// The reason when the pipeline could not go on.
+pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, StoreError> + Send + 'static) -> Result<Found, String> {
+    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&store_options(run)).map_err(|error| error.to_string())?);
     let captured = Arc::new(Mutex::new(Captured::default()));
     let status = Arc::new(StatusBoard::default());
-    let first = Mutex::new(Some(Tee { inner: writer, captured: captured.clone() }));
-    let (parts_reader, parts_run) = (reader.clone(), run.clone());
+    let (parts_reader, parts_run, tee) = (reader.clone(), run.clone(), captured.clone());
     let ending = System::new().block_on(async move {
-        let open_writer: pipeline::OpenWriter = Box::new(move || {
-            let writer = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let writer = writer.ok_or_else(|| StoreError::Other("a recorded run is not restarted".to_owned()))?;
-            Ok(Box::new(writer))
-        });
-        let parts = parts(parts_run, open_writer, parts_reader, status.clone());
+        let sources = match sources(&parts_run).await {
+            Ok(sources) => sources,
+            Err(reason) => return Ending::Failed(reason),
+        };
+        let open_writer: pipeline::OpenWriter = Box::new(move || Ok(Box::new(Tee { inner: open()?, captured: tee.clone() })));
+        let parts = parts(parts_run, sources, open_writer, parts_reader, status.clone());
         let (ended, ending) = oneshot::channel();
-        let options = supervisor::Options { checkpoint_every: Duration::from_secs(3_600), until_sources_end: true };
+        let options = supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, until_sources_end: true };
         let build = Box::new(move |reports| pipeline::build(&parts, &reports));
         Supervisor::new(build, options, status, SharedDoors::default().0, ended).start();
         ending.await.unwrap_or_else(|_| Ending::Failed("the supervisor is gone".to_owned()))
@@ -78,15 +113,65 @@ pub fn run(run: &Run) -> Result<Found, String> {
     Ok(Found { findings: captured.findings, dead_letters: captured.letters, export })
 }
 
-fn parts(run: Run, open_writer: pipeline::OpenWriter, reader: Arc<dyn StoreReader>, status: Arc<StatusBoard>) -> PipelineParts {
-    let sources = run.topics.into_iter().map(|topic| SourcePart {
-        name: topic.connector.clone(),
-        source: topic.source,
-        decode: run.decode.clone(),
-        open: Arc::new(move |offsets| Ok(topic.open(&*offsets))),
-    });
+/// One source a topic; through Kafka, everything is written before anything is read.
+async fn sources(run: &Run) -> Result<Vec<SourcePart>, String> {
+    let mut sources = Vec::new();
+    for topic in run.topics.iter().cloned() {
+        let (name, source, decode) = (topic.connector.clone(), topic.source, run.decode.clone());
+        let open: OpenFeed = match &run.through {
+            Through::Memory => Arc::new(move |offsets| Ok(topic.open(&*offsets))),
+            Through::Kafka { options, prefix } => through_kafka(&topic, options, prefix).await.map_err(|error| error.to_string())?,
+        };
+        sources.push(SourcePart { name, source, decode, open });
+    }
+    Ok(sources)
+}
+
+/// Writes a topic's records and returns how to read exactly them.
+async fn through_kafka(topic: &MemoryTopic, options: &kafka::Options, prefix: &str) -> Result<OpenFeed, kafka::KafkaError> {
+    let name = format!("{prefix}.{}", topic.topic);
+    producer::create_topics(options, None, &[&name], 1).await?;
+    let producer = producer::Producer::new(options, None)?;
+    for record in topic.records.iter() {
+        let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
+        producer.send(&producer::OutgoingRecord {
+            topic: &name,
+            partition: Some(0),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &headers,
+            timestamp: Some(record.timestamp),
+        })?;
+    }
+    producer.flush(FLUSH_TIMEOUT)?;
+    let config = kafka::ConsumerConfig {
+        connector: topic.connector.clone(),
+        source: kafka::SourceOptions { start: kafka::Start::Earliest, ..kafka::SourceOptions::new(topic.source, &[&name]) },
+        options: options.clone(),
+        group: name.clone(),
+        instance: name,
+    };
+    let records = topic.records.len();
+    Ok(Arc::new(move |offsets| {
+        let feed = kafka::start(config.clone(), offsets).map_err(|error| FeedTrouble {
+            class: "settings".to_owned(),
+            message: error.to_string(),
+            permanent: true,
+            recovered: false,
+        })?;
+        Ok(feed::until_records(feed, records))
+    }))
+}
+
+fn parts(
+    run: Run,
+    sources: Vec<SourcePart>,
+    open_writer: pipeline::OpenWriter,
+    reader: Arc<dyn StoreReader>,
+    status: Arc<StatusBoard>,
+) -> PipelineParts {
     PipelineParts {
-        sources: sources.collect(),
+        sources,
         shards: run.shards,
         detect: run.detect,
         correlate: run.correlate,
@@ -113,12 +198,12 @@ struct Captured {
 }
 
 /// A store that also keeps every revision of the findings, which the database folds into the newest.
-struct Tee<W> {
-    inner: W,
+struct Tee {
+    inner: Box<dyn StoreWriter>,
     captured: Arc<Mutex<Captured>>,
 }
 
-impl<W: StoreWriter> StoreWriter for Tee<W> {
+impl StoreWriter for Tee {
     fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError> {
         let report = self.inner.write(batch, now)?;
         let mut captured = self.captured.lock().unwrap_or_else(PoisonError::into_inner);

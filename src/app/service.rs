@@ -127,23 +127,32 @@ fn start_web(
 ) -> anyhow::Result<(WebThread, SocketAddr, SocketAddr)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("web").enable_all().build()?;
     let (shutdown, receiver) = watch::channel(false);
-    let stop = |mut receiver: watch::Receiver<bool>| async move {
-        // A dropped sender is a shutdown too.
-        let _ = receiver.wait_for(|stop| *stop).await;
-    };
-    let (api, ops) = runtime.block_on(async {
-        let api = web::serve(&settings.web, parts, stop(receiver.clone())).await?;
-        let ops = web::serve_ops(&settings.ops, status, Arc::new(move || exporter.render()), stop(receiver)).await?;
-        anyhow::Ok((api, ops))
-    })?;
-    let addresses = (api.address, ops.address);
+    let (started, addresses) = std::sync::mpsc::sync_channel(1);
+    let (web, ops) = (settings.web.clone(), settings.ops.clone());
     let thread = std::thread::Builder::new().name("web".to_owned()).spawn(move || {
         runtime.block_on(async {
-            api.ended().await;
-            ops.ended().await;
+            let servers = async {
+                let api = web::serve(&web, parts, stopped(receiver.clone())).await?;
+                let ops = web::serve_ops(&ops, status, Arc::new(move || exporter.render()), stopped(receiver)).await?;
+                anyhow::Ok((api, ops))
+            };
+            let servers = servers.await;
+            let answer = servers.as_ref().map(|(api, ops)| (api.address, ops.address)).map_err(ToString::to_string);
+            // Nobody listens when the start was given up.
+            let _ = started.send(answer);
+            if let Ok((api, ops)) = servers {
+                api.ended().await;
+                ops.ended().await;
+            }
         });
     })?;
-    Ok((WebThread { shutdown, thread }, addresses.0, addresses.1))
+    let (api, ops) = addresses.recv().context("the API's thread ended before it began")?.map_err(anyhow::Error::msg)?;
+    Ok((WebThread { shutdown, thread }, api, ops))
+}
+
+/// Resolves when told to stop, or when nobody is left to tell.
+async fn stopped(mut receiver: watch::Receiver<bool>) {
+    let _ = receiver.wait_for(|stop| *stop).await;
 }
 
 impl Service {

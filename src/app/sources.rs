@@ -15,13 +15,7 @@ pub fn kafka_sources(settings: &Settings, database_id: &str, status: &StatusBoar
     for (name, connector) in &settings.connectors {
         let group = kafka::group_id(&settings.kafka, connector, database_id, name);
         status.register(connector_status(name, settings, connector, &group));
-        let config = ConsumerConfig {
-            connector: name.as_str().into(),
-            source: connector.clone(),
-            options: settings.kafka.clone(),
-            instance: format!("{group}-1"),
-            group,
-        };
+        let config = consumer_config(settings, name, connector, group);
         sources.push(SourcePart {
             name: name.as_str().into(),
             source: connector.source,
@@ -37,6 +31,25 @@ pub fn kafka_sources(settings: &Settings, database_id: &str, status: &StatusBoar
         });
     }
     sources
+}
+
+fn consumer_config(settings: &Settings, name: &str, connector: &kafka::SourceOptions, group: String) -> ConsumerConfig {
+    ConsumerConfig {
+        connector: name.into(),
+        source: connector.clone(),
+        options: settings.kafka.clone(),
+        instance: format!("{group}-1"),
+        group,
+    }
+}
+
+/// Tries every connector against its brokers.
+pub fn check(settings: &Settings) -> Vec<kafka::check::ConnectorCheck> {
+    let checked = settings.connectors.iter().map(|(name, connector)| {
+        let group = kafka::group_id(&settings.kafka, connector, "check", name);
+        kafka::check::check(&consumer_config(settings, name, connector, group))
+    });
+    checked.collect()
 }
 
 fn connector_status(name: &str, settings: &Settings, connector: &kafka::SourceOptions, group: &str) -> ConnectorStatus {

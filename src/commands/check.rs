@@ -29,7 +29,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     settings.validate()?;
     print!("{}", settings.effective());
     if arguments.connect {
+        let checks = crate::app::sources::check(&settings);
+        checks.iter().for_each(|check| println!("\n{check}"));
+        let failed = checks.iter().filter(|check| !check.is_ok()).count();
         println!("\n{}", crate::app::service::disk_report(&settings));
+        anyhow::ensure!(failed == 0, "{failed} of {} connectors cannot read", settings.connectors.len());
     }
     Ok(())
 }

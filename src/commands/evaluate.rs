@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::app::evaluate::{self, Options};
 use crate::evaluation::feed::Disorder;
 use crate::evaluation::{EpisodeOptions, Pack};
+use crate::kafka;
 use crate::telemetry::tracing_setup;
 
 /// Runs every labelled incident of a pack, and as many quiet stretches, through a pipeline of its own with a store in memory,
@@ -28,6 +29,9 @@ pub struct Arguments {
     /// Also write the scores as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the records to this Kafka (host:port) and read them from there, instead of from memory.
+    #[arg(long, value_name = "HOST:PORT")]
+    brokers: Option<String>,
     /// Incidents run side by side; default: one a processor.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -49,6 +53,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         detect: settings.detect,
         correlate: settings.correlate,
         shards: settings.pipeline.shards,
+        kafka: arguments.brokers.clone().map(|brokers| kafka::Options { brokers, ..settings.kafka }),
         threads: arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     };
     let bar = super::progress::bar(evaluate::episodes(&pack, &options)? as u64);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::app::WATERMARK_HEADER;
 use crate::evaluation::{FeedRecord, Pack, ReplayOptions, feed};
 use crate::kafka::{self, producer};
 use crate::model::Timestamp;
@@ -32,6 +33,9 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1)]
     partitions: i32,
 }
+
+/// Event time after the last record at which everything is closed: long enough for an investigation to go quiet.
+const AFTER_THE_LAST_S: i64 = 300;
 
 #[derive(Clone, Copy, Debug)]
 enum Speed {
@@ -76,9 +80,28 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             bar.tick();
         }
     }
+    if let Some(last) = previous {
+        end(&producer, &topics, arguments.partitions, last)?;
+    }
     producer.flush(Duration::from_secs(60))?;
     bar.finish_and_clear();
     eprintln!("{sent} records written");
+    Ok(())
+}
+
+/// Nothing follows: whoever reads may close every bucket without waiting.
+fn end(producer: &producer::Producer, topics: &[&str], partitions: i32, last: Timestamp) -> anyhow::Result<()> {
+    let until = last.plus_seconds(AFTER_THE_LAST_S).to_string();
+    for (topic, partition) in topics.iter().flat_map(|topic| (0..partitions).map(move |partition| (*topic, partition))) {
+        producer.send(&producer::OutgoingRecord {
+            topic,
+            partition: Some(partition),
+            key: None,
+            value: None,
+            headers: &[(WATERMARK_HEADER, Some(until.as_bytes()))],
+            timestamp: Some(last),
+        })?;
+    }
     Ok(())
 }
 

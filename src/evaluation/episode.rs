@@ -24,6 +24,8 @@ const QUIET_HISTORY_S: i64 = HISTORY_S - FILLER_S;
 const EVENING_MIN_S: i64 = 2_700;
 /// The case's own records after the label.
 pub const AFTER_LABEL_S: i64 = 180;
+/// A case's own records begin at most this long before its label.
+const OWN_BEFORE_LABEL_MAX_S: f64 = 3_600.0;
 /// Tries to find a quiet moment clear of unlabelled CPU runs.
 const TRIES: u32 = 500;
 
@@ -145,6 +147,11 @@ fn fault_plan(pack: &Pack, label: &Label, options: &EpisodeOptions) -> Result<Ep
         file: format!("cases/{}/trace.csv", label.case),
         why: "it holds no readable span".to_owned(),
     })?;
+    let before_label_s = label.at().seconds_since(own_from);
+    if before_label_s > OWN_BEFORE_LABEL_MAX_S || before_label_s < -(AFTER_LABEL_S as f64) {
+        let why = format!("case {}: its spans begin at {own_from}, its label says {}: not the same fault", label.case, label.at());
+        return Err(EvaluationError::BadLabels(why));
+    }
     let id = format!("{}/fault", label.case);
     Ok(EpisodePlan {
         kind: EpisodeKind::Fault,

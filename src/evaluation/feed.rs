@@ -9,6 +9,8 @@ use crate::model::{Source, Timestamp};
 pub const LOGS_TOPIC: &str = "replay.logs";
 pub const METRICS_TOPIC: &str = "replay.metrics";
 pub const TRACES_TOPIC: &str = "replay.traces";
+pub const GIT_TOPIC: &str = "replay.git";
+pub const CI_TOPIC: &str = "replay.ci";
 pub const MANUAL_TOPIC: &str = "replay.manual";
 
 /// One record as a producer would hand it to Kafka.
@@ -89,9 +91,9 @@ impl Random {
         ((self.next() >> 32).wrapping_mul(u64::from(limit)) >> 32) as i64
     }
 
-    /// Waiting time of a Poisson process in whole microseconds, as nanoseconds.
+    /// Waiting time of a Poisson process in whole microseconds, at least one, as nanoseconds.
     pub fn wait_ns(&mut self, rate_per_s: f64) -> i64 {
         let seconds = -(1.0 - self.share()).ln() / rate_per_s;
-        ((seconds * 1e6).min(1e15) as i64).saturating_mul(1_000)
+        ((seconds * 1e6).clamp(1.0, 1e15) as i64).saturating_mul(1_000)
     }
 }

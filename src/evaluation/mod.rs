@@ -7,6 +7,7 @@
 //! This place never sees the engine: it gives bytes away and takes rankings back.
 
 pub mod calendar;
+pub mod changes;
 pub mod episode;
 pub mod feed;
 pub mod otlp;
@@ -20,9 +21,12 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+pub use changes::{
+    ChangeEpisode, ChangeOutcome, ChangeResult, ChangeRun, ChangesReport, RankedChange, change_episode, evaluate_changes, score_changes,
+};
 pub use episode::{Episode, EpisodeKind, EpisodeOptions, EpisodePlan, build, plans};
 pub use feed::{Disorder, FeedRecord};
-pub use pack::{Label, LoadReport, Pack};
+pub use pack::{ChangePack, Label, LoadReport, Pack, RecordedPack};
 pub use replay::{ReplayOptions, ReplayStream};
 pub use runner::{EpisodeOutcome, EpisodeResult, EpisodeRun, Opening, Progress, RankedService, evaluate};
 pub use score::{Report, score};
@@ -44,8 +48,12 @@ pub enum EvaluationError {
     TooLarge { path: String, limit_bytes: u64 },
     #[error("{}: not a layout this version knows: expected labels.json with cases/<id>/{{log,trace}}.csv and metrics/<day>/", .0.display())]
     UnknownLayout(PathBuf),
-    #[error("{}: recognised as {layout}, which is not yet replayed by this version (nezha-tt is)", path.display())]
+    #[error("{}: recognised as {layout}, which is not yet replayed by this version (nezha-tt and rootcausebench are)", path.display())]
     NotYetReplayed { path: PathBuf, layout: &'static str },
+    #[error("{}: not a pack of {wanted}", path.display())]
+    OtherKind { path: PathBuf, wanted: &'static str },
+    #[error("{file}: {reason}")]
+    BadFile { file: String, reason: String },
     #[error("{set}: missing {file}: {why}")]
     MissingFile { set: String, file: String, why: String },
     #[error("{file}: no column {column}; it has {found}")]

@@ -9,7 +9,7 @@ use super::pack::{LogRow, Pack, Recording, SpanRow};
 
 /// Faults in code act up to this long before their label.
 const EARLY_S: i64 = 60;
-/// Shorter stretches are left out.
+/// Shorter stretches are left out: a rate of arrivals needs some time to be one.
 const STRETCH_MIN_NS: i64 = 10_000_000_000;
 
 /// One recorded trace without a fault, with the logs that belong to it.
@@ -28,6 +28,12 @@ struct Stretch<'a> {
     case: Option<&'a str>,
     width_ns: i64,
     traces: Vec<Arc<QuietTrace<'a>>>,
+}
+
+impl Stretch<'_> {
+    fn width_s(&self) -> f64 {
+        self.width_ns as f64 / 1e9
+    }
 }
 
 /// All quiet stretches of a pack.
@@ -63,7 +69,7 @@ impl<'a> QuietPool<'a> {
             let traces = traces_of(recording);
             let last_ns = traces.iter().map(|trace| trace.root_end_ns).max();
             if let (Some(first_ns), Some(last_ns)) = (recording.first_start_ns(), last_ns)
-                && last_ns > first_ns
+                && last_ns - first_ns >= STRETCH_MIN_NS
             {
                 stretches.push(Stretch { case: None, width_ns: last_ns - first_ns, traces });
             }
@@ -73,8 +79,8 @@ impl<'a> QuietPool<'a> {
 
     /// Quiet seconds and traces, for the report.
     pub fn extent(&self) -> (f64, usize) {
-        let width_ns: i64 = self.stretches.iter().map(|stretch| stretch.width_ns).sum();
-        (width_ns as f64 / 1e9, self.stretches.iter().map(|stretch| stretch.traces.len()).sum())
+        let width_s = self.stretches.iter().map(Stretch::width_s).sum();
+        (width_s, self.stretches.iter().map(|stretch| stretch.traces.len()).sum())
     }
 
     /// Traces from `from_ns` to `to_ns` at the natural rate; the minutes before `without` are not drawn from, so that a
@@ -82,7 +88,7 @@ impl<'a> QuietPool<'a> {
     pub(super) fn draw(&self, random: &mut Random, from_ns: i64, to_ns: i64, without: Option<&str>) -> Vec<Drawn<'a>> {
         let stretches = || self.stretches.iter().filter(|stretch| without.is_none() || stretch.case != without);
         let traces: Vec<&Arc<QuietTrace<'a>>> = stretches().flat_map(|stretch| &stretch.traces).collect();
-        let width_s = stretches().map(|stretch| stretch.width_ns).sum::<i64>() as f64 / 1e9;
+        let width_s: f64 = stretches().map(Stretch::width_s).sum();
         let Ok(count) = u32::try_from(traces.len()) else { return Vec::new() };
         if count == 0 || width_s <= 0.0 {
             return Vec::new();

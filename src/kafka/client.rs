@@ -1,11 +1,19 @@
 //! Settings → librdkafka's configuration.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::context::{Context, Note};
 use super::error::KafkaError;
 use super::options::{Options, SourceOptions};
+use super::trouble::is_tls_error;
+use crate::clock;
+
+/// How long a second look at a refused certificate may take.
+const HANDSHAKE_WAIT: Duration = Duration::from_secs(1);
 
 /// Tuning that was measured to matter; `properties` may change it.
 const TUNING: &[(&str, &str)] = &[
@@ -21,9 +29,15 @@ const TUNING: &[(&str, &str)] = &[
     ("log.connection.close", "false"),
 ];
 
-/// Configuration of any client of this connector: brokers, security, tuning.
+/// Configuration of any client of this connector: brokers, security, the user's properties.
 pub(super) fn base_config(options: &Options, source: Option<&SourceOptions>) -> ClientConfig {
     let mut config = ClientConfig::new();
+    apply(&mut config, options, source);
+    config
+}
+
+/// Lays the user's settings over what `config` holds. Not through a copy of its map: that one hides secrets.
+fn apply(config: &mut ClientConfig, options: &Options, source: Option<&SourceOptions>) {
     config.set("bootstrap.servers", source.and_then(|source| source.brokers.as_deref()).unwrap_or(&options.brokers));
     config.set("client.id", "whydunit");
     let connector = source.into_iter().flat_map(|source| source.properties.iter());
@@ -31,7 +45,6 @@ pub(super) fn base_config(options: &Options, source: Option<&SourceOptions>) -> 
         config.set(name, value);
     }
     config.set_log_level(RDKafkaLogLevel::Notice);
-    config
 }
 
 /// Configuration of a connector's consumer.
@@ -40,9 +53,7 @@ pub(super) fn consumer_config(options: &Options, source: &SourceOptions, group: 
     for (name, value) in TUNING {
         config.set(*name, *value);
     }
-    for (name, value) in base_config(options, Some(source)).config_map() {
-        config.set(name, value);
-    }
+    apply(&mut config, options, Some(source));
     config
         .set("group.id", group)
         .set("group.instance.id", instance)
@@ -55,8 +66,7 @@ pub(super) fn consumer_config(options: &Options, source: &SourceOptions, group: 
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
-        .set_log_level(RDKafkaLogLevel::Notice);
+        .set("isolation.level", "read_committed");
     // librdkafka wants max.poll.interval.ms at least as long as the session.
     if options.session_timeout_ms > 300_000 {
         config.set("max.poll.interval.ms", options.session_timeout_ms.to_string());
@@ -75,6 +85,39 @@ pub(super) fn check_pattern(pattern: &str) -> Result<(), String> {
         .create()
         .map_err(|error| format!("`{pattern}` cannot be checked: {error}"))?;
     probe.subscribe(&[pattern]).map_err(|_| format!("`{pattern}` is not a regular expression librdkafka can compile"))
+}
+
+/// Whether the broker's certificate is refused for its host name alone. librdkafka's error does not say; so the handshake is
+/// tried once more without that check, and without a login, which an unknown host must not see.
+pub(super) fn is_for_another_host(options: &Options, source: Option<&SourceOptions>) -> bool {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", source.and_then(|source| source.brokers.as_deref()).unwrap_or(&options.brokers));
+    let connector = source.into_iter().flat_map(|source| source.properties.iter());
+    for (name, value) in options.properties.iter().chain(connector).filter(|(name, _)| name.starts_with("ssl.")) {
+        config.set(name, value);
+    }
+    config.set("security.protocol", "ssl").set("ssl.endpoint.identification.algorithm", "none");
+    let Ok(probe) = config.create_with_context::<_, BaseConsumer<Context>>(Context::default()) else { return false };
+    if probe.fetch_metadata(None, HANDSHAKE_WAIT).is_ok() {
+        return true;
+    }
+    let until = clock::now().plus_millis(HANDSHAKE_WAIT.as_millis() as i64);
+    loop {
+        // Past the handshake the broker hangs up on a client that does not log in: any error but one of TLS.
+        probe.poll(Duration::from_millis(50));
+        let errors: Vec<bool> = probe
+            .context()
+            .take_notes()
+            .into_iter()
+            .filter_map(|note| if let Note::Error(code, reason) = note { Some(is_tls_error(code, &reason)) } else { None })
+            .collect();
+        if let Some(tls) = errors.first() {
+            return !tls;
+        }
+        if clock::now() >= until {
+            return false;
+        }
+    }
 }
 
 /// The name of a connector's consumer group, unless its settings name one.

@@ -11,19 +11,21 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError as NativeError;
+use rdkafka::message::Message;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::client::consumer_config;
+use super::client::{consumer_config, is_for_another_host};
 use super::context::{Context, Note};
 use super::error::KafkaError;
+use super::lives::Lives;
 use super::native::{DataQueue, PartitionEvent};
 use super::options::{Options, SourceOptions};
 use super::packer::Packer;
 use super::rebalance::Unplaced;
-use super::trouble::{Troubles, class, classify, is_connection_error, topic_in};
+use super::trouble::{Troubles, WRONG_HOST, class, classify, is_connection_error, is_tls_error, is_unclear, topic_in};
 use crate::clock;
 use crate::model::Timestamp;
 use crate::model::ports::{FeedControl, FeedMessage, FeedTrouble, StoredOffsets};
@@ -33,8 +35,11 @@ use crate::model::position::PartitionKey;
 const IDLE_WAIT: Duration = Duration::from_millis(50);
 /// Wait between looks at a full channel.
 const FULL_WAIT: Duration = Duration::from_millis(2);
-/// A channel full for this long pauses the partitions: fetched records are given back, the broker is left alone.
-const PAUSE_AFTER_MS: i64 = 250;
+/// The same once the partitions are paused.
+const HELD_WAIT: Duration = Duration::from_millis(20);
+/// A channel full for this long pauses the partitions: fetched records are given back, the broker is left alone. Not sooner:
+/// they have to be fetched again, and until then librdkafka's own bounds hold.
+const PAUSE_AFTER_MS: i64 = 2_000;
 /// Between two looks whether a trouble is over.
 const PROBE_EVERY_MS: i64 = 1_000;
 const PROBE_WAIT: Duration = Duration::from_millis(500);
@@ -132,6 +137,9 @@ pub(super) struct Reader {
     /// Assigned partitions whose start is not known yet.
     pub(super) unplaced: Vec<Unplaced>,
     pub(super) place_at: Timestamp,
+    pub(super) lives: Lives,
+    /// When to look at the topics' ids again.
+    pub(super) lives_at: Timestamp,
     pub(super) cluster: Option<Arc<str>>,
     /// Topics and their partition counts when we first looked: what appears later is read from its beginning.
     pub(super) known: Option<BTreeMap<String, i32>>,
@@ -174,6 +182,8 @@ impl Reader {
             packer,
             unplaced: Vec::new(),
             place_at: now,
+            lives: Lives::default(),
+            lives_at: now,
             cluster: None,
             known: None,
             started_at: now,
@@ -193,6 +203,9 @@ impl Reader {
             self.publish_commits();
             self.place();
             self.probe();
+            if self.troubles.is_empty() {
+                self.watch_lives();
+            }
             self.deliver();
             self.hold_or_go_on();
             idle = self.step();
@@ -203,7 +216,7 @@ impl Reader {
     /// Reads for one batch at most; true when there was nothing to do.
     fn step(&mut self) -> bool {
         if !self.outbox.is_empty() {
-            self.poll_events(FULL_WAIT);
+            self.poll_events(if self.held { HELD_WAIT } else { FULL_WAIT });
             return false;
         }
         if self.held || self.packer.owned().is_empty() {
@@ -219,13 +232,17 @@ impl Reader {
         !read
     }
 
-    /// Serves the main queue: rebalances, errors, logs. Records that come this way were queued before their partition was
-    /// forwarded.
+    /// Serves the main queue: rebalances, errors, logs. A record that comes this way was queued before its partition was
+    /// forwarded; the partition is placed again, at the offset packed last, so that nothing is skipped.
     pub(super) fn poll_events(&mut self, wait: Duration) {
-        if let Some(Err(error)) = self.consumer.poll(wait)
-            && let NativeError::MessageConsumptionFatal(code) = error
-        {
-            self.trouble(code, &error.to_string(), "");
+        let mut stray = None;
+        match self.consumer.poll(wait) {
+            Some(Ok(message)) => stray = Some((message.topic().to_owned(), message.partition())),
+            Some(Err(error @ NativeError::MessageConsumptionFatal(code))) => self.trouble(code, &error.to_string(), ""),
+            Some(Err(_)) | None => {}
+        }
+        if let Some((topic, partition)) = stray {
+            self.place_again(&topic, partition);
         }
         for note in self.consumer.context().take_notes() {
             match note {
@@ -240,11 +257,20 @@ impl Reader {
         if is_connection_error(code) {
             reason.clone_into(&mut self.connection_error);
         }
-        let reason = if code == RDKafkaErrorCode::AllBrokersDown && !self.connection_error.is_empty() {
-            self.connection_error.clone()
-        } else {
-            reason.to_owned()
-        };
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            // A login or a handshake that fails is why: told already.
+            if self.troubles.is_on(class::AUTHENTICATION_FAILED) || self.troubles.is_on(class::TLS_FAILED) {
+                return;
+            }
+            let reason = if self.connection_error.is_empty() { reason.to_owned() } else { self.connection_error.clone() };
+            return self.trouble(code, &reason, "");
+        }
+        if is_tls_error(code, reason) && self.troubles.is_on(class::TLS_FAILED) {
+            return;
+        }
+        let wrong_host =
+            is_tls_error(code, reason) && is_unclear(reason) && is_for_another_host(&self.config.options, Some(&self.config.source));
+        let reason = if wrong_host { format!("{reason} ({WRONG_HOST})") } else { reason.to_owned() };
         let subject = topic_in(&reason).unwrap_or_default().to_owned();
         self.trouble(code, &reason, &subject);
     }
@@ -311,6 +337,9 @@ impl Reader {
                 (wait, any) = (Duration::ZERO, true);
                 let Some(slot) = self.packer.slot_of(&delivery) else { continue };
                 match delivery.event() {
+                    None | Some(PartitionEvent::End) if self.packer.is_doubtful(slot, delivery.offset()) => {
+                        Some((delivery.topic(), delivery.partition(), PartitionEvent::OutOfRange))
+                    }
                     None => {
                         self.packer.record(slot, &delivery, now);
                         None
@@ -336,7 +365,7 @@ impl Reader {
     fn partition_event(&mut self, topic: &str, partition: i32, event: PartitionEvent) {
         match event {
             PartitionEvent::End => {}
-            PartitionEvent::OutOfRange => self.out_of_range(topic, partition),
+            PartitionEvent::OutOfRange => self.place_again(topic, partition),
             PartitionEvent::Failed(code, reason) => self.trouble(code, &format!("{topic}: {reason}"), topic),
         }
     }
@@ -366,8 +395,10 @@ impl Reader {
 
     /// Pauses the partitions when asked to or when the pipeline has been busy for long, and lets them go on after.
     fn hold_or_go_on(&mut self) {
-        let stalled = self.full_since.is_some_and(|since| clock::now() >= since.plus_millis(PAUSE_AFTER_MS));
-        let hold = stalled || self.shared.paused.load(Ordering::SeqCst);
+        // Fetching again from where we stopped has its price: not for a single free place.
+        let stalled = self.held && self.sender.capacity() * 2 < self.sender.max_capacity();
+        let stalling = self.full_since.is_some_and(|since| clock::now() >= since.plus_millis(PAUSE_AFTER_MS));
+        let hold = stalled || stalling || self.shared.paused.load(Ordering::SeqCst);
         if hold == self.held {
             return;
         }
@@ -430,11 +461,14 @@ impl Reader {
 
     /// Hands over what is packed, says why it ended, and closes the channel before the client, which may take its time.
     fn farewell(mut self) {
+        let permanent = self.ended.is_some();
         self.seal();
         self.outbox.push_back(FeedMessage::Ended { reason: self.ended.take() });
         let give_up_at = clock::now().plus_millis(FAREWELL_MS);
         self.deliver();
-        while !self.outbox.is_empty() && !self.sender.is_closed() && clock::now() < give_up_at {
+        // The reason of a permanent trouble is worth waiting for, unless we are told to stop.
+        let patient = |shared: &Shared| permanent && !shared.stop.load(Ordering::SeqCst);
+        while !self.outbox.is_empty() && !self.sender.is_closed() && (clock::now() < give_up_at || patient(&self.shared)) {
             self.poll_events(FULL_WAIT);
             self.deliver();
         }

@@ -1,5 +1,6 @@
 //! The way in: Kafka. A consumer a connector, a check of connectors against a cluster, a producer, an in-process broker.
 
+pub mod check;
 pub mod client;
 pub mod consumer;
 pub mod error;
@@ -10,11 +11,14 @@ pub mod start;
 pub mod trouble;
 
 mod context;
+mod lives;
 mod native;
 mod packer;
 mod placement;
 mod rebalance;
+mod wait;
 
+pub use check::{ConnectorCheck, check};
 pub use client::group_id;
 pub use consumer::{ConsumerConfig, start};
 pub use error::KafkaError;

@@ -5,6 +5,7 @@
 //! would be answered by librdkafka itself, with an empty assignment.
 #![allow(unsafe_code)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -115,6 +116,73 @@ impl DataQueue {
             sys::rd_kafka_get_watermark_offsets(self.consumer.client().native_ptr(), topic.as_ptr(), partition, &mut low, &mut high)
         };
         (code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some((low, high))
+    }
+}
+
+/// Id of one life of a topic: a topic made anew has another one.
+pub(super) type TopicId = (i64, i64);
+
+impl DataQueue {
+    /// Ids of the topics, as far as the cluster tells them within `wait`.
+    pub(super) fn topic_ids(&self, topics: &BTreeSet<String>, wait: Duration) -> BTreeMap<String, TopicId> {
+        let names: Vec<CString> = topics.iter().filter_map(|topic| CString::new(topic.as_str()).ok()).collect();
+        let mut pointers: Vec<*const std::ffi::c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        let client = self.consumer.client().native_ptr();
+        let mut ids = BTreeMap::new();
+        if pointers.is_empty() {
+            return ids;
+        }
+        // SAFETY: the client lives; the names are C strings that outlive the calls, which copy them. What is made here is destroyed
+        // here, once, in the reverse order; librdkafka's `new` functions do not return null for these arguments, and its destroy
+        // functions are given what they made. The event owns what is read from it and is destroyed last.
+        unsafe {
+            let queue = sys::rd_kafka_queue_new(client);
+            let options = sys::rd_kafka_AdminOptions_new(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+            let collection = sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+            sys::rd_kafka_AdminOptions_set_request_timeout(options, wait_ms, ptr::null_mut(), 0);
+            sys::rd_kafka_DescribeTopics(client, collection, options, queue);
+            let event = sys::rd_kafka_queue_poll(queue, wait_ms);
+            if !event.is_null() {
+                read_topic_ids(event, &mut ids);
+                sys::rd_kafka_event_destroy(event);
+            }
+            sys::rd_kafka_TopicCollection_destroy(collection);
+            sys::rd_kafka_AdminOptions_destroy(options);
+            sys::rd_kafka_queue_destroy(queue);
+        }
+        ids
+    }
+}
+
+/// Takes names and ids out of the answer to DescribeTopics; topics with an error are left out.
+///
+/// # Safety
+/// `event` is a valid event.
+unsafe fn read_topic_ids(event: *mut sys::rd_kafka_event_t, ids: &mut BTreeMap<String, TopicId>) {
+    // SAFETY: the event is valid (the caller's promise). The result is null for an event of another kind; the array it names has
+    // `count` valid descriptions, whose names are C strings and whose ids may be null. All of them live as long as the event.
+    unsafe {
+        let result = sys::rd_kafka_event_DescribeTopics_result(event);
+        if result.is_null() {
+            return;
+        }
+        let mut count = 0;
+        let descriptions = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        for index in 0..count {
+            let description = *descriptions.add(index);
+            let error = sys::rd_kafka_TopicDescription_error(description);
+            let id = sys::rd_kafka_TopicDescription_topic_id(description);
+            if id.is_null() || sys::rd_kafka_error_code(error) != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                continue;
+            }
+            let id = (sys::rd_kafka_Uuid_most_significant_bits(id), sys::rd_kafka_Uuid_least_significant_bits(id));
+            // Brokers before 2.8 give topics no id.
+            if id != (0, 0) {
+                let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(description));
+                ids.insert(name.to_string_lossy().into_owned(), id);
+            }
+        }
     }
 }
 

@@ -320,3 +320,58 @@ impl PropertyValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_connector_is_written_in_a_few_lines_and_a_misspelt_key_is_refused() {
+        let source: SourceOptions = toml::from_str(
+            r#"
+            source = "logs"
+            topics = ["shop.logs", "^shop\\..*"]
+            start = "-2h"
+            properties = { "fetch.min.bytes" = 1, "socket.keepalive.enable" = true, "client.rack" = "a" }
+            "#,
+        )
+        .unwrap();
+        assert_eq!(source.validate(), []);
+        assert_eq!((source.start, source.format.as_str()), (Start::AgoSeconds(7_200), "auto"));
+        assert_eq!(source.properties.get("fetch.min.bytes"), Some("1"));
+        let error = toml::from_str::<SourceOptions>("source = 'logs'\ntopics = []\ntopicz = []").unwrap_err().to_string();
+        assert!(error.contains("topicz"), "{error}");
+        let error = toml::from_str::<SourceOptions>("source = 'logs'\ntopics = []\nstart = 'soon'").unwrap_err().to_string();
+        assert!(error.contains("`soon` is not a start"), "{error}");
+    }
+
+    #[test]
+    fn secrets_are_neither_printed_nor_serialised() {
+        let mut options = Options::default();
+        options.properties.set("sasl.password", "hunter2").set("ssl.key.pem", "hunter2").set("sasl.username", "alice");
+        for text in [format!("{options:?}"), toml::to_string(&options).unwrap()] {
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(text.contains("alice"), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_checked_before_anything_connects() {
+        for good in ["a:1", "a:1, b:2", "[::1]:9092", "SASL_SSL://kafka.example:9093", "kafka"] {
+            assert_eq!(check_brokers(good), None, "{good}");
+        }
+        for bad in ["", " ", "a:1,,b:2", ":9092", "a:0", "a:99999", "a:port", "a b:1"] {
+            assert!(check_brokers(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_without_its_mark_is_recognised() {
+        assert!(check_topic("shop.*").unwrap_err().contains("starts with `^`"));
+        assert!(check_topic("^shop.*").is_ok());
+        assert!(check_topic("").is_err());
+        assert!(check_topic("..").is_err());
+    }
+}

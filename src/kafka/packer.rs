@@ -18,7 +18,7 @@ pub(super) struct Owned {
     pub(super) next_offset: i64,
     /// Gap found when it was placed, not told yet.
     missed: u64,
-    at_end: bool,
+    pub(super) at_end: bool,
     /// False until the first record or end: until then its queue may have to be forwarded again.
     pub(super) heard: bool,
     /// Its place in the open batch.
@@ -93,6 +93,12 @@ impl Packer {
         let slot = self.by_name.get(&(delivery.topic(), partition)).copied()?;
         self.last = Some((handle, partition, slot));
         Some(slot)
+    }
+
+    /// True for a jump right behind a partition's end. Told of an end, librdkafka counts it as a record read, and when it pauses
+    /// a partition for its own reasons it goes on one too far. Such a jump is believed when it is there on a second reading.
+    pub(super) fn is_doubtful(&self, slot: usize, offset: i64) -> bool {
+        self.owned.get(slot).is_some_and(|owned| owned.at_end && offset > owned.next_offset)
     }
 
     /// Copies a record into the batch. One below the next offset was packed before and is skipped.
@@ -212,5 +218,92 @@ impl Packer {
             told.end_offset = end_offset(&told.key).map_or(-1, |end| end.max(told.next_offset));
         }
         Some(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::EPOCH;
+
+    fn key(partition: i32) -> PartitionKey {
+        PartitionKey { cluster: Arc::from("c"), topic: Arc::from("t"), incarnation: 0, partition }
+    }
+
+    /// Partition 0 from offset 10, partition 1 from offset 0 with 5 offsets missed before.
+    fn packer() -> Packer {
+        let mut packer = Packer::new(Arc::from("logs"), Source::Logs, BatchOptions::default());
+        packer.add(key(0), Placement { incarnation: 0, from_offset: 10, fetch_offset: 10, missed: 0 });
+        packer.add(key(1), Placement { incarnation: 0, from_offset: 0, fetch_offset: 5, missed: 5 });
+        packer
+    }
+
+    fn told(packer: &mut Packer) -> Vec<(i32, i64, u64, u64, bool)> {
+        let batch = packer.seal(|_| Some(7)).unwrap();
+        batch.partitions.iter().map(|p| (p.key.partition, p.next_offset, p.absent, p.missed, p.at_end)).collect()
+    }
+
+    #[test]
+    fn offsets_jumped_over_are_absent_and_never_counted_twice() {
+        let mut packer = packer();
+        packer.advance(0, 10, 1, NOW);
+        packer.advance(0, 14, 1, NOW);
+        assert_eq!(told(&mut packer), [(0, 15, 3, 0, false)]);
+        packer.advance(0, 15, 1, NOW);
+        assert_eq!(told(&mut packer), [(0, 16, 0, 0, false)]);
+    }
+
+    #[test]
+    fn a_record_that_comes_again_is_not_packed_again() {
+        let mut packer = packer();
+        assert!(packer.advance(0, 10, 1, NOW).is_some());
+        assert!(packer.advance(0, 10, 1, NOW).is_none());
+        assert!(packer.advance(0, 3, 1, NOW).is_none());
+    }
+
+    #[test]
+    fn the_end_is_told_once_with_what_was_absent_before_it() {
+        let mut packer = packer();
+        packer.end(0, 12, NOW);
+        assert_eq!(told(&mut packer), [(0, 12, 2, 0, true)]);
+        packer.end(0, 12, NOW);
+        assert!(packer.is_empty());
+        packer.advance(0, 12, 1, NOW);
+        assert_eq!(told(&mut packer), [(0, 13, 0, 0, false)]);
+    }
+
+    #[test]
+    fn a_jump_is_doubtful_only_right_behind_the_end() {
+        let mut packer = packer();
+        assert!(!packer.is_doubtful(0, 11), "not at the end: compacted or aborted");
+        packer.end(0, 12, NOW);
+        assert!(!packer.is_doubtful(0, 12));
+        assert!(packer.is_doubtful(0, 13));
+        packer.advance(0, 12, 1, NOW);
+        assert!(!packer.is_doubtful(0, 14));
+    }
+
+    #[test]
+    fn a_gap_is_told_without_waiting_for_a_record() {
+        let mut packer = packer();
+        packer.tell_gaps(NOW);
+        assert_eq!(told(&mut packer), [(1, 5, 0, 5, false)]);
+        packer.tell_gaps(NOW);
+        assert!(packer.is_empty());
+    }
+
+    #[test]
+    fn a_batch_is_due_after_its_longest_wait_and_its_end_is_never_behind_it() {
+        let mut packer = packer();
+        assert_eq!(packer.due_at(), None);
+        packer.advance(0, 10, 1, NOW);
+        packer.advance(1, 5, 1, NOW.plus_millis(30));
+        assert_eq!(packer.due_at(), Some(NOW.plus_millis(50)));
+        let batch = packer.seal(|_| Some(7)).unwrap();
+        assert_eq!(batch.partitions.iter().map(|p| p.end_offset).collect::<Vec<_>>(), [11, 7]);
+        assert_eq!(packer.due_at(), None);
     }
 }

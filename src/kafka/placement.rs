@@ -27,12 +27,17 @@ pub(super) struct Placement {
 pub(super) fn place(stored: Option<(u32, i64)>, extent: Extent, fresh: i64) -> Placement {
     match stored {
         None => at(0, fresh.clamp(extent.low, extent.high.max(extent.low))),
-        Some((incarnation, next)) if ends_below(extent, next) => at(incarnation.saturating_add(1), extent.low),
+        Some((incarnation, next)) if ends_below(extent, next) => place_anew(incarnation, extent),
         Some((incarnation, next)) if next < extent.low => {
             Placement { incarnation, from_offset: next, fetch_offset: extent.low, missed: next.abs_diff(extent.low) }
         }
         Some((incarnation, next)) => at(incarnation, next),
     }
+}
+
+/// The start of another life of the topic: all of it is unread.
+pub(super) const fn place_anew(incarnation: u32, extent: Extent) -> Placement {
+    at(incarnation.saturating_add(1), extent.low)
 }
 
 /// True when the broker's log ends below the offset we would read next.

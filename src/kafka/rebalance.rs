@@ -11,11 +11,13 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::Reader;
 use super::context::TopicPartition;
-use super::placement::{Extent, Placement, ends_below, place};
+use super::native::TopicId;
+use super::packer::Owned;
+use super::placement::{Extent, Placement, ends_below, place, place_anew};
 use super::start::Start;
 use super::trouble::class;
 use crate::clock;
-use crate::model::ports::{AssignedPartition, FeedMessage};
+use crate::model::ports::{AssignedPartition, FeedMessage, FeedTrouble};
 use crate::model::position::PartitionKey;
 
 /// How long one question to the cluster may take.
@@ -33,16 +35,27 @@ pub(super) struct Unplaced {
     stored: Option<(u32, i64)>,
     /// The log was seen to end below our offset. Believed at the second look: a leader just elected may lag behind itself.
     ended_below: bool,
+    /// Its key when we were reading it already and it is placed anew.
+    before: Option<PartitionKey>,
+}
+
+/// A partition and the decision where it starts.
+struct Placed {
+    unplaced: Unplaced,
+    id: Option<TopicId>,
+    placement: Placement,
+    end_offset: i64,
 }
 
 impl Reader {
     /// The group gave us partitions. They are answered for once it is known where to start.
     pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
         self.seal();
+        self.keep_positions();
         for name in partitions {
             let stored = self.offsets.next_offset(&self.config.connector, &name.0, name.1);
             self.unplaced.retain(|unplaced| unplaced.name != name);
-            self.unplaced.push(Unplaced { name, stored, ended_below: false });
+            self.unplaced.push(Unplaced { name, stored, ended_below: false, before: None });
         }
         if self.unplaced.is_empty() {
             // An empty assignment must be answered too.
@@ -54,13 +67,15 @@ impl Reader {
     /// The group takes partitions away. What was packed of them goes first; what is still queued of them is dropped.
     pub(super) fn revoked(&mut self, partitions: &[TopicPartition]) {
         self.seal();
-        self.unplaced.retain(|unplaced| !partitions.contains(&unplaced.name));
-        let mut gone = Vec::new();
+        // Partitions that wait for their place are not in librdkafka's assignment, and unassigning them would be refused.
+        let waiting: Vec<Unplaced> = self.unplaced.extract_if(.., |unplaced| partitions.contains(&unplaced.name)).collect();
+        let mut gone: Vec<PartitionKey> = waiting.iter().filter_map(|unplaced| unplaced.before.clone()).collect();
         let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            list.add_partition(topic, *partition);
-            gone.extend(self.packer.remove(topic, *partition).map(|owned| owned.key));
+        for name in partitions.iter().filter(|name| waiting.iter().all(|unplaced| unplaced.name != **name)) {
+            list.add_partition(&name.0, name.1);
+            gone.extend(self.packer.remove(&name.0, name.1).map(|owned| owned.key));
         }
+        self.keep_positions();
         if let Err(error) = self.consumer.incremental_unassign(&list) {
             tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "revoked partitions not given back");
         }
@@ -69,8 +84,25 @@ impl Reader {
         }
     }
 
-    /// The broker does not have the offset we are at: the partition is placed anew, and the gap counted.
-    pub(super) fn out_of_range(&mut self, topic: &str, partition: i32) {
+    /// At a rebalance librdkafka has paused what we keep, and would go on one record too far where it has told an end: it is
+    /// told our positions instead, before the answer lets it go on.
+    fn keep_positions(&self) {
+        let mut ended = TopicPartitionList::new();
+        for owned in self.packer.owned().iter().filter(|owned| owned.at_end) {
+            // Offsets are never negative here, so the list takes them.
+            let _ = ended.add_partition_offset(&owned.key.topic, owned.key.partition, Offset::Offset(owned.next_offset));
+        }
+        if ended.count() > 0
+            && let Err(error) = self.consumer.seek_partitions(ended, Duration::ZERO)
+        {
+            // What is skipped shows as a jump behind the end, which is read twice.
+            tracing::debug!(target: "kafka", connector = %self.config.connector, %error, "positions not kept over a rebalance");
+        }
+    }
+
+    /// The broker does not have the offset we are at, or has another topic under the name: the partition is placed anew, and
+    /// a gap counted.
+    pub(super) fn place_again(&mut self, topic: &str, partition: i32) {
         self.seal();
         let Some(owned) = self.packer.remove(topic, partition) else { return };
         let mut list = TopicPartitionList::new();
@@ -79,8 +111,28 @@ impl Reader {
             tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "partition not taken out to be placed anew");
         }
         let stored = Some((owned.key.incarnation, owned.next_offset));
-        self.unplaced.push(Unplaced { name: (topic.to_owned(), partition), stored, ended_below: false });
+        self.unplaced.push(Unplaced { name: (topic.to_owned(), partition), stored, ended_below: false, before: Some(owned.key) });
         self.place_at = clock::now();
+    }
+
+    /// Looks now and then whether topics were deleted and made anew under our feet: a partition that then holds more records than
+    /// we had read would look as if nothing had happened.
+    pub(super) fn watch_lives(&mut self) {
+        let now = clock::now();
+        if now < self.lives_at || self.held {
+            return;
+        }
+        self.lives_at = now.plus_millis(i64::from(self.config.options.metadata_refresh_ms));
+        let topics = self.packer.owned().iter().map(|owned| owned.key.topic.to_string()).collect();
+        let ids = self.data.topic_ids(&topics, ASK_WAIT);
+        let over = |owned: &&Owned| {
+            let name = (owned.key.topic.to_string(), owned.key.partition);
+            self.lives.is_over(&name, ids.get(&name.0), owned.key.incarnation)
+        };
+        let over: Vec<PartitionKey> = self.packer.owned().iter().filter(over).map(|owned| owned.key.clone()).collect();
+        for key in over {
+            self.place_again(&key.topic, key.partition);
+        }
     }
 
     /// Finds out where the waiting partitions start and begins to read them; what cannot be found out now is tried again.
@@ -113,6 +165,8 @@ impl Reader {
             Some(instant) => self.ask(instant.millis())?,
             None => BTreeMap::new(),
         };
+        let topics = self.unplaced.iter().map(|unplaced| unplaced.name.0.clone()).collect();
+        let ids = self.data.topic_ids(&topics, ASK_WAIT);
         let mut placed = Vec::new();
         for mut unplaced in std::mem::take(&mut self.unplaced) {
             let (Some(low), Some(high)) = (lows.get(&unplaced.name), highs.get(&unplaced.name)) else {
@@ -120,15 +174,22 @@ impl Reader {
                 continue;
             };
             let extent = Extent { low: *low, high: *high };
-            if unplaced.stored.is_some_and(|(_, next)| ends_below(extent, next)) && !unplaced.ended_below {
+            let id = ids.get(&unplaced.name.0);
+            let is_over = |(incarnation, _)| self.lives.is_over(&unplaced.name, id, incarnation);
+            let over = unplaced.stored.filter(|stored| is_over(*stored));
+            if over.is_none() && unplaced.stored.is_some_and(|(_, next)| ends_below(extent, next)) && !unplaced.ended_below {
                 unplaced.ended_below = true;
                 self.unplaced.push(unplaced);
                 continue;
             }
             let fresh = self.fresh_start(&unplaced.name, extent, starts.get(&unplaced.name).copied());
-            placed.push((unplaced.name, place(unplaced.stored, extent, fresh), extent.high));
+            let placement = match over {
+                Some((incarnation, _)) => place_anew(incarnation, extent),
+                None => place(unplaced.stored, extent, fresh),
+            };
+            placed.push(Placed { id: id.copied(), unplaced, placement, end_offset: extent.high });
         }
-        self.begin(&cluster, &placed)
+        self.begin(&cluster, placed)
     }
 
     /// Where a partition without a stored offset starts.
@@ -144,33 +205,60 @@ impl Reader {
         }
     }
 
-    /// Takes the placed partitions in and lets librdkafka fetch them.
-    fn begin(&mut self, cluster: &Arc<str>, placed: &[(TopicPartition, Placement, i64)]) -> KafkaResult<()> {
+    /// Lets librdkafka fetch the placed partitions and takes them in. Refused, they wait for another try.
+    fn begin(&mut self, cluster: &Arc<str>, placed: Vec<Placed>) -> KafkaResult<()> {
         if placed.is_empty() {
             return Ok(());
         }
         self.seal();
+        if let Err(error) = self.fetch(&placed) {
+            self.unplaced.extend(placed.into_iter().map(|placed| placed.unplaced));
+            return Err(error);
+        }
+        let (mut assigned, mut revoked, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+        for Placed { unplaced: Unplaced { name, before, .. }, id, placement, end_offset } in placed {
+            let incarnation = placement.incarnation;
+            let key = PartitionKey { cluster: Arc::clone(cluster), topic: Arc::from(name.0.as_str()), incarnation, partition: name.1 };
+            if let Some(id) = id {
+                self.lives.placed(name, id, incarnation);
+            }
+            gaps.extend(gap(&key, placement));
+            self.packer.add(key.clone(), placement);
+            // A mere gap changes nothing for whoever keeps the books: the next batch says what was missed.
+            if before.as_ref() != Some(&key) {
+                revoked.extend(before);
+                assigned.push(AssignedPartition { key, start_offset: placement.from_offset, end_offset });
+            }
+        }
+        if !revoked.is_empty() {
+            self.outbox.push_back(FeedMessage::Revoked(revoked));
+        }
+        if !assigned.is_empty() {
+            self.outbox.push_back(FeedMessage::Assigned(assigned));
+        }
+        for gap in gaps {
+            self.outbox.push_back(FeedMessage::Trouble(gap.clone()));
+            self.outbox.push_back(FeedMessage::Trouble(FeedTrouble { recovered: true, ..gap }));
+        }
+        self.packer.tell_gaps(clock::now());
+        self.over(|trouble, subject| trouble.class == class::NOT_AUTHORIZED && subject.is_empty() || subject == "placing");
+        Ok(())
+    }
+
+    /// Nothing of it is seen before this thread looks: the partitions are taken in first.
+    fn fetch(&self, placed: &[Placed]) -> KafkaResult<()> {
         let mut list = TopicPartitionList::with_capacity(placed.len());
-        let mut told = Vec::with_capacity(placed.len());
-        for ((topic, partition), placement, high) in placed {
+        for Placed { unplaced: Unplaced { name: (topic, partition), .. }, placement, .. } in placed {
             list.add_partition_offset(topic, *partition, Offset::Offset(placement.fetch_offset))?;
             self.data.forward(topic, *partition);
-            let key = PartitionKey {
-                cluster: Arc::clone(cluster),
-                topic: Arc::from(topic.as_str()),
-                incarnation: placement.incarnation,
-                partition: *partition,
-            };
-            self.packer.add(key.clone(), *placement);
-            told.push(AssignedPartition { key, start_offset: placement.from_offset, end_offset: *high });
         }
-        self.outbox.push_back(FeedMessage::Assigned(told));
-        self.packer.tell_gaps(clock::now());
         self.consumer.incremental_assign(&list)?;
-        if self.held {
-            self.set_held(&list, true)?;
+        if self.held
+            && let Err(error) = self.set_held(&list, true)
+        {
+            // They are fetched, within librdkafka's bounds, but not taken while we hold.
+            tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "new partitions not paused");
         }
-        self.over(|trouble, subject| trouble.class == class::NOT_AUTHORIZED && subject.is_empty() || subject == "placing");
         Ok(())
     }
 
@@ -208,4 +296,21 @@ impl Reader {
         });
         Ok(found.collect())
     }
+}
+
+/// What a person must know of a gap: it began and ended while nobody looked.
+fn gap(key: &PartitionKey, placement: Placement) -> Option<FeedTrouble> {
+    let Placement { missed, from_offset, fetch_offset, .. } = placement;
+    (missed > 0).then(|| FeedTrouble {
+        class: class::OFFSET_OUT_OF_RANGE.to_owned(),
+        message: format!(
+            "{} partition {}: {missed} offsets ({from_offset} to {}) were removed by retention before they were read; counted as missed. \
+             Longer retention, or less time without whydunit, prevents it",
+            key.topic,
+            key.partition,
+            fetch_offset.saturating_sub(1)
+        ),
+        permanent: false,
+        recovered: false,
+    })
 }

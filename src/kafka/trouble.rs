@@ -21,10 +21,10 @@ pub mod class {
 /// What an error means. `None` for noise: librdkafka repairs it without anyone noticing.
 pub(super) fn classify(code: Code, reason: &str, brokers: &str) -> Option<FeedTrouble> {
     let (class, message, permanent) = match code {
+        _ if is_tls_error(code, reason) => (class::TLS_FAILED, tls(reason), false),
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism | Code::IllegalSASLState => {
             (class::AUTHENTICATION_FAILED, authentication(reason), false)
         }
-        Code::SSL => (class::TLS_FAILED, tls(reason), false),
         Code::AllBrokersDown => (class::BROKER_UNREACHABLE, unreachable(brokers, reason), false),
         Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => (
             class::NOT_AUTHORIZED,
@@ -48,6 +48,19 @@ pub(super) fn classify(code: Code, reason: &str, brokers: &str) -> Option<FeedTr
     Some(FeedTrouble { class: class.to_owned(), message, permanent, recovered: false })
 }
 
+/// True when TLS is what failed. A handshake the broker breaks off comes as a lost connection.
+pub(super) fn is_tls_error(code: Code, reason: &str) -> bool {
+    code == Code::SSL || code == Code::BrokerTransportFailure && reason.contains("SSL routines")
+}
+
+/// What [`tls`] understands of a certificate that is in order but for its name.
+pub(super) const WRONG_HOST: &str = "hostname mismatch";
+
+/// True when it cannot be told from the text whether the authority or the host name is wrong.
+pub(super) fn is_unclear(reason: &str) -> bool {
+    reason.contains("certificate verify failed") && !reason.contains(WRONG_HOST)
+}
+
 /// True for errors of a single connection: worth keeping as the reason when all brokers are down.
 pub(super) const fn is_connection_error(code: Code) -> bool {
     matches!(code, Code::BrokerTransportFailure | Code::Resolve)
@@ -60,7 +73,8 @@ fn unreachable(brokers: &str, reason: &str) -> String {
 }
 
 fn authentication(reason: &str) -> String {
-    let advice = if reason.to_ascii_lowercase().contains("mechanism") {
+    let lower = reason.to_ascii_lowercase();
+    let advice = if lower.contains("unsupported") || lower.contains("supported mechanisms") || lower.contains("not enabled") {
         "does `sasl.mechanisms` name one the broker offers?"
     } else {
         "are `sasl.username` and `sasl.password` right, and does the user exist for this mechanism?"
@@ -70,6 +84,8 @@ fn authentication(reason: &str) -> String {
 
 fn tls(reason: &str) -> String {
     let lower = reason.to_ascii_lowercase();
+    // librdkafka's own guess at the cause follows; ours knows more.
+    let reason = reason.split(": broker certificate could not be verified").next().unwrap_or(reason);
     let advice = if lower.contains("hostname") || lower.contains("ip address mismatch") {
         "the certificate is for another host name: use the name it was issued for in `brokers`, and in the broker's advertised listeners"
     } else if lower.contains("certificate verify failed")
@@ -120,6 +136,10 @@ impl Troubles {
             !is_over
         });
         ended
+    }
+
+    pub(super) fn is_on(&self, class: &str) -> bool {
+        self.active.values().any(|trouble| trouble.class == class)
     }
 
     pub(super) fn is_empty(&self) -> bool {

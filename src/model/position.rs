@@ -17,10 +17,37 @@ pub struct PartitionKey {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(from = "FlatPosition", into = "FlatPosition")]
+#[schema(as = Position)]
 pub struct Position {
+    #[schema(inline)]
     #[serde(flatten)]
     pub partition: PartitionKey,
     pub offset: i64,
+}
+
+/// A position on one level, without `flatten`: snapshots are written in a format that must know every length ahead.
+#[derive(Clone, Serialize, Deserialize)]
+struct FlatPosition {
+    cluster: Arc<str>,
+    topic: Arc<str>,
+    incarnation: u32,
+    partition: i32,
+    offset: i64,
+}
+
+impl From<FlatPosition> for Position {
+    fn from(flat: FlatPosition) -> Self {
+        let FlatPosition { cluster, topic, incarnation, partition, offset } = flat;
+        Self { partition: PartitionKey { cluster, topic, incarnation, partition }, offset }
+    }
+}
+
+impl From<Position> for FlatPosition {
+    fn from(position: Position) -> Self {
+        let PartitionKey { cluster, topic, incarnation, partition } = position.partition;
+        Self { cluster, topic, incarnation, partition, offset: position.offset }
+    }
 }
 
 impl Position {

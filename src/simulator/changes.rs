@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::chance::{Chance, Stream, hash};
-use super::faults::FaultChange;
-use super::topology::{Kind, Plan};
-use super::webhooks::{Build, Commit, Deploy, deployment, deployment_status, note, oom_note, push, workflow_run};
-use super::world::{SECOND, World};
+use super::faults::{ChangeKind, FaultChange};
+use super::topology::Plan;
+use super::webhooks::{Build, Commit, Deploy, config_note, deployment, deployment_status, note, oom_note, push, workflow_run};
+use super::world::{Release, SECOND, World};
 use super::{OutRecord, SimulatorError};
 
 const CHANGES: &str = include_str!("changes.toml");
@@ -26,7 +26,7 @@ pub(super) enum Happening {
     /// A webhook; its timestamp is set when it is sent.
     Record(OutRecord),
     /// A pod gets a new version.
-    Roll { pod: usize, version: Arc<str>, new_code: bool },
+    Roll { pod: usize, release: Arc<Release> },
 }
 
 #[derive(Debug)]
@@ -53,6 +53,15 @@ struct HarmlessChange {
     diff: String,
     #[serde(default = "yes")]
     deployed: bool,
+    /// Log lines that begin with `from` begin with `to` from then on.
+    reword: Option<Reword>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reword {
+    from: String,
+    to: String,
 }
 
 const fn yes() -> bool {
@@ -89,18 +98,44 @@ impl Changes {
         // A later harmless release of the same service would carry the fault's version away.
         self.harmless.retain(|harmless| change.is_none_or(|change| change.service != harmless.service));
         let mut happenings = self.harmless_change(plan, NEAR_ONSET, world.onset - before, &mut chance);
-        if let Some(change) = change {
-            let commit = Commit {
-                repository: change.service.clone(),
-                sha: change.sha.clone(),
-                before: self.sha(NEAR_ONSET + 2),
-                title: change.title.clone(),
-                author: change.author.clone(),
-                file: change.file.clone(),
-                diff: change.diff.clone(),
-            };
-            let deploy = Deploy { id: self.number(NEAR_ONSET + 1), version: change.version.clone(), commit };
-            happenings.extend(self.release(plan, &deploy, world.onset - FIRST_ROLL, true));
+        match change {
+            Some(change) if change.kind == ChangeKind::Config => happenings.extend(config_change(world, change)),
+            Some(change) => happenings.extend(self.bad_release(plan, world, change)),
+            None => {}
+        }
+        happenings
+    }
+
+    /// The release that brings the fault, and the one that takes it back if the fault ends.
+    fn bad_release(&self, plan: &Plan, world: &World, change: &FaultChange) -> Vec<(i64, Happening)> {
+        let Some(service) = plan.service(&change.service) else { return Vec::new() };
+        let running = &plan.services[service].version;
+        let commit = Commit {
+            repository: change.service.clone(),
+            sha: change.sha.clone(),
+            before: self.sha(NEAR_ONSET + 2),
+            title: change.title.clone(),
+            author: change.author.clone(),
+            file: change.file.clone(),
+            diff: change.diff.clone(),
+        };
+        let undo = Deploy {
+            id: self.number(NEAR_ONSET + 5),
+            version: running.to_string(),
+            commit: Commit {
+                sha: commit.before.clone(),
+                before: commit.sha.clone(),
+                title: format!("Roll back to {running}"),
+                diff: reversed(&commit.diff),
+                ..commit.clone()
+            },
+        };
+        let deploy = Deploy { id: self.number(NEAR_ONSET + 1), version: next_minor(running), commit };
+        let release = Release { version: deploy.version.as_str().into(), new_code: true, reword: None };
+        let mut happenings = self.release(plan, &deploy, world.onset - FIRST_ROLL, release);
+        if world.over < i64::MAX {
+            let release = Release { version: Arc::clone(running), new_code: false, reword: None };
+            happenings.extend(rollout(plan, &undo, world.over - FIRST_ROLL, release));
         }
         happenings
     }
@@ -129,7 +164,9 @@ impl Changes {
         self.releases.resize(plan.services.len(), 0);
         self.releases[service] += 1;
         let version = next_version(&plan.services[service].version, self.releases[service]);
-        self.release(plan, &Deploy { id: self.number(number), version, commit }, deploy_at, false)
+        let reword = change.reword.map(|reword| (reword.from.into(), reword.to.into()));
+        let release = Release { version: version.as_str().into(), new_code: false, reword };
+        self.release(plan, &Deploy { id: self.number(number), version, commit }, deploy_at, release)
     }
 
     /// A push to a branch whose tests fail; nobody deploys it.
@@ -147,22 +184,10 @@ impl Changes {
         self.pushed_and_built(&commit, number + 700_000, at, "failure")
     }
 
-    /// Push and build, deployment, pods one after another, success.
-    fn release(&self, plan: &Plan, deploy: &Deploy, at: i64, new_code: bool) -> Vec<(i64, Happening)> {
+    /// Push and build, then the rollout.
+    fn release(&self, plan: &Plan, deploy: &Deploy, at: i64, release: Release) -> Vec<(i64, Happening)> {
         let mut happenings = self.pushed_and_built(&deploy.commit, deploy.id, at - 6 * MINUTE, "success");
-        let Some(service) = plan.service(&deploy.commit.repository) else { return happenings };
-        if plan.services[service].kind != Kind::Service {
-            return happenings;
-        }
-        happenings.push((at, Happening::Record(deployment(deploy, at))));
-        happenings.push((at + 2 * SECOND, Happening::Record(deployment_status(deploy, 1, "in_progress", at, at + 2 * SECOND))));
-        let version: Arc<str> = deploy.version.as_str().into();
-        let mut rolled = at + FIRST_ROLL;
-        for pod in plan.services[service].pods.clone() {
-            happenings.push((rolled, Happening::Roll { pod, version: Arc::clone(&version), new_code }));
-            rolled += ROLL_GAP;
-        }
-        happenings.push((rolled, Happening::Record(deployment_status(deploy, 2, "success", at, rolled))));
+        happenings.extend(rollout(plan, deploy, at, release));
         happenings
     }
 
@@ -186,6 +211,53 @@ impl Changes {
         let part = |place: u64| hash(self.seed, 0x5AA + place, number as i64);
         format!("{:016x}{:016x}{:08x}", part(0), part(1), part(2) as u32)
     }
+}
+
+/// A change of configuration, told on the manual topic as it is applied; and taken back when the fault ends.
+fn config_change(world: &World, change: &FaultChange) -> Vec<(i64, Happening)> {
+    let applied = world.onset - 2 * SECOND;
+    let mut happenings = vec![(applied, Happening::Record(config_note(change, &change.title, &change.sha, &change.diff, applied)))];
+    if world.over < i64::MAX {
+        let title = format!("Revert: {}", change.title);
+        let sha = format!("{:040x}", xxhash_rust::xxh3::xxh3_128(change.sha.as_bytes()));
+        happenings.push((world.over, Happening::Record(config_note(change, &title, &sha, &reversed(&change.diff), world.over))));
+    }
+    happenings
+}
+
+/// Deployment, pods one after another, success.
+fn rollout(plan: &Plan, deploy: &Deploy, at: i64, release: Release) -> Vec<(i64, Happening)> {
+    let Some(service) = plan.service(&deploy.commit.repository) else { return Vec::new() };
+    let started = at + 2 * SECOND;
+    let mut happenings = vec![
+        (at, Happening::Record(deployment(deploy, at))),
+        (started, Happening::Record(deployment_status(deploy, 1, "in_progress", at, started))),
+    ];
+    let release = Arc::new(release);
+    let mut rolled = at + FIRST_ROLL;
+    for pod in plan.services[service].pods.clone() {
+        happenings.push((rolled, Happening::Roll { pod, release: Arc::clone(&release) }));
+        rolled += ROLL_GAP;
+    }
+    happenings.push((rolled, Happening::Record(deployment_status(deploy, 2, "success", at, rolled))));
+    happenings
+}
+
+/// `3.7.4` → `3.8.0`.
+fn next_minor(version: &str) -> String {
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next().unwrap_or("1"), parts.next().and_then(|minor| minor.parse::<u32>().ok()).unwrap_or(0));
+    format!("{major}.{}.0", minor + 1)
+}
+
+/// The diff that takes a diff back.
+fn reversed(diff: &str) -> String {
+    let line = |line: &str| match line.as_bytes().first() {
+        Some(b'-') if !line.starts_with("---") => format!("+{}", &line[1..]),
+        Some(b'+') if !line.starts_with("+++") => format!("-{}", &line[1..]),
+        _ => line.to_owned(),
+    };
+    diff.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// The last number of `major.minor.patch`, raised.

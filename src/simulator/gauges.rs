@@ -9,9 +9,9 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::chance::{wander, white};
+use super::items::{Role, SpanItem};
 use super::otlp::{resource, scope, text};
 use super::topology::{Kind, Language, Plan, Service};
-use super::walk::{Role, SpanItem};
 use super::world::{Place, SECOND, World, rhythm};
 
 pub(super) const SCRAPE_INTERVAL: i64 = 15 * SECOND;

@@ -10,9 +10,9 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
 use serde::Serialize;
 
+use super::items::LineItem;
 use super::otlp::{resource, scope, text};
 use super::topology::{Language, Level, Plan};
-use super::walk::LineItem;
 use super::world::Process;
 use crate::model::Timestamp;
 

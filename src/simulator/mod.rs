@@ -8,10 +8,14 @@
 //! Same seed, options and start: same bytes. Every request has its own stream of chance, so that a fault changes nothing but
 //! what it touches.
 
+mod calls;
 mod chance;
 mod changes;
+mod effects;
+mod episodes;
 mod faults;
 mod gauges;
+mod items;
 mod lines;
 mod options;
 mod otlp;
@@ -23,6 +27,7 @@ mod walk;
 mod webhooks;
 mod world;
 
+pub use episodes::episode;
 pub use faults::{FaultInfo, catalog};
 pub use options::{Options, SimulatorError};
 pub use record::{OutRecord, TOPICS};

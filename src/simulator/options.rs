@@ -15,15 +15,29 @@ pub struct Options {
     pub history_s: u32,
     /// Seconds before the end of the history at which the fault begins; at most `history_s`.
     pub fault_age_s: u32,
-    /// Multiplies the fault's own strength (extra latency, extra load, leak, limit lowered); 0.01 to 100.
-    pub strength: f64,
+    /// How many times as bad as normal, in place of the fault's own strength, 1 to 100; see `faults/README.md`.
+    pub strength: Option<f64>,
     /// Share of requests hit, 0 to 1, in place of the fault's own.
     pub share: Option<f64>,
+    /// Whom the fault hits, one of its [`targets`](super::FaultInfo::targets); `None` for the first of them.
+    pub target: Option<String>,
+    /// Seconds after which the fault ends: by a rollback when a deploy is behind it, else by itself. `None`: it stays.
+    pub fault_lasts_s: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, rate: 8.0, fault: None, history_s: 1200, fault_age_s: 180, strength: 1.0, share: None }
+        Self {
+            seed: 1,
+            rate: 8.0,
+            fault: None,
+            history_s: 1200,
+            fault_age_s: 180,
+            strength: None,
+            share: None,
+            target: None,
+            fault_lasts_s: None,
+        }
     }
 }
 
@@ -33,11 +47,14 @@ impl Options {
         if !(self.rate > 0.0 && self.rate <= 1000.0) {
             return wrong("rate", format!("must be above 0 and at most 1000 requests a second, is {}", self.rate));
         }
-        if !(0.01..=100.0).contains(&self.strength) {
-            return wrong("strength", format!("must be 0.01 to 100, is {}", self.strength));
+        if let Some(strength) = self.strength.filter(|strength| !(1.0..=100.0).contains(strength)) {
+            return wrong("strength", format!("must be 1 to 100 times, is {strength}"));
         }
         if let Some(share) = self.share.filter(|share| !(0.0..=1.0).contains(share)) {
             return wrong("share", format!("must be 0 to 1, is {share}"));
+        }
+        if self.history_s > 2_592_000 {
+            return wrong("history_s", format!("must be at most 2592000 (30 days), is {}", self.history_s));
         }
         if self.fault_age_s > self.history_s {
             return wrong("fault_age_s", format!("must be at most history_s ({}), is {}", self.history_s, self.fault_age_s));

@@ -8,9 +8,10 @@ use super::chance::{Chance, Stream};
 use super::changes::{Changes, Happening};
 use super::faults::FaultFile;
 use super::gauges::{Counters, SCRAPE_INTERVAL, scrape};
+use super::items::{LineItem, SpanItem, Traveled};
 use super::lines::{encode_flat, encode_nested, encode_otlp};
 use super::topology::{Kind, Level, LogShape, Plan};
-use super::walk::{LineItem, SpanItem, Traveled, Walk};
+use super::walk::Walk;
 use super::world::{MILLI, SECOND, World, rhythm};
 use super::{Options, OutRecord, SimulatorError, spans};
 use crate::model::{Source, Timestamp};
@@ -27,12 +28,15 @@ const WATCH_INTERVAL: i64 = SECOND;
 /// From a kill to the restarted process.
 const RESTART: i64 = 9 * SECOND;
 
+/// Leaves room for every history and fault behind it.
+const LATEST_START: i64 = 4_000_000_000 * SECOND;
+
 /// What is to blame for the fault of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Truth {
     pub fault: String,
-    /// Root-cause service.
-    pub service: String,
+    /// Root-cause service; `None` where a host is to blame.
+    pub service: Option<String>,
     /// Other names that are right as well.
     pub accept: Vec<String>,
     /// Host to blame, where it is one.
@@ -41,6 +45,8 @@ pub struct Truth {
     pub change: Option<String>,
     /// Deploy that brought it: when its first pod ran, else when the fault began.
     pub onset: Timestamp,
+    /// When it is over, if it ends.
+    pub over: Option<Timestamp>,
     /// Seconds after the onset within which an investigation should be open.
     pub open_within_s: u32,
 }
@@ -99,8 +105,11 @@ impl Shop {
     /// A shop that opens at `start`. With a fault, it breaks `history_s − fault_age_s` later.
     pub fn new(options: Options, start: Timestamp) -> Result<Self, SimulatorError> {
         options.validate()?;
+        if !(0..=LATEST_START).contains(&start.nanos()) {
+            return Err(SimulatorError::Option { name: "start", reason: format!("must lie between 1970 and 2096, is {start}") });
+        }
         let plan = Plan::shipped()?;
-        let fault = options.fault.as_deref().map(FaultFile::named).transpose()?;
+        let fault = options.fault.as_deref().map(|name| FaultFile::named(name, options.target.as_deref())).transpose()?;
         let world = World::new(&plan, &options, fault.as_ref(), start.nanos())?;
         let mut shop = Self {
             rate: options.rate,
@@ -296,12 +305,12 @@ impl Shop {
                 record.timestamp = Timestamp::from_nanos(at);
                 out.push(record);
             }
-            Happening::Roll { pod, version, new_code } => {
+            Happening::Roll { pod, release } => {
                 self.say(at - 200 * MILLI, pod, Level::Info, "Received SIGTERM, draining".to_owned());
-                self.world.roll(&self.plan, pod, &version, new_code, at);
+                self.world.roll(&self.plan, pod, &release, at);
                 self.counters.reset(pod);
                 let name = &self.plan.services[self.plan.pods[pod].service].name;
-                let message = format!("Started {name} {version} in {}.{} s", 2 + pod % 4, pod % 10);
+                let message = format!("Started {name} {} in {}.{} s", release.version, 2 + pod % 4, pod % 10);
                 self.say(at, pod, Level::Info, message);
             }
         }
@@ -327,13 +336,12 @@ impl Shop {
 fn truth(plan: &Plan, world: &World, fault: &FaultFile) -> Truth {
     let mut accept = fault.accept.clone();
     let pod_host = fault.host_of_pod.and_then(|number| {
-        let service = plan.service(&fault.service)?;
+        let service = plan.service(fault.service.as_deref()?)?;
         plan.pods.get(plan.services[service].pods.start + number).map(|pod| plan.nodes[pod.node].to_string())
     });
     // Whoever lives on a noisy host is a right answer.
     if let Some(node) = fault.host.as_deref().and_then(|host| plan.nodes.iter().position(|node| **node == *host)) {
-        let residents = plan.pods.iter().filter(|pod| pod.node == node).map(|pod| plan.services[pod.service].name.to_string());
-        accept.extend(residents.filter(|name| *name != fault.service));
+        accept.extend(plan.pods.iter().filter(|pod| pod.node == node).map(|pod| plan.services[pod.service].name.to_string()));
     }
     Truth {
         fault: fault.name.clone(),
@@ -342,6 +350,7 @@ fn truth(plan: &Plan, world: &World, fault: &FaultFile) -> Truth {
         host: fault.host.clone().or(pod_host),
         change: fault.change.as_ref().map(|change| change.sha.clone()),
         onset: Timestamp::from_nanos(world.onset),
+        over: (world.over < i64::MAX).then(|| Timestamp::from_nanos(world.over)),
         open_within_s: fault.open_within_s,
     }
 }

@@ -10,9 +10,9 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 
+use super::items::{Role, SpanItem};
 use super::otlp::{resource, scope, text, whole};
 use super::topology::{Kind, Plan};
-use super::walk::{Role, SpanItem};
 use super::world::{Failure, Process, World};
 
 pub(super) fn encode(plan: &Plan, world: &World, spans: &[SpanItem]) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::OutRecord;
+use super::faults::FaultChange;
 use super::lines::stamp;
 use crate::model::Source;
 
@@ -134,6 +135,22 @@ pub(super) fn note(number: u64, at: i64) -> OutRecord {
         "source_id": format!("note/{number}"),
         "tags": [team],
         "data": { "author": team },
+    });
+    OutRecord::new(Source::Manual, text(&body), at).header("content-type", "application/json")
+}
+
+/// A change of configuration, as the tool that applied it tells.
+pub(super) fn config_note(change: &FaultChange, title: &str, sha: &str, diff: &str, at: i64) -> OutRecord {
+    let body = json!({
+        "type": "config_change",
+        "title": title,
+        "timestamp": stamp(at),
+        "severity": "info",
+        "service": change.service,
+        "environment": "production",
+        "source_id": format!("config/{sha}"),
+        "tags": ["config"],
+        "data": { "sha": sha, "author": change.author, "message": title, "files": [change.file], "diff": diff },
     });
     OutRecord::new(Source::Manual, text(&body), at).header("content-type", "application/json")
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::chance::{Chance, hash, wander};
-use super::faults::{EffectFile, EffectKind, FaultFile};
+use super::effects::{Effect, PoolSize, What, resolve};
+use super::faults::FaultFile;
 use super::topology::{Kind, Plan};
 use super::{Options, SimulatorError};
 
@@ -20,32 +21,6 @@ pub(super) struct Failure {
     pub message: String,
     pub status: u16,
     pub logged: bool,
-}
-
-/// What breaks, with names resolved to numbers and the run's strength worked in.
-#[derive(Clone, Debug)]
-pub(super) struct Effect {
-    pub what: What,
-    service: Option<usize>,
-    caller: Option<usize>,
-    node: Option<usize>,
-    pod: Option<usize>,
-    share: f64,
-    ramp: i64,
-    new_code_only: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum What {
-    Latency { factor: f64, add_ns: f64 },
-    Fail(Failure),
-    Pool { max: f64 },
-    Cpu { level: f64 },
-    Leak { mib_per_ns: f64 },
-    Refuse,
-    Silent,
-    Corrupt(Failure),
-    Reword { from: Arc<str>, to: Arc<str> },
 }
 
 /// Where something happens: a pod, and who calls it.
@@ -73,12 +48,27 @@ pub(super) struct PodState {
     pub down_from: i64,
     pub down_until: i64,
     pub new_code: bool,
+    /// Beginnings of log lines that releases so far have changed: from, to.
+    pub wording: Vec<Wording>,
+}
+
+pub(super) type Wording = (Arc<str>, Arc<str>);
+
+/// What a deploy puts on a pod.
+#[derive(Clone, Debug)]
+pub(super) struct Release {
+    pub version: Arc<str>,
+    /// Carries the fault.
+    pub new_code: bool,
+    pub reword: Option<Wording>,
 }
 
 #[derive(Debug)]
 pub(super) struct World {
     pub seed: u64,
     pub onset: i64,
+    /// When the fault is over.
+    pub over: i64,
     pub effects: Vec<Effect>,
     pub pods: Vec<PodState>,
 }
@@ -88,15 +78,17 @@ impl World {
         let onset = start + i64::from(options.history_s - options.fault_age_s) * SECOND;
         let effects = fault.map_or(Ok(Vec::new()), |file| resolve(plan, options, file))?;
         let pods = (0..plan.pods.len()).map(|pod| first_state(plan, options.seed, pod, start)).collect();
-        Ok(Self { seed: options.seed, onset, effects, pods })
+        let over = options.fault_lasts_s.map_or(i64::MAX, |seconds| onset + i64::from(seconds) * SECOND);
+        Ok(Self { seed: options.seed, onset, over, effects, pods })
     }
 
     /// Effects at work at this place and time, each with how far it has ramped up (0 < x ≤ 1).
     fn at_work<'a>(&'a self, plan: &'a Plan, place: Place, at: i64) -> impl Iterator<Item = (&'a Effect, f64)> {
         self.effects.iter().filter(move |effect| self.hits(plan, effect, place)).filter_map(move |effect| {
-            let age = at - self.onset;
-            let ramped = if effect.ramp == 0 { 1.0 } else { (age as f64 / effect.ramp as f64).min(1.0) };
-            (age >= 0 && ramped > 0.0).then_some((effect, ramped))
+            let ramped = effect.ramped(at - self.onset);
+            // What came with a deploy goes with its pods.
+            let over = at >= self.over && !effect.new_code_only;
+            (ramped > 0.0 && !over).then_some((effect, ramped))
         })
     }
 
@@ -165,16 +157,18 @@ impl World {
             .any(|(effect, ramped)| matches!(effect.what, What::Refuse) && fate.happens(effect.share * ramped))
     }
 
-    /// The log text as the pod writes it now.
-    pub fn wording(&self, plan: &Plan, place: Place, at: i64, text: &Arc<str>) -> Arc<str> {
-        for (effect, _) in self.at_work(plan, place, at) {
-            if let What::Reword { from, to } = &effect.what
-                && let Some(rest) = text.strip_prefix(&**from)
-            {
-                return format!("{to}{rest}").into();
-            }
-        }
-        Arc::clone(text)
+    /// How long a pod waits for a callee now, nanoseconds.
+    pub fn patience(&self, plan: &Plan, caller: Place, callee: usize, usual_ns: i64, at: i64) -> i64 {
+        self.at_work(plan, caller, at).fold(usual_ns, |limit, (effect, _)| match effect.what {
+            What::Timeout { callee: impatient_with, max_ns } if impatient_with == callee => limit.min(max_ns),
+            _ => limit,
+        })
+    }
+
+    /// The log text as the pod's version words it.
+    pub fn wording(&self, pod: usize, text: &Arc<str>) -> Arc<str> {
+        let reworded = self.pods[pod].wording.iter().find_map(|(from, to)| Some(format!("{to}{}", text.strip_prefix(&**from)?)));
+        reworded.map_or_else(|| Arc::clone(text), Arc::from)
     }
 
     /// Connections wanted and connections there are. Slow queries are held longer, so that more are wanted.
@@ -182,12 +176,14 @@ impl World {
         let service = plan.pods[pod].service;
         let pool = plan.services[service].pool?;
         let place = Place { service, pod: Some(pod), caller: None };
+        let demand = pool.demand * rhythm(at) * (1.0 + 0.25 * wander(self.seed, 0x9001 + pod as u64, at, 20 * SECOND));
+        let demand = demand * (1.0 + (self.store_slowdown(plan, at) - 1.0) / 40.0);
         let max = self.at_work(plan, place, at).fold(f64::from(pool.max), |max, (effect, _)| match effect.what {
-            What::Pool { max: lowered } => max.min(lowered),
+            What::Pool { max: PoolSize::Connections(lowered) } => max.min(lowered),
+            What::Pool { max: PoolSize::Wanted(part) } => max.min((pool.demand * part).round().max(1.0)),
             _ => max,
         });
-        let demand = pool.demand * rhythm(at) * (1.0 + 0.25 * wander(self.seed, 0x9001 + pod as u64, at, 20 * SECOND));
-        Some((demand * (1.0 + (self.store_slowdown(plan, at) - 1.0) / 40.0), max))
+        Some((demand, max))
     }
 
     fn store_slowdown(&self, plan: &Plan, at: i64) -> f64 {
@@ -209,10 +205,9 @@ impl World {
 
     /// Processor taken on a whole node, 0 to 1.
     pub fn stolen_on_node(&self, node: usize, at: i64) -> f64 {
-        let age = at - self.onset;
-        self.effects.iter().filter(|effect| effect.node == Some(node) && age >= 0).fold(0.0, |level: f64, effect| match effect.what {
-            What::Cpu { level: taken } if effect.ramp > 0 => level.max(taken * (age as f64 / effect.ramp as f64).min(1.0)),
-            What::Cpu { level: taken } => level.max(taken),
+        let on_node = self.effects.iter().filter(|effect| effect.node == Some(node) && at < self.over);
+        on_node.fold(0.0, |level: f64, effect| match effect.what {
+            What::Cpu { level: taken } => level.max(taken * effect.ramped(at - self.onset)),
             _ => level,
         })
     }
@@ -275,11 +270,14 @@ impl World {
     }
 
     /// Puts a new version on a pod; its name changes with it, as an orchestrator's would.
-    pub fn roll(&mut self, plan: &Plan, pod: usize, version: &Arc<str>, new_code: bool, at: i64) {
+    pub fn roll(&mut self, plan: &Plan, pod: usize, release: &Release, at: i64) {
         let generation = self.pods[pod].process.generation + 1;
         let name = pod_name(plan, self.seed, pod, generation);
-        let process = Arc::new(Process { pod, generation, name, version: Arc::clone(version) });
-        self.pods[pod] = PodState { process, started: at, down_from: i64::MIN, down_until: i64::MIN, new_code };
+        let process = Arc::new(Process { pod, generation, name, version: Arc::clone(&release.version) });
+        let mut wording = std::mem::take(&mut self.pods[pod].wording);
+        wording.extend(release.reword.clone().filter(|reword| !wording.contains(reword)));
+        let new_code = release.new_code;
+        self.pods[pod] = PodState { process, started: at, down_from: i64::MIN, down_until: i64::MIN, new_code, wording };
     }
 
     /// Kills a pod's process; the same pod starts again after `pause_ns`.
@@ -294,11 +292,11 @@ impl World {
     }
 }
 
-/// Traffic over the day: ±20 %, least at 04:00 UTC.
+/// Traffic over the day: ±15 %, least at 04:00 UTC.
 pub(super) fn rhythm(at: i64) -> f64 {
     let day = 86_400 * SECOND;
     let part = at.rem_euclid(day) as f64 / day as f64;
-    1.0 - 0.2 * (std::f64::consts::TAU * (part - 4.0 / 24.0)).cos()
+    1.0 - 0.15 * (std::f64::consts::TAU * (part - 4.0 / 24.0)).cos()
 }
 
 fn first_state(plan: &Plan, seed: u64, pod: usize, start: i64) -> PodState {
@@ -306,7 +304,14 @@ fn first_state(plan: &Plan, seed: u64, pod: usize, start: i64) -> PodState {
     // Up for some hours already.
     let age = 3600 * SECOND + (hash(seed, 0xA6E, pod as i64) % 80_000) as i64 * SECOND;
     let process = Process { pod, generation: 0, name: pod_name(plan, seed, pod, 0), version: Arc::clone(&service.version) };
-    PodState { process: Arc::new(process), started: start - age, down_from: i64::MIN, down_until: i64::MIN, new_code: false }
+    PodState {
+        process: Arc::new(process),
+        started: start - age,
+        down_from: i64::MIN,
+        down_until: i64::MIN,
+        new_code: false,
+        wording: Vec::new(),
+    }
 }
 
 fn pod_name(plan: &Plan, seed: u64, pod: usize, generation: u32) -> Arc<str> {
@@ -321,67 +326,4 @@ fn pod_name(plan: &Plan, seed: u64, pod: usize, generation: u32) -> Arc<str> {
         (0..count).map(|place| char::from(LETTERS[(bits >> (4 * place)) as usize & 15])).collect()
     };
     format!("{}-{}-{}", service.name, letters(0x5E7_0000 + number as u64, 8), letters(0x90D_0000 + pod as u64, 5)).into()
-}
-
-fn resolve(plan: &Plan, options: &Options, file: &FaultFile) -> Result<Vec<Effect>, SimulatorError> {
-    file.effect.iter().map(|effect| resolve_effect(plan, options, file, effect)).collect()
-}
-
-fn resolve_effect(plan: &Plan, options: &Options, file: &FaultFile, effect: &EffectFile) -> Result<Effect, SimulatorError> {
-    let broken = |reason: String| SimulatorError::Fault { name: file.name.clone(), reason };
-    let service_named = |name: &Option<String>| match name {
-        Some(name) => plan.service(name).map(Some).ok_or_else(|| broken(format!("no service {name}"))),
-        None => Ok(None),
-    };
-    let service = service_named(&effect.service)?;
-    let node = match &effect.node {
-        Some(name) => Some(plan.nodes.iter().position(|node| **node == **name).ok_or_else(|| broken(format!("no node {name}")))?),
-        None => None,
-    };
-    let pod = match (effect.pod, service) {
-        (Some(number), Some(service)) if number < plan.services[service].pods.len() => Some(plan.services[service].pods.start + number),
-        (None, _) => None,
-        (Some(number), _) => return Err(broken(format!("no pod {number}"))),
-    };
-    if service.is_none() && node.is_none() {
-        return Err(broken("an effect needs a service or a node".to_owned()));
-    }
-    let changed = file.change.as_ref().map(|change| &change.service);
-    Ok(Effect {
-        what: what(effect, options.strength).ok_or_else(|| broken(format!("{:?} lacks one of its keys", effect.kind)))?,
-        service,
-        caller: service_named(&effect.caller)?,
-        node,
-        pod,
-        share: options.share.or(effect.share).unwrap_or(1.0),
-        ramp: i64::from(effect.ramp_s) * SECOND,
-        new_code_only: changed.is_some() && changed == effect.service.as_ref(),
-    })
-}
-
-fn what(effect: &EffectFile, strength: f64) -> Option<What> {
-    let failure = || {
-        Some(Failure {
-            error: effect.error.as_deref()?.into(),
-            message: effect.message.clone()?,
-            status: effect.status.unwrap_or(500),
-            logged: effect.logged.unwrap_or(true),
-        })
-    };
-    Some(match effect.kind {
-        EffectKind::Latency if effect.factor.is_none() && effect.add_ms.is_none() => return None,
-        EffectKind::Latency => What::Latency {
-            factor: 1.0 + (effect.factor.unwrap_or(1.0) - 1.0) * strength,
-            add_ns: effect.add_ms.unwrap_or(0.0) * 1e6 * strength,
-        },
-        EffectKind::Fail => What::Fail(failure()?),
-        EffectKind::Pool => What::Pool { max: (f64::from(effect.max?) / strength).round().max(1.0) },
-        // What is left of the processor shrinks by the strength.
-        EffectKind::Cpu => What::Cpu { level: (1.0 - (1.0 - effect.level?) / strength).clamp(0.0, 0.99) },
-        EffectKind::Leak => What::Leak { mib_per_ns: effect.mib_per_min? * strength / (60 * SECOND) as f64 },
-        EffectKind::Refuse => What::Refuse,
-        EffectKind::Silent => What::Silent,
-        EffectKind::Corrupt => What::Corrupt(failure()?),
-        EffectKind::Reword => What::Reword { from: effect.from.as_deref()?.into(), to: effect.to.as_deref()?.into() },
-    })
 }

@@ -45,12 +45,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twenty_thousand_events_of_one_instant_find_places_within_a_millisecond() {
+    fn twenty_thousand_events_of_one_instant_find_places_within_milliseconds() {
         let instant = Timestamp::from_seconds(1_774_274_530);
         let mut taken = HashSet::new();
         for n in 0..20_000 {
             let place = candidate_seqs(instant, &format!("id-{n}")).find(|seq| !taken.contains(seq)).unwrap();
-            assert!((place - instant.nanos()) < 1_000_000, "{}", place - instant.nanos());
+            assert!((place - instant.nanos()) < 5_000_000, "{}", place - instant.nanos());
             taken.insert(place);
         }
     }

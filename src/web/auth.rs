@@ -7,6 +7,7 @@ use warp::http::{HeaderMap, Method, header};
 
 use super::options::Options;
 use super::rejection::Problem;
+use super::server::is_api;
 
 /// Header in which a person gives their name.
 pub const USER_HEADER: &str = "x-whydunit-user";
@@ -32,7 +33,7 @@ pub fn admit(options: &Options, ends: Ends, method: &Method, path: &str, headers
     if !is_our_host(options, ends, host) {
         return Err(Problem::unknown_host(host));
     }
-    if !(path == "/api" || path.starts_with("/api/")) {
+    if !is_api(path) {
         return Ok(Person(String::new()));
     }
     if let Some(token) = &options.token

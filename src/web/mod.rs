@@ -28,6 +28,7 @@
 pub mod assets;
 pub mod auth;
 pub mod contract;
+pub mod limits;
 pub mod live;
 pub mod ops;
 pub mod options;
@@ -79,15 +80,25 @@ pub async fn serve(options: &Options, parts: Parts, shutdown: impl Future<Output
     let streams = Arc::new(Semaphore::new(options.max_streams));
     let api = request::Api::new(options.clone(), parts);
     let filter = routes::routes(&api, streams, &closing).or(assets::routes()).unify().boxed();
-    let admitting = options.clone();
+    let admit = admission(options.clone(), api.parts.now);
     let listener = server::Listener {
         listen: options.listen,
         setting: "web.listen",
         max_connections: options.max_connections,
         header_timeout: Duration::from_millis(options.timeout_ms),
         shutdown_timeout: Duration::from_millis(options.shutdown_ms),
-        admit: Arc::new(move |ends, method, path, headers| auth::admit(&admitting, ends, method, path, headers)),
+        admit,
         closing,
     };
     listener.start(filter, shutdown).await
+}
+
+/// Who may ask, and how often.
+fn admission(options: Arc<Options>, now: fn() -> Timestamp) -> Arc<server::Admit> {
+    let allowances = limits::Allowances::new(options.max_requests_per_minute);
+    Arc::new(move |ends, method, path, headers| {
+        let person = auth::admit(&options, ends, method, path, headers)?;
+        let budget = if server::is_api(path) { allowances.take(ends.remote.ip(), now())? } else { None };
+        Ok(server::Admission { person, budget })
+    })
 }

@@ -14,7 +14,7 @@ use super::auth::Person;
 use super::options::OpsOptions;
 use super::rejection::Problem;
 use super::request::json;
-use super::server::{Listener, ServeError, Server, any_of};
+use super::server::{Admission, Listener, ServeError, Server, any_of};
 use crate::model::connector::Health;
 use crate::model::ports::PipelineStatus;
 
@@ -59,7 +59,7 @@ pub async fn serve_ops(
         max_connections: options.max_connections,
         header_timeout: Duration::from_secs(10),
         shutdown_timeout: Duration::from_secs(1),
-        admit: Arc::new(|_, _, _, _| Ok(Person(String::new()))),
+        admit: Arc::new(|_, _, _, _| Ok(Admission { person: Person(String::new()), budget: None })),
         closing: watch::Sender::new(false),
     };
     listener.start(filter, shutdown).await

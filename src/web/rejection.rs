@@ -1,5 +1,7 @@
 //! Every refusal as RFC 9457 problem details: what the caller is told, apart from what the log is told.
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use warp::http::{HeaderValue, StatusCode, header};
@@ -11,9 +13,22 @@ use crate::model::ports::StoreError;
 /// What a handler answers.
 pub type Answer = Result<Response, Problem>;
 
+/// A refusal; boxed, because it stands in the error of nearly every function here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(Box<Details>);
+
+impl Deref for Problem {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
 /// Problem details (RFC 9457), as every refusal carries them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+pub struct Details {
     /// `urn:whydunit:problem:<kind>`; stable.
     #[serde(rename = "type")]
     pub kind: String,
@@ -46,7 +61,7 @@ pub struct FieldError {
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind: format!("urn:whydunit:problem:{kind}"),
             title: title.to_owned(),
             status: status.as_u16(),
@@ -55,7 +70,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_s: None,
             allow: None,
-        }
+        }))
     }
 
     pub fn bad_json(detail: impl Into<String>) -> Self {
@@ -98,7 +113,7 @@ impl Problem {
     pub fn method_not_allowed(allow: String) -> Self {
         let detail = format!("this path takes {allow}");
         let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not take this method", detail);
-        problem.allow = Some(allow);
+        problem.0.allow = Some(allow);
         problem
     }
 
@@ -133,7 +148,7 @@ impl Problem {
     pub fn too_many_requests(retry_after_s: u32, limit: u32) -> Self {
         let detail = format!("more than {limit} requests a minute; go on in {retry_after_s} s");
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", detail);
-        Self { retry_after_s: Some(retry_after_s), ..problem }
+        problem.retry_after(retry_after_s)
     }
 
     pub fn internal() -> Self {
@@ -143,18 +158,23 @@ impl Problem {
 
     pub fn unavailable(detail: impl Into<String>, retry_after_s: u32) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now", detail);
-        Self { retry_after_s: Some(retry_after_s), ..problem }
+        problem.retry_after(retry_after_s)
     }
 
     fn with_errors(mut self, errors: Vec<(String, String)>) -> Self {
-        self.errors = errors.into_iter().map(|(field, reason)| FieldError { field, reason }).collect();
+        self.0.errors = errors.into_iter().map(|(field, reason)| FieldError { field, reason }).collect();
         self
     }
 
-    /// The response; the server's outermost layer fills in `instance` and the body.
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The response to a request for `path`.
     pub fn into_response_for(mut self, path: &str) -> Response {
-        path.clone_into(&mut self.instance);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        path.clone_into(&mut self.0.instance);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = Response::new(body.into());
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -176,6 +196,7 @@ fn join(errors: &[(String, String)]) -> String {
     errors.iter().map(|(field, reason)| format!("{field}: {reason}")).collect::<Vec<_>>().join("; ")
 }
 
+/// A response without a body: the server's outermost layer knows the path and writes it.
 impl warp::Reply for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::default();

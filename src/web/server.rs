@@ -17,18 +17,22 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::http::{HeaderName, HeaderValue, Method, Request, header};
+use warp::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use warp::hyper::body::Incoming;
 use warp::hyper::server::conn::http1;
 use warp::hyper::service::{Service, service_fn};
 use warp::reply::Response;
 
 use super::auth::{Ends, Person};
+use super::limits::Budget;
 use super::options::OptionError;
 use super::rejection::Problem;
 
 /// Largest request head, bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// How long a peer may leave bytes unacknowledged or its window shut.
+#[cfg(target_os = "linux")]
+const STALLED_PEER_TIMEOUT: Duration = Duration::from_secs(30);
 
 const SECURITY_HEADERS: [(&str, &str); 7] = [
     // Styles may be inline because the component kit writes its variables into a style element; scripts never.
@@ -71,8 +75,15 @@ impl Server {
     }
 }
 
+/// A request that may go on: who asks, and what is left of their allowance where there is one.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    pub person: Person,
+    pub budget: Option<Budget>,
+}
+
 /// Decides who may ask; runs before any filter.
-pub type Admit = dyn Fn(Ends, &Method, &str, &warp::http::HeaderMap) -> Result<Person, Problem> + Send + Sync;
+pub type Admit = dyn Fn(Ends, &Method, &str, &HeaderMap) -> Result<Admission, Problem> + Send + Sync;
 
 /// What a listener needs beside its filters.
 pub struct Listener {
@@ -166,6 +177,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
     match listener.accept().await {
         Ok((stream, remote)) => {
             let local = stream.local_addr().ok()?;
+            tune(&stream);
             Some((stream, Ends { remote, local }, place))
         }
         Err(error) => {
@@ -177,29 +189,32 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
     }
 }
 
+/// Updates go out at once; a peer that takes nothing for a while, or is gone, is let go by the kernel. Without these the
+/// connection works all the same.
+fn tune(stream: &TcpStream) {
+    let nodelay = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let patience = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALLED_PEER_TIMEOUT));
+    #[cfg(not(target_os = "linux"))]
+    let patience = std::io::Result::Ok(());
+    if let Err(error) = nodelay.and(patience) {
+        tracing::debug!(%error, "socket option not set");
+    }
+}
+
 /// Admission before, panics caught around, problem bodies and security headers after the filters.
 async fn sealed<S>(mut request: Request<Incoming>, ends: Ends, admit: Arc<Admit>, inner: S) -> Result<Response, Infallible>
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
 {
     let path = request.uri().path().to_owned();
-    let api = path == "/api" || path.starts_with("/api/");
+    let mut budget = None;
     let mut response = match admit(ends, request.method(), &path, request.headers()) {
-        Err(problem) => problem.into_response_for(&path),
-        Ok(person) => {
-            request.extensions_mut().insert(person);
-            if request.method() == Method::HEAD {
-                // The server leaves the body out by itself.
-                *request.method_mut() = Method::GET;
-            }
-            match AssertUnwindSafe(inner.call(request)).catch_unwind().await {
-                Ok(Ok(response)) => response,
-                Ok(Err(never)) => match never {},
-                Err(_) => {
-                    tracing::error!(path, "a handler panicked");
-                    Problem::internal().into_response_for(&path)
-                }
-            }
+        Err(problem) => warp::Reply::into_response(problem),
+        Ok(admission) => {
+            budget = admission.budget;
+            request.extensions_mut().insert(admission.person);
+            answered(request, &inner).await
         }
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -209,10 +224,37 @@ where
     for (name, value) in SECURITY_HEADERS {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
-    if api {
+    if is_api(&path) {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
+    if let Some(budget) = budget {
+        budget.write(headers);
+    }
     Ok(response)
+}
+
+/// True for paths of the API; all others are the page's.
+pub fn is_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
+}
+
+/// The filters' answer; a panic in one of them becomes a 500 and ends nothing else.
+async fn answered<S>(mut request: Request<Incoming>, inner: &S) -> Response
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+{
+    if request.method() == Method::HEAD {
+        // The server leaves the body out by itself.
+        *request.method_mut() = Method::GET;
+    }
+    match AssertUnwindSafe(inner.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            tracing::error!("a handler panicked");
+            warp::Reply::into_response(Problem::internal())
+        }
+    }
 }
 
 /// The first filter that matches.

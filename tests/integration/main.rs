@@ -8,5 +8,6 @@ mod commands;
 mod memory;
 mod pipeline;
 mod recorded;
+mod scenarios;
 mod way_in;
 mod way_out;

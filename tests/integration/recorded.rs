@@ -2,28 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod broken_packs;
+mod contents;
+mod small_pack;
+
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use prost::Message;
 use whydunit::evaluation::calendar::Calendar;
-use whydunit::evaluation::feed::{LOGS_TOPIC, METRICS_TOPIC, TRACES_TOPIC};
+use whydunit::evaluation::feed::TRACES_TOPIC;
+use whydunit::evaluation::pack::ContextEvent;
 use whydunit::evaluation::pool::QuietPool;
 use whydunit::evaluation::{
-    Disorder, Episode, EpisodeKind, EpisodeOptions, EpisodeOutcome, EpisodeRun, FeedRecord, Opening, Pack, RankedService, ReplayOptions,
-    build, evaluate, plans,
+    ChangeEpisode, ChangeOutcome, ChangeRun, Disorder, Episode, EpisodeKind, EpisodeOptions, EpisodeOutcome, EpisodeRun, FeedRecord,
+    Opening, Pack, RankedChange, RankedService, RecordedPack, ReplayOptions, build, change_episode, evaluate, evaluate_changes, plans,
 };
-use whydunit::model::Timestamp;
+use whydunit::model::{Source, Timestamp};
 
-const AFTER_LABEL_NS: i64 = 180_000_000_000;
+use self::contents::Contents;
+use self::small_pack::{pack_up, small_pack};
 
 /// The recorded pack, or `None` with a message where it is not at hand.
 fn recorded() -> Option<&'static Pack> {
@@ -38,164 +36,6 @@ fn archive(name: &str) -> Option<PathBuf> {
         return None;
     }
     Some(path)
-}
-
-/// A pack of our own in the same layout: two services, one fault, one evening.
-fn small_pack(folder: &Path) -> PathBuf {
-    let root = folder.join("small");
-    let label_s = 1_700_000_000_i64;
-    let (case, quiet, metrics) = (root.join("cases/one"), root.join("quiet/day"), root.join("metrics/day"));
-    for folder in [&case, &quiet, &metrics] {
-        fs::create_dir_all(folder).unwrap();
-    }
-    let label = format!(
-        r#"[{{"case":"one","day":"day","inject_time_unix":{label_s},"root_cause_service":"cart","fault_type":"return","fault_duration_s":180}}]"#
-    );
-    fs::write(root.join("labels.json"), label).unwrap();
-    let (mut spans, mut logs) = (span_header(), log_header());
-    for second in -120..200 {
-        add_request(&mut spans, &mut logs, label_s + second, second);
-    }
-    fs::write(case.join("trace.csv"), &spans).unwrap();
-    fs::write(case.join("log.csv"), &logs).unwrap();
-    let (mut spans, mut logs) = (span_header(), log_header());
-    for second in 0..60 {
-        add_request(&mut spans, &mut logs, label_s + 600 + second, 1_000 + second);
-    }
-    fs::write(quiet.join("trace.csv"), &spans).unwrap();
-    fs::write(quiet.join("log.csv"), &logs).unwrap();
-    let mut rows = "Time,TimeStamp,PodName,CpuUsageRate(%),Reads\n".to_owned();
-    for minute in -60..120 {
-        rows += &format!("text,{},cart-1-a,{},NaN\n", label_s + minute * 60, 3 + minute % 2);
-    }
-    fs::write(metrics.join("cart-1-a_metric.csv"), rows).unwrap();
-    root
-}
-
-fn span_header() -> String {
-    "TraceID,SpanID,ParentID,PodName,OperationName,StartTimeUnixNano,EndTimeUnixNano,Duration\n".to_owned()
-}
-
-fn log_header() -> String {
-    "Timestamp,TimeUnixNano,Node,PodName,Container,TraceID,SpanID,Log\n".to_owned()
-}
-
-fn add_request(spans: &mut String, logs: &mut String, at_s: i64, id: i64) {
-    let (trace, start_ns) = (format!("{:032x}", id + 5_000), at_s * 1_000_000_000);
-    *spans += &format!("{trace},00000000000000aa,root,front-1-a,/,{start_ns},{},9\n", start_ns + 9_000_000);
-    *spans += &format!("{trace},00000000000000bb,00000000000000aa,cart-1-a,get,{},{},5\n", start_ns + 1_000_000, start_ns + 6_000_000);
-    let text = format!(r#"{{""log"":""INFO get one, two TraceID: {trace} SpanID: 00000000000000bb\nsecond line\n""}}"#);
-    *logs += &format!("t,{},n,cart-1-a,c,{trace},00000000000000bb,\"{text}\"\n", start_ns + 2_000_000);
-}
-
-/// What a record says, field by field, so that bytes can be compared with rows.
-#[derive(Debug, Default, PartialEq)]
-struct Contents {
-    /// (trace, span, parent, pod, operation, start, end) → how often.
-    spans: BTreeMap<(String, String, String, String, String, u64, u64), u64>,
-    /// (trace, span, pod, text, time) → how often.
-    logs: BTreeMap<(String, String, String, String, u64), u64>,
-    /// (pod, metric, unit, time, bits of the value) → how often.
-    points: BTreeMap<(String, String, String, u64, u64), u64>,
-}
-
-impl Contents {
-    fn of<'a>(records: impl IntoIterator<Item = &'a FeedRecord>) -> Self {
-        let mut contents = Self::default();
-        for record in records {
-            match record.topic {
-                TRACES_TOPIC => contents.add_spans(record),
-                LOGS_TOPIC => contents.add_logs(record),
-                METRICS_TOPIC => contents.add_points(record),
-                other => panic!("unexpected topic {other}"),
-            }
-        }
-        contents
-    }
-
-    fn add_spans(&mut self, record: &FeedRecord) {
-        for resource in ExportTraceServiceRequest::decode(record.value.as_slice()).unwrap().resource_spans {
-            let pod = attribute(resource.resource.as_ref(), "host.name");
-            for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                let ids = (hex(&span.trace_id), hex(&span.span_id), hex(&span.parent_span_id));
-                let key = (ids.0, ids.1, ids.2, pod.clone(), span.name, span.start_time_unix_nano, span.end_time_unix_nano);
-                *self.spans.entry(key).or_default() += 1;
-            }
-        }
-    }
-
-    fn add_logs(&mut self, record: &FeedRecord) {
-        for resource in ExportLogsServiceRequest::decode(record.value.as_slice()).unwrap().resource_logs {
-            let pod = attribute(resource.resource.as_ref(), "host.name");
-            for log in resource.scope_logs.into_iter().flat_map(|scope| scope.log_records) {
-                let Some(Value::StringValue(text)) = log.body.and_then(|body| body.value) else { panic!("a line without text") };
-                let key = (hex(&log.trace_id), hex(&log.span_id), pod.clone(), text, log.time_unix_nano);
-                *self.logs.entry(key).or_default() += 1;
-            }
-        }
-    }
-
-    fn add_points(&mut self, record: &FeedRecord) {
-        for resource in ExportMetricsServiceRequest::decode(record.value.as_slice()).unwrap().resource_metrics {
-            let pod = attribute(resource.resource.as_ref(), "host.name");
-            for metric in resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
-                let Some(metric::Data::Gauge(gauge)) = metric.data else { panic!("not a gauge: {}", metric.name) };
-                for point in gauge.data_points {
-                    let Some(number_data_point::Value::AsDouble(value)) = point.value else { panic!("no double") };
-                    let key = (pod.clone(), metric.name.clone(), metric.unit.clone(), point.time_unix_nano, value.to_bits());
-                    *self.points.entry(key).or_default() += 1;
-                }
-            }
-        }
-    }
-
-    /// What the pack's rows of one case say, up to the end of its episode.
-    fn of_case(pack: &Pack, episode: &Episode) -> Self {
-        let mut contents = Self::default();
-        let recording = &pack.cases[&episode.plan.label.case];
-        let end_ns = episode.plan.label.at().nanos() + AFTER_LABEL_NS;
-        for row in recording.spans.iter().filter(|row| row.end_ns <= end_ns) {
-            let parent = if row.parent == 0 { String::new() } else { format!("{:016x}", row.parent) };
-            let ids = (format!("{:032x}", row.trace), format!("{:016x}", row.span), parent);
-            let key = (ids.0, ids.1, ids.2, row.pod.name.to_string(), row.operation.to_string(), row.start_ns as u64, row.end_ns as u64);
-            *contents.spans.entry(key).or_default() += 1;
-        }
-        for row in recording.logs.iter().filter(|row| row.time_ns <= end_ns) {
-            let key = (
-                format!("{:032x}", row.trace),
-                format!("{:016x}", row.span),
-                row.pod.name.to_string(),
-                row.text.to_string(),
-                row.time_ns as u64,
-            );
-            *contents.logs.entry(key).or_default() += 1;
-        }
-        contents.add_rows(pack, episode);
-        contents
-    }
-
-    fn add_rows(&mut self, pack: &Pack, episode: &Episode) {
-        let span = episode.plan.metrics_from.nanos()..=episode.plan.ends_at.nanos();
-        for row in pack.metrics[&episode.plan.day].iter().filter(|row| span.contains(&row.time_ns)) {
-            for (column, value) in row.columns.iter().zip(&row.values) {
-                let Some(value) = value else { continue };
-                let key = (row.pod.name.to_string(), column.name.clone(), column.unit.clone(), row.time_ns as u64, value.to_bits());
-                *self.points.entry(key).or_default() += 1;
-            }
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn attribute(resource: Option<&Resource>, key: &str) -> String {
-    let found = resource.unwrap().attributes.iter().find(|attribute| attribute.key == key).unwrap();
-    match found.value.as_ref().unwrap().value.as_ref().unwrap() {
-        Value::StringValue(text) => text.clone(),
-        other => panic!("{other:?}"),
-    }
 }
 
 fn keep<K: Ord + Clone>(all: &BTreeMap<K, u64>, wanted: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
@@ -334,12 +174,6 @@ fn a_folder_and_its_archive_give_the_same_stream() {
     assert_eq!((from_folder.report.metric_points, from_folder.report.metric_blanks), (180, 180));
 }
 
-fn pack_up(path: &Path, fill: impl FnOnce(&mut tar::Builder<zstd::Encoder<'_, fs::File>>)) {
-    let mut archive = tar::Builder::new(zstd::Encoder::new(fs::File::create(path).unwrap(), 1).unwrap());
-    fill(&mut archive);
-    archive.into_inner().unwrap().finish().unwrap();
-}
-
 #[test]
 fn a_replay_keeps_event_times_and_fills_the_minutes_before_a_fault() {
     let folder = tempfile::tempdir().unwrap();
@@ -356,85 +190,59 @@ fn a_replay_keeps_event_times_and_fills_the_minutes_before_a_fault() {
 }
 
 #[test]
-fn bad_packs_say_what_is_wrong() {
-    let folder = tempfile::tempdir().unwrap();
-    let say = |path: &Path| Pack::open(path).unwrap_err().to_string();
-    assert!(say(&folder.path().join("nowhere")).contains("no such folder or archive"));
-    let text = folder.path().join("notes.txt");
-    fs::write(&text, "hello").unwrap();
-    assert!(say(&text).contains("neither a folder nor a .tar.zst"));
-    let noise = folder.path().join("noise.tar.zst");
-    fs::write(&noise, "this is no archive").unwrap();
-    assert!(say(&noise).contains("the archive cannot be read"), "{}", say(&noise));
-    assert!(say(folder.path()).contains("not a layout this version knows"));
-
-    let root = small_pack(folder.path());
-    let whole = folder.path().join("whole.tar.zst");
-    pack_up(&whole, |archive| archive.append_dir_all("small", &root).unwrap());
-    let bytes = fs::read(&whole).unwrap();
-    let cut = folder.path().join("cut.tar.zst");
-    for keep in [bytes.len() / 4, bytes.len() / 2, bytes.len() - 1] {
-        fs::write(&cut, &bytes[..keep]).unwrap();
-        assert!(say(&cut).contains("the archive cannot be read"), "{keep} bytes: {}", say(&cut));
-    }
-
-    fs::remove_file(root.join("cases/one/log.csv")).unwrap();
-    assert!(say(&root).contains("missing cases/one/log.csv"), "{}", say(&root));
-    fs::write(root.join("cases/one/log.csv"), "Timestamp,PodName\n").unwrap();
-    assert!(say(&root).contains("no column TimeUnixNano"), "{}", say(&root));
-    fs::write(root.join("cases/one/log.csv"), log_header()).unwrap();
-    fs::write(root.join("labels.json"), "{}").unwrap();
-    assert!(say(&root).contains("labels.json"), "{}", say(&root));
-    fs::remove_file(root.join("labels.json")).unwrap();
-    assert!(say(&root).contains("labels.json"), "{}", say(&root));
-}
-
-#[test]
-fn an_archive_cannot_reach_outside_itself() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("evil.tar.zst");
-    pack_up(&path, |archive| {
-        let mut header = tar::Header::new_gnu();
-        header.as_gnu_mut().unwrap().name[..16].copy_from_slice(b"../../etc/passwd");
-        header.set_size(2);
-        header.set_cksum();
-        archive.append(&header, &b"hi"[..]).unwrap();
-    });
-    assert!(Pack::open(&path).unwrap_err().to_string().contains("leaves it"));
-}
-
-#[test]
-fn unreadable_rows_are_counted_and_the_rest_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = small_pack(folder.path());
-    let path = root.join("cases/one/trace.csv");
-    let good = fs::read_to_string(&path).unwrap();
-    let bad = "short,row\nzz,00000000000000aa,root,p-1-a,op,1700000000000000000,1700000000000000001,1\n\
-        01,02,root,p-1-a,op,1700000000000000009,1700000000000000001,1\n01,02,root,p-1-a,op,never,1700000000000000001,1\n";
-    fs::write(&path, format!("{good}{bad}")).unwrap();
-    let logs = root.join("cases/one/log.csv");
-    let good_logs = fs::read_to_string(&logs).unwrap();
-    let odd = "2023-11-14T22:13:20.5,-1,n,cart-1-a,c,01,02,\"{\"\"log\"\":\"\"a\"\"}rest\"\n\
-        t,1700000000000000000,n,cart-1-a,c,none,,plain text, with a comma\nt,never,n,cart-1-a,c,01,02,x\n";
-    fs::write(&logs, format!("{good_logs}{odd}")).unwrap();
-    let pack = Pack::open(&root).unwrap();
-    assert_eq!(pack.report.spans, 2 * (320 + 60));
-    assert_eq!(pack.report.log_lines, 320 + 60 + 2);
-    assert_eq!(pack.report.malformed_rows(), 5, "{:?}", pack.report.malformed);
-    // Time taken from the text, text cut after its JSON, text kept as text (twice: one of them had no time), ids left out.
-    assert_eq!(pack.report.repaired_rows(), 5, "{:?}", pack.report.repaired);
-    assert!(pack.report.malformed.values().all(|trouble| trouble.examples[0].contains(".csv:")));
-    let texts: Vec<&str> = pack.cases["one"].logs.iter().map(|log| &*log.text).collect();
-    assert!(texts.contains(&"a") && texts.contains(&"plain text, with a comma"));
-}
-
-#[test]
 fn other_recorded_layouts_are_named_as_not_yet_replayed() {
-    for (name, layout) in [("petshop-dev", "petshop"), ("rootcausebench-dev", "rootcausebench"), ("nab-dev", "nab")] {
+    for (name, layout) in [("petshop-dev", "petshop"), ("nab-dev", "nab")] {
         let Some(path) = archive(name) else { return };
-        let error = Pack::open(&path).unwrap_err().to_string();
+        let error = RecordedPack::open(&path).unwrap_err().to_string();
         assert!(error.contains(&format!("recognised as {layout}")), "{error}");
     }
+}
+
+#[test]
+fn incidents_come_with_every_change_before_them() {
+    let Some(path) = archive("rootcausebench-dev") else { return };
+    let RecordedPack::Changes(pack) = RecordedPack::open(&path).unwrap() else { panic!("another kind") };
+    assert!(Pack::open(&path).unwrap_err().to_string().contains("not a pack of faults in services"));
+    print!("{}", pack.report.to_text());
+    assert_eq!((pack.cases.len(), pack.report.malformed_rows(), pack.report.log_lines), (9, 0, 1_388));
+    assert_eq!((pack.report.metric_points, pack.report.spans), (6_681, 153));
+    for case in &pack.cases {
+        let episode = change_episode(case, "recorded");
+        let of = |source| episode.records.iter().filter(|record| record.source == source).count();
+        let until = |events: &[ContextEvent]| events.iter().filter(|event| event.at <= episode.ends_at).count();
+        assert_eq!((of(Source::Git), of(Source::Ci)), (until(&case.commits), until(&case.deploys)), "{}", case.label.case);
+        assert_eq!(of(Source::Manual), until(&case.flags) + 1);
+        assert!(episode.records.is_sorted_by_key(|record| record.timestamp));
+        let logs = case.logs.iter().filter(|entry| entry.at <= episode.ends_at).count();
+        assert_eq!((of(Source::Logs), of(Source::Logs) > 0), (logs, true));
+        if let Some(guilty) = case.label.commit() {
+            let deployed = episode.records.iter().filter(|record| record.source == Source::Ci);
+            let named = deployed.filter(|record| String::from_utf8_lossy(&record.value).contains(guilty)).count();
+            println!("{}: {} records, guilty commit deployed {named} times", case.label.case, episode.records.len());
+        }
+    }
+}
+
+/// Knows the labels.
+struct ChangeOracle;
+
+impl ChangeRun for ChangeOracle {
+    fn run(&mut self, episode: &ChangeEpisode) -> Result<ChangeOutcome, String> {
+        let changes = vec![RankedChange { sha: episode.label.commit().map(str::to_owned), score: 0.8 }];
+        let services = vec![RankedService { service: episode.label.first_failing_service.clone(), score: 0.8 }];
+        Ok(ChangeOutcome { changes, services, opened_at: None })
+    }
+}
+
+#[test]
+fn a_perfect_engine_names_every_change() {
+    let Some(path) = archive("rootcausebench-dev") else { return };
+    let RecordedPack::Changes(pack) = RecordedPack::open(&path).unwrap() else { panic!("another kind") };
+    let report = evaluate_changes(&pack, "recorded", &mut ChangeOracle, &mut |_| {});
+    println!("{}", report.to_text());
+    let figures = &report.changes;
+    assert_eq!((report.n, figures.correct, figures.correct_change, figures.correct_none, figures.decoys_first), (9, 9, 6, 3, 0));
+    assert_eq!(figures.services.ac1, 1.0);
 }
 
 /// Opens on the culprit 30 s after each label, and never in between.
@@ -484,5 +292,4 @@ fn a_perfect_engine_gets_a_perfect_report_over_all_episodes() {
     let end = &report.end_to_end;
     assert_eq!((report.n, end.recall, end.strict_recall, end.false_per_hour, end.ac1), (22, 1.0, 1.0, 0.0, 1.0));
     assert_eq!((end.median_ttd_s, end.duplicates), (Some(30.0), 0));
-    assert!(started.elapsed().as_secs() < 120, "44 episodes take under two minutes");
 }

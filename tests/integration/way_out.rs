@@ -2,5 +2,9 @@
 
 mod api;
 mod client;
+mod document;
 mod golden;
+mod hardness;
+mod live;
 mod ports;
+mod stored;

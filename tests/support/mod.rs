@@ -1,3 +1,5 @@
 //! Real parts for tests: started, stopped, broken.
 
 pub mod kafka;
+
+pub mod seed;

@@ -2,14 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::command::InboxRow;
-use crate::model::investigation::EngineFindings;
-use crate::model::signal::ClosedBucket;
-use crate::model::snapshot::StateEntry;
-use crate::model::suspect::Suspect;
-use crate::model::{Event, Timestamp};
-
+mod case;
+mod findings;
+mod investigator;
+mod membership;
+mod node;
+mod opening;
+mod sentences;
+mod state;
 pub mod watermark;
+
+#[cfg(test)]
+mod tests;
+
+pub use investigator::Investigator;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,40 +33,5 @@ pub struct CorrelateOptions {
 impl Default for CorrelateOptions {
     fn default() -> Self {
         Self { strong: 8.0, weak: 4.0, persist: 2, quiet_s: 120 }
-    }
-}
-
-/// Opens, joins, ranks and quietens investigations; steps once per closed bucket.
-#[derive(Debug)]
-pub struct Investigator {}
-
-impl Investigator {
-    /// Before `teach_until` (event time) baselines learn and nothing opens; `None` when history may open.
-    pub fn new(_options: &CorrelateOptions, _teach_until: Option<Timestamp>) -> Self {
-        Self {}
-    }
-
-    /// Keeps what is needed of one-to-one events (changes, alerts, manual events) for their buckets.
-    pub fn forward(&mut self, _events: &[Event]) {}
-
-    /// A person's write that changes what the engine does: closing, reopening, verdict.
-    pub fn command(&mut self, _row: &InboxRow) {}
-
-    /// One bucket, closed by all shards. Findings that changed, each with its new revision.
-    pub fn step(&mut self, _closed: Vec<ClosedBucket>) -> Vec<EngineFindings> {
-        Vec::new()
-    }
-
-    /// Told that something is broken since `since`: a ranking at once from what is known, gates dropped.
-    pub fn rank_told(&self, _environment: &str, _since: Timestamp) -> Vec<Suspect> {
-        Vec::new()
-    }
-
-    pub fn delta(&mut self) -> Vec<StateEntry> {
-        Vec::new()
-    }
-
-    pub fn restore(&mut self, _key: &[u8], _value: &[u8]) -> Result<(), String> {
-        Ok(())
     }
 }

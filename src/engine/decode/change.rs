@@ -14,6 +14,8 @@ const MAX_DIFF: usize = 32 * 1024;
 const MAX_TEXT: usize = 4_000;
 /// Changed files kept by name.
 const MAX_FILES: usize = 200;
+/// Bytes of an event's data as JSON.
+const MAX_DATA: usize = 64 * 1024;
 /// Bytes kept of what a source attaches freely.
 const MAX_ATTACHED: usize = 12 * 1024;
 
@@ -21,7 +23,7 @@ const MAX_ATTACHED: usize = 12 * 1024;
 /// Returns the format too.
 pub(super) fn decode(value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
     match parse(value) {
-        Ok(body) if github::event_of_shape(&body).is_some() => (github::decode_body(None, &body, sink), "github"),
+        Ok(body) if github::is_webhook(&body) => (github::decode_body(None, &body, sink), "github"),
         Ok(body) => (manual::decode_body(&body, sink), "manual"),
         Err(refusal) => (Err(refusal), "manual"),
     }
@@ -116,8 +118,21 @@ impl Data {
         self.0.contains_key(key)
     }
 
-    pub(super) fn into_value(self) -> Value {
-        if self.0.is_empty() { Value::Null } else { Value::Object(self.0) }
+    /// At most 64 KiB as JSON; what ranking reads least goes first when it is more.
+    pub(super) fn into_value(mut self) -> Value {
+        if self.0.is_empty() {
+            return Value::Null;
+        }
+        let mut value = Value::Object(std::mem::take(&mut self.0));
+        for key in ["payload", "value", "description", "files", "message", "diff"] {
+            if value.to_string().len() <= MAX_DATA {
+                return value;
+            }
+            if let Some(largest) = value.get_mut(key) {
+                halve(largest);
+            }
+        }
+        bounded(&value, MAX_DATA)
     }
 }
 
@@ -152,6 +167,14 @@ pub(super) fn bounded(value: &Value, max_bytes: usize) -> Value {
 
 pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default().trim()
+}
+
+fn halve(value: &mut Value) {
+    match value {
+        Value::String(text) => text.truncate(head(text, text.len() / 2).len()),
+        Value::Array(list) => list.truncate(list.len() / 2),
+        other => *other = Value::Null,
+    }
 }
 
 fn is_blank(value: &Value) -> bool {

@@ -18,6 +18,11 @@ pub(super) fn decode(event: Option<&[u8]>, value: &[u8], sink: &mut RecordSink<'
     decode_body(event.and_then(|name| std::str::from_utf8(name).ok()), &body, sink)
 }
 
+/// True for what only GitHub sends, read or not.
+pub(super) fn is_webhook(body: &Value) -> bool {
+    event_of_shape(body).is_some() || text(body, &["repository", "full_name"]).is_some() && text(body, &["sender", "login"]).is_some()
+}
+
 /// Which of the events we read has this shape.
 pub(super) fn event_of_shape(body: &Value) -> Option<&'static str> {
     body.get("repository")?.as_object()?;

@@ -6,7 +6,7 @@
 //!  "data": {"diff": "…", "sha": "…", "author": "…", "message": "…", "files": ["…"]}}
 //! ```
 //!
-//! Only `title` is required (a `message` or `description` serves); unknown keys are ignored. An array holds several events.
+//! Only `title` is required (a `summary` or `message` serves); unknown keys are ignored. An array holds several events.
 
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn event(body: &Value, sink: &RecordSink<'_>) -> Result<Event, Refusal> {
         return Err(Refusal::malformed("an event must be a JSON object"));
     }
     let data = body.get("data").unwrap_or(&Value::Null);
-    let title = ["title", "summary", "message", "description", "name"]
+    let title = ["title", "summary", "message"]
         .iter()
         .find_map(|key| text(body, &[key]))
         .or_else(|| text(data, &["message"]))

@@ -5,7 +5,8 @@
 //! nothing else of it). So per batch `records_read = records_decoded + records_rejected`, `items_decoded` is the number of
 //! observations, and `items_rejected` the number of indexes in rejections. A record all of whose items are bad counts as decoded.
 //!
-//! What stands for a missing field: no service → `unknown`; no environment → [`DecodeOptions::default_environment`]; no time → the
+//! What stands for a missing field: no service → `unknown`; no environment → [`DecodeOptions::default_environment`],
+//! except on events such as commits, which then belong to any; no time → the
 //! record's Kafka time, and a rejection where there is none either. A time that is there but cannot be read is a rejection.
 //!
 //! Metric points that measured nothing (staleness markers, histograms of an empty interval) are decoded as
@@ -102,11 +103,19 @@ impl Decoder {
     /// `observed_at` is the wall time of reading, for events' `observed_at`.
     pub fn decode(&mut self, records: Arc<RecordBatch>, observed_at: Timestamp) -> ObservationBatch {
         let mut batch = ObservationBatch::empty(Arc::clone(&records));
+        if records.source == Source::Logs {
+            batch.logs.reserve_exact(records.records.len());
+        }
         let mut mix = FormatMix::default();
         for (index, record) in records.records.iter().enumerate() {
             let partition = usize::from(record.partition);
             if let Some(counts) = batch.counts.get_mut(partition) {
                 counts.records_read += 1;
+            }
+            if let Some(newest) = watermark(&records, record) {
+                move_watermark(&mut batch, partition, newest);
+                mix.count("control");
+                continue;
             }
             let value = self.readable(&records, record).and_then(|value| {
                 let format = self.named.map_or_else(|| format::detect(&records, record, value), Ok)?;
@@ -137,6 +146,27 @@ impl Decoder {
             ),
             Some(value) => Ok(value),
         }
+    }
+}
+
+/// Header of a control record: "everything of this partition up to this time has been sent". Its value is an RFC 3339 time. It
+/// ends recorded runs, which have no clock to wait for.
+pub const WATERMARK_HEADER: &str = "whydunit-watermark";
+
+fn watermark(records: &RecordBatch, record: &RecordRef) -> Option<Timestamp> {
+    if record.headers.is_empty() {
+        return None;
+    }
+    records.header(record, WATERMARK_HEADER).and_then(|value| std::str::from_utf8(value).ok()).and_then(Timestamp::parse)
+}
+
+/// Books a control record: decoded, without an item.
+fn move_watermark(batch: &mut ObservationBatch, partition: usize, newest: Timestamp) {
+    if let Some(counts) = batch.counts.get_mut(partition) {
+        counts.records_decoded += 1;
+    }
+    if let Some(slot) = batch.newest.get_mut(partition) {
+        *slot = (*slot).max(Some(newest));
     }
 }
 

@@ -109,14 +109,12 @@ impl<'a> RecordSink<'a> {
         self.batch.spans.push(span);
     }
 
-    /// Completes an event: id (unless its source names it), provenance, default environment.
+    /// Completes an event: id (unless its source names it), provenance. One that names no environment, as a
+    /// commit, belongs to any.
     pub(super) fn event(&mut self, mut event: Event, format: &'static str) {
         let (record, item) = self.number();
         self.book_time(event.timestamp);
         event.observed_at = self.observed_at;
-        if event.environment.is_none() && !self.options.default_environment.is_empty() {
-            event.environment = Some(self.options.default_environment.clone());
-        }
         let records = &self.batch.records;
         let position = records.records.get(record as usize).and_then(|record| {
             let partition = records.partitions.get(usize::from(record.partition))?;

@@ -14,16 +14,16 @@ const MAX_SENT: usize = 200_000;
 /// Turns texts into symbols and keeps the definitions not yet handed out.
 #[derive(Debug, Default)]
 pub(super) struct Symbols {
-    sent: FxHashSet<u64>,
+    sent: Sent,
     /// Stays here if decoding unwinds, so that the next batch still carries it.
     fresh: Vec<Definition>,
-    template: String,
+    template: template::Scratch,
 }
 
 impl Symbols {
     pub(super) fn define(&mut self, text: &str) -> Symbol {
         let name = symbol(text);
-        if !name.is_none() && self.remember(name) {
+        if !name.is_none() && self.sent.remember(name) {
             self.fresh.push(Definition { symbol: name, text: Arc::from(text) });
         }
         name
@@ -35,25 +35,34 @@ impl Symbols {
 
     /// The symbol of a message's template, and the ids that stood in the message.
     pub(super) fn template<'m>(&mut self, message: &'m str) -> (Symbol, template::Ids<'m>) {
-        let mut text = std::mem::take(&mut self.template);
-        let ids = template::write(message, &mut text);
-        let name = self.define(&text);
-        self.template = text;
+        let ids = template::scan(message, &mut self.template);
+        let text = self.template.text();
+        let name = symbol(text);
+        if !name.is_none() && self.sent.remember(name) {
+            self.fresh.push(Definition { symbol: name, text: Arc::from(text) });
+        }
         (name, ids)
     }
 
     pub(super) fn take_fresh(&mut self) -> Vec<Definition> {
         std::mem::take(&mut self.fresh)
     }
+}
 
+/// Symbols remembered, at most [`MAX_SENT`].
+#[derive(Debug, Default)]
+struct Sent(FxHashSet<u64>);
+
+impl Sent {
+    /// True when the symbol is new.
     fn remember(&mut self, name: Symbol) -> bool {
-        if self.sent.contains(&name.0) {
+        if self.0.contains(&name.0) {
             return false;
         }
-        if self.sent.len() >= MAX_SENT {
-            self.sent.clear();
+        if self.0.len() >= MAX_SENT {
+            self.0.clear();
         }
-        self.sent.insert(name.0)
+        self.0.insert(name.0)
     }
 }
 
@@ -84,6 +93,6 @@ mod tests {
         symbols.take_fresh();
         symbols.define("first");
         assert_eq!(symbols.take_fresh().len(), 1);
-        assert!(symbols.sent.len() <= MAX_SENT);
+        assert!(symbols.sent.0.len() <= MAX_SENT);
     }
 }

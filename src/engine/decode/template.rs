@@ -19,14 +19,47 @@ pub struct Ids<'m> {
 
 /// The template of a message as a text of its own.
 pub fn template(message: &str) -> String {
-    let mut out = String::new();
-    write(message, &mut out);
-    out
+    let mut scratch = Scratch::default();
+    scan(message, &mut scratch);
+    scratch.text().to_owned()
 }
 
-/// Writes the template of `message` into `out`, replacing what was there. Allocates only when `out` must grow.
-pub fn write<'m>(message: &'m str, out: &mut String) -> Ids<'m> {
-    out.clear();
+/// Where templates are written: as large as the longest, so that scanning never allocates.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    /// Four bytes for each character looked at; a space between tokens stands for a separator that was one of them.
+    bytes: [u8; 4 * MAX_CHARS],
+    length: usize,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { bytes: [0; 4 * MAX_CHARS], length: 0 }
+    }
+}
+
+impl Scratch {
+    /// What was written: whole characters of the message, so always UTF-8.
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn push_str(&mut self, text: &str) {
+        text.bytes().for_each(|byte| self.push(byte));
+    }
+}
+
+/// Writes the template of `message` into `out`, replacing what was there.
+pub(super) fn scan<'m>(message: &'m str, out: &mut Scratch) -> Ids<'m> {
+    out.length = 0;
     let bytes = message.as_bytes();
     let mut ids = Ids::default();
     let mut at = skip_clock(bytes);
@@ -39,23 +72,29 @@ pub fn write<'m>(message: &'m str, out: &mut String) -> Ids<'m> {
             chars_left -= 1;
             continue;
         }
-        let (end, chars) = token_end(bytes, at, chars_left);
-        let token = message.get(at..end).unwrap_or_default();
-        if let Some((kind, value_end, value)) = id_pair(message, token, end) {
-            match kind {
-                IdKind::Trace => ids.trace = ids.trace.or(Some(value)),
-                IdKind::Span => ids.span = ids.span.or(Some(value)),
-            }
-            at = value_end;
+        let before = out.length;
+        if tokens > 0 {
+            out.push(b' ');
+        }
+        let start = out.length;
+        let token = Token::copy(bytes, at, chars_left, out);
+        if let Some(pair) = id_pair(message, at, token.end) {
+            out.length = before;
+            ids.take(&pair);
+            at = pair.next;
             continue;
         }
-        if tokens > 0 {
-            out.push(' ');
+        let text = &bytes[at..token.end];
+        if token.has_digit {
+            out.length = start;
+            push_masked(message.get(at..token.end).unwrap_or_default(), tokens == 0, out);
+        } else if is_calendar_word(text) {
+            out.length = start;
+            out.push(b'*');
         }
-        push_token(token, out);
         tokens += 1;
-        chars_left -= chars;
-        at = end;
+        chars_left -= token.chars;
+        at = token.end;
     }
     ids
 }
@@ -65,79 +104,144 @@ pub fn find_ids(message: &str) -> Ids<'_> {
     let bytes = message.as_bytes();
     let mut ids = Ids::default();
     let mut at = 0;
-    while at < bytes.len() && (ids.trace.is_none() || ids.span.is_none()) {
-        // `trace_id` and `span_id` end in `id` before `:` or `=`: those two are rare, so they are looked for first.
-        let Some(mark) = bytes[at..].iter().position(|&b| b == b':' || b == b'=').map(|offset| at + offset) else { break };
+    while ids.trace.is_none() || ids.span.is_none() {
+        // Names of ids end before `:` or `=`, and these are rare.
+        let Some(mark) = bytes.get(at..).and_then(|rest| memchr::memchr2(b':', b'=', rest)).map(|offset| at + offset) else { break };
         at = mark + 1;
-        let start =
-            bytes[..mark].iter().rposition(|&b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'-')).map_or(0, |before| before + 1);
-        let Some(name) = message.get(start..mark) else { continue };
-        if let Some((kind, value_end, value)) = id_pair(message, name, mark) {
-            match kind {
-                IdKind::Trace => ids.trace = ids.trace.or(Some(value)),
-                IdKind::Span => ids.span = ids.span.or(Some(value)),
-            }
-            at = value_end.max(at);
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let start = bytes[..mark].iter().rposition(|byte| !is_name(byte)).map_or(0, |before| before + 1);
+        if let Some(pair) = id_pair(message, start, mark) {
+            ids.take(&pair);
+            at = pair.next;
         }
     }
     ids
 }
 
-#[derive(Clone, Copy)]
-enum IdKind {
-    Trace,
-    Span,
+impl<'m> Ids<'m> {
+    fn take(&mut self, pair: &IdPair<'m>) {
+        let place = if pair.of_trace { &mut self.trace } else { &mut self.span };
+        *place = place.or(Some(pair.value));
+    }
 }
 
-/// Reads `name: value` or `name=value` where `name` (ending at `end`) names a trace or span id: (kind, where the rest starts, value).
-fn id_pair<'m>(message: &'m str, name: &str, end: usize) -> Option<(IdKind, usize, &'m str)> {
-    let kind = match name.len() {
-        6..=8 if name.eq_ignore_ascii_case("traceid") || name.eq_ignore_ascii_case("trace_id") || name.eq_ignore_ascii_case("trace-id") => {
-            IdKind::Trace
-        }
-        6..=7 if name.eq_ignore_ascii_case("spanid") || name.eq_ignore_ascii_case("span_id") || name.eq_ignore_ascii_case("span-id") => {
-            IdKind::Span
-        }
-        _ => return None,
-    };
+struct IdPair<'m> {
+    of_trace: bool,
+    value: &'m str,
+    /// Where the rest of the message starts.
+    next: usize,
+}
+
+/// Reads `name: value` or `name=value` where the name from `start` to `end` is that of a trace or span id.
+#[inline]
+fn id_pair(message: &str, start: usize, end: usize) -> Option<IdPair<'_>> {
     let bytes = message.as_bytes();
-    if !matches!(bytes.get(end), Some(b':' | b'=')) {
+    if !matches!(bytes.get(end), Some(b':' | b'=')) || !(6..=8).contains(&(end - start)) {
+        return None;
+    }
+    let name = bytes.get(start..end)?;
+    let is_one_of = |names: [&str; 3]| names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
+    let of_trace = is_one_of(["traceid", "trace_id", "trace-id"]);
+    if !of_trace && !is_one_of(["spanid", "span_id", "span-id"]) {
         return None;
     }
     let start = if bytes.get(end + 1) == Some(&b' ') { end + 2 } else { end + 1 };
     let rest = message.get(start..)?;
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let value = &rest[..length];
     let next = start + length + usize::from(bytes.get(start + length) == Some(&b' '));
-    let value = value.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    (!value.is_empty()).then_some((kind, next, value))
+    let value = rest[..length].trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    (!value.is_empty()).then_some(IdPair { of_trace, value, next })
+}
+
+const SEPARATOR: u8 = 1;
+/// May start a separator of several bytes.
+const PERHAPS: u8 = 2;
+const DIGIT: u8 = 4;
+/// Not the first byte of its character.
+const CONTINUES: u8 = 8;
+
+/// What each byte is to the scanner.
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b' '
+            | b'\t'..=b'\r'
+            | b'['
+            | b']'
+            | b'('
+            | b')'
+            | b'{'
+            | b'}'
+            | b','
+            | b';'
+            | b'='
+            | b':'
+            | b'\''
+            | b'"'
+            | b'<'
+            | b'>'
+            | b'|' => SEPARATOR,
+            b'0'..=b'9' => DIGIT,
+            0x80..0xC0 => CONTINUES,
+            0xC2 | 0xE3 | 0xEF => PERHAPS,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
 }
 
 /// Length in bytes of the separator at `at`; 0 when there is none.
+#[inline]
 fn separator_len(bytes: &[u8], at: usize) -> usize {
-    match bytes[at] {
-        b' ' | b'\t'..=b'\r' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b';' | b'=' | b':' | b'\'' | b'"' | b'<' | b'>' | b'|' => 1,
-        // No-break space, full-width colon, ideographic space.
-        0xC2 if bytes.get(at + 1) == Some(&0xA0) => 2,
-        0xEF if bytes.get(at + 1..at + 3) == Some(&[0xBC, 0x9A]) => 3,
-        0xE3 if bytes.get(at + 1..at + 3) == Some(&[0x80, 0x80]) => 3,
+    match CLASSES[usize::from(bytes[at])] {
+        SEPARATOR => 1,
+        PERHAPS => wide_separator_len(&bytes[at..]),
         _ => 0,
     }
 }
 
-/// End of the token that starts at `start`, and its length in characters, at most `limit`.
-fn token_end(bytes: &[u8], start: usize, limit: usize) -> (usize, usize) {
-    let mut at = start;
-    let mut chars = 0;
-    while at < bytes.len() && separator_len(bytes, at) == 0 {
-        let starts_char = bytes[at] & 0xC0 != 0x80;
-        if starts_char && chars == limit {
-            break;
-        }
-        chars += usize::from(starts_char);
-        at += 1;
+/// No-break space, full-width colon, ideographic space.
+fn wide_separator_len(bytes: &[u8]) -> usize {
+    match bytes {
+        [0xC2, 0xA0, ..] => 2,
+        [0xEF, 0xBC, 0x9A, ..] | [0xE3, 0x80, 0x80, ..] => 3,
+        _ => 0,
     }
-    (at, chars)
+}
+
+struct Token {
+    end: usize,
+    chars: usize,
+    has_digit: bool,
+}
+
+impl Token {
+    /// Copies the token that starts at `start`, cut after `max_chars`.
+    #[inline]
+    fn copy(bytes: &[u8], start: usize, max_chars: usize, out: &mut Scratch) -> Self {
+        let (mut chars, mut seen) = (0, 0);
+        for (offset, byte) in bytes[start..].iter().enumerate() {
+            let class = CLASSES[usize::from(*byte)];
+            let end = start + offset;
+            if class == SEPARATOR || class == PERHAPS && wide_separator_len(&bytes[end..]) > 0 {
+                return Self { end, chars, has_digit: seen & DIGIT != 0 };
+            }
+            if class != CONTINUES {
+                if chars == max_chars {
+                    return Self { end, chars, has_digit: seen & DIGIT != 0 };
+                }
+                chars += 1;
+            }
+            seen |= class;
+            out.push(*byte);
+        }
+        Self { end: bytes.len(), chars, has_digit: seen & DIGIT != 0 }
+    }
 }
 
 /// Where the message starts once a leading date and clock are dropped (`2026-11-23 14:02:10,214`, `[14:02:10.214]`).
@@ -167,34 +271,38 @@ fn is_clock(text: &[u8]) -> bool {
     shape(b"00:00:00") || shape(b"0000-00-00") || shape(b"0000/00/00")
 }
 
-fn push_token(token: &str, out: &mut String) {
+/// Longest line number of a source file, digits.
+const SOURCE_LINE_DIGITS: usize = 4;
+
+/// Writes a token that holds a digit.
+fn push_masked(token: &str, is_first: bool, out: &mut Scratch) {
     let bytes = token.as_bytes();
-    if !bytes.iter().any(u8::is_ascii_digit) {
-        out.push_str(if is_calendar_word(bytes) { "*" } else { token });
-        return;
-    }
     if is_number(bytes) || is_hex(bytes) || is_short_code(bytes) || is_quantity(bytes) {
-        out.push('*');
-        return;
+        out.push(b'*');
+    } else {
+        push_parts(token, is_first, out);
     }
-    push_parts(token, out);
 }
 
 /// Masks the numeric parts of a path or compound name: `/orders/8842` → `/orders/*`, `cart-4821` → `cart-*`. A code in
-/// capitals (`ORA-01555`) stays: it names the kind of the message.
-fn push_parts(token: &str, out: &mut String) {
+/// capitals that opens a message (`ORA-01555`) stays: it names the kind of the message; further back it is an id (`SKU-0137`).
+/// A line of the source (`OrderService#451`) stays too: it names the statement that logged.
+fn push_parts(token: &str, is_first: bool, out: &mut Scratch) {
     let is_joint = |c: char| matches!(c, '/' | '?' | '&' | '#' | '@' | '_' | '-');
-    let is_code = token.split(is_joint).next().is_some_and(|first| !first.is_empty() && first.bytes().all(|b| b.is_ascii_uppercase()));
-    if is_code {
+    let head = token.split(is_joint).next().unwrap_or_default();
+    if is_first && !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_uppercase()) {
         out.push_str(token);
         return;
     }
     let mut rest = token;
+    let mut is_source_line = false;
     while !rest.is_empty() {
         let end = rest.find(is_joint).unwrap_or(rest.len());
         let part = &rest.as_bytes()[..end];
         let digits = part.iter().filter(|b| b.is_ascii_digit()).count();
         let masked = digits > 0 && (digits == part.len() && (digits >= 3 || token.contains('/')) || is_hex(part));
+        let masked = masked && !(is_source_line && digits <= SOURCE_LINE_DIGITS);
+        is_source_line = rest[end..].starts_with('#') && end > 0;
         out.push_str(if masked { "*" } else { &rest[..end] });
         let joint = rest[end..].chars().next().map_or(0, char::len_utf8);
         out.push_str(&rest[end..end + joint]);
@@ -266,29 +374,27 @@ fn is_quantity(token: &[u8]) -> bool {
 
 /// Names of weekdays and months, short and long.
 fn is_calendar_word(token: &[u8]) -> bool {
-    const WORDS: [&[u8]; 19] = [
-        b"monday",
-        b"tuesday",
-        b"wednesday",
-        b"thursday",
-        b"friday",
-        b"saturday",
-        b"sunday",
-        b"january",
-        b"february",
-        b"march",
-        b"april",
-        b"may",
-        b"june",
-        b"july",
-        b"august",
-        b"september",
-        b"october",
-        b"november",
-        b"december",
-    ];
-    (3..=9).contains(&token.len())
-        && WORDS.iter().any(|word| word.eq_ignore_ascii_case(token) || token.len() == 3 && word[..3].eq_ignore_ascii_case(token))
+    let [a, b, c, rest @ ..] = token else { return false };
+    let long: &[u8] = match &[a | 0x20, b | 0x20, c | 0x20] {
+        b"mon" | b"fri" | b"sun" => b"day",
+        b"tue" => b"sday",
+        b"wed" => b"nesday",
+        b"thu" => b"rsday",
+        b"sat" => b"urday",
+        b"jan" => b"uary",
+        b"feb" => b"ruary",
+        b"mar" => b"ch",
+        b"apr" => b"il",
+        b"may" => b"",
+        b"jun" => b"e",
+        b"jul" => b"y",
+        b"aug" => b"ust",
+        b"sep" => b"tember",
+        b"oct" => b"ober",
+        b"nov" | b"dec" => b"ember",
+        _ => return false,
+    };
+    rest.is_empty() || rest.eq_ignore_ascii_case(long)
 }
 
 #[cfg(test)]
@@ -301,8 +407,9 @@ mod tests {
             ("Find contacts by id 4d2a46c7-71cb-4cf1-b5bb-b68406d9da6f", "Find contacts by id *"),
             ("12:01:33.512 INFO Get trip D1345 on Sun 2026-11-23", "INFO Get trip * on * *"),
             ("order-4821 took 35ms (retry 2 of 3)", "order-* took * retry * of *"),
-            ("GET /api/v1/orders/8842 -> 200", "GET /api/v1/orders/* -> *"),
+            ("GET /api/v1/orders/8842 -> 200", "GET /api/v1/orders/* - *"),
             ("ORA-01555 snapshot too old", "ORA-01555 snapshot too old"),
+            ("Added SKU-0137 to cart of user u-12", "Added SKU-* to cart of user u-12"),
             ("", ""),
             ("[[[", ""),
             ("[2026-11-23 14:02:10,214] cache miss", "cache miss"),
@@ -317,11 +424,17 @@ mod tests {
 
     #[test]
     fn ids_in_the_message_are_taken_and_do_not_split_templates() {
-        let mut out = String::new();
-        let ids = write("09:12:01.100 TraceID: 5b8efff798038103d269b633813fc60c SpanID: eee19b7ec3c1b174 Query order", &mut out);
-        assert_eq!(out, "Query order");
+        let mut out = Scratch::default();
+        let ids = scan("09:12:01.100 TraceID: 5b8efff798038103d269b633813fc60c SpanID: eee19b7ec3c1b174 Query order", &mut out);
+        assert_eq!(out.text(), "Query order");
         assert_eq!(ids, Ids { trace: Some("5b8efff798038103d269b633813fc60c"), span: Some("eee19b7ec3c1b174") });
         assert_eq!(template("trace_id=abc1 Query order"), "Query order");
+    }
+
+    #[test]
+    fn weekdays_and_months_are_variables_in_any_case() {
+        assert_eq!(template("Mon tuesday WED Thursday fri satur SUNDAY march"), "* * * * * satur * *");
+        assert_eq!(template("may Sept moon"), "* Sept moon");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::entity::{Entity, EntityClose};
 use super::features::Feature;
 use super::input::DetectorInput;
 use super::limits::{MAX_AHEAD_BUCKETS, MAX_ENTITIES, MAX_ERROR_TEMPLATES};
+use super::metric::is_resource;
 use super::names::Names;
 use super::pending::{ErrorFold, Pending, SourceCount};
 use super::sentences::Renderer;
@@ -122,7 +123,7 @@ impl Detector {
             let Some(entity) = self.entities.get_mut(&key) else { continue };
             self.dirty.insert(key);
             let entity = Arc::make_mut(entity);
-            let close = entity.close(bucket, learning_buckets);
+            let close = entity.close(bucket, learning_buckets, &|metric| is_resource(&self.names.text(metric)));
             let service = self.names.service(key);
             if close.learning {
                 let first = entity.first_seen.unwrap_or(bucket);

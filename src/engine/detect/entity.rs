@@ -9,7 +9,7 @@ use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
 use super::limits::{HINT, HOT, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, STRONG, TRACE_GRACE_S};
 use super::load::{Excess, LoadBaseline, LoadCell};
-use super::metric::{Series, SeriesKey};
+use super::metric::{Series, SeriesKey, Surroundings};
 use super::pending::{Pending, StreamLine};
 use super::share::{Share, ShareCell, ShareRule, ShareVerdict};
 use super::slow::{Slow, SlowVerdict};
@@ -76,7 +76,7 @@ impl Entity {
     }
 
     /// Closes `now`: counts become baseline cells, every live key is judged.
-    pub fn close(&mut self, now: Bucket, learning_buckets: i64) -> EntityClose {
+    pub fn close(&mut self, now: Bucket, learning_buckets: i64, is_resource: &dyn Fn(Symbol) -> bool) -> EntityClose {
         let mut counts = self.pending.remove(&now).unwrap_or_default();
         let later = self.pending.split_off(&now);
         for earlier in std::mem::replace(&mut self.pending, later).into_values() {
@@ -91,7 +91,7 @@ impl Entity {
         close.new_errors = counts.errors.keys().filter(|template| !template.is_none() && !self.lines.knows(**template)).copied().collect();
         self.take_lines(now, &mut counts);
         self.take_calls(now, &counts, &mut close);
-        self.take_points(now, &counts);
+        self.take_points(now, &counts, is_resource);
         self.bound(now);
         if !learning {
             close.findings = self.judge(now);
@@ -135,10 +135,14 @@ impl Entity {
         }
     }
 
-    fn take_points(&mut self, now: Bucket, counts: &Pending) {
+    fn take_points(&mut self, now: Bucket, counts: &Pending, is_resource: &dyn Fn(Symbol) -> bool) {
         let peers = self.series.len().max(counts.points.len());
         for (key, points) in &counts.points {
-            self.series.entry(*key).or_insert_with(|| Series::new(points.kind, points.unit)).close(now, points, peers);
+            self.series.entry(*key).or_insert_with(|| Series::new(points.kind, points.unit)).close(
+                now,
+                points,
+                Surroundings { peers, is_resource: is_resource(key.metric) },
+            );
         }
     }
 

@@ -135,7 +135,7 @@ struct Collector {
 
 /// Features of a whole trace. `spans` and `lines` may come in any order.
 pub fn of_trace(mut spans: Vec<TraceSpan>, mut lines: Vec<TraceLine>) -> Vec<Feature> {
-    spans.sort_by(|left, right| (left.span, left.start, left.end, left.entity).cmp(&(right.span, right.start, right.end, right.entity)));
+    spans.sort_by_key(|span| (span.span, span.start, span.end, span.entity));
     lines.sort_unstable();
     let by_id: BTreeMap<SpanId, usize> = spans.iter().enumerate().map(|(index, span)| (span.span, index)).collect();
     let mut children: BTreeMap<SpanId, Vec<usize>> = BTreeMap::new();

@@ -2,6 +2,10 @@
 //!
 //! S = |z|/2.5, divided by how far above 4 the series' own largest recent |z| lies: what jumps often must jump further.
 //! One step alone stays below "strong"; two steps in a row on the same side say what the lesser of them says.
+//!
+//! Resources (CPU, memory, pools …) are bounded and mostly calm, so that a large z means something after ten steps. Rates,
+//! counts and latency quantiles are not: two steps of a series seen n times cannot be rarer than (1/n)², so that their S is
+//! at most 2·log10(n).
 
 use std::collections::VecDeque;
 
@@ -32,6 +36,39 @@ const FREE_Z: f64 = 4.0;
 const OWN_Z_FADE: f64 = 0.98;
 /// Surprise of a first movement after a flat history, whose scale is unknown; and the most a fall may say.
 const UNSCALED: f64 = 6.0;
+
+/// True for a metric whose name says that it measures a resource of its own rather than a symptom.
+pub fn is_resource(metric: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "cpu",
+        "memory",
+        "heap",
+        "rss",
+        "gc",
+        "disk",
+        "volume",
+        "inode",
+        "thread",
+        "goroutine",
+        "pool",
+        "connection",
+        "descriptor",
+        "throttl",
+        "swap",
+        "oom",
+    ];
+    // A node's figures belong to all of its pods alike.
+    let lower = metric.to_ascii_lowercase();
+    WORDS.iter().any(|word| lower.contains(word)) && !lower.contains("node")
+}
+
+/// What the judgement of a step must know of the series' surroundings.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// Series of the entity: the more are looked at, the more one must show.
+    pub peers: usize,
+    pub is_resource: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SeriesKey {
@@ -84,6 +121,8 @@ pub struct Series {
     /// Last total of a cumulative sum.
     total: Option<(Timestamp, f64)>,
     last_at: Option<Timestamp>,
+    /// Steps seen.
+    steps: u32,
     /// Usual gap between points, milliseconds: a slow median.
     gap_ms: f64,
     /// Largest |z| the series shows anyway, fading.
@@ -116,6 +155,7 @@ impl Series {
             values: VecDeque::new(),
             total: None,
             last_at: None,
+            steps: 0,
             gap_ms: 0.0,
             own_z: 0.0,
             run_z: 0.0,
@@ -133,15 +173,15 @@ impl Series {
         self.gap_ms > (Bucket::SECONDS * 1_500) as f64
     }
 
-    /// Takes the points of a bucket that closes. `peers` is the number of series of the entity: the more are looked at,
-    /// the more one must show.
-    pub fn close(&mut self, now: Bucket, points: &SeriesPoints, peers: usize) {
+    /// Takes the points of a bucket that closes.
+    pub fn close(&mut self, now: Bucket, points: &SeriesPoints, around: Surroundings) {
         let Some(&(newest, _)) = points.points.last() else { return };
         self.learn_gap(&points.points);
         let value = self.step_value(&points.points);
         self.last_at = Some(newest);
         let Some(value) = value.filter(|value| value.is_finite()) else { return };
-        self.judge(now, newest, value, peers);
+        self.steps = self.steps.saturating_add(1);
+        self.judge(now, newest, value, around);
         self.values.push_back((newest, value as f32));
         while self.values.len() > KEPT_VALUES {
             self.values.pop_front();
@@ -181,12 +221,12 @@ impl Series {
         }
     }
 
-    fn judge(&mut self, now: Bucket, at: Timestamp, value: f64, peers: usize) {
+    fn judge(&mut self, now: Bucket, at: Timestamp, value: f64, around: Surroundings) {
         self.verdict = None;
         let mut suspected = false;
         if self.baseline.len() >= MIN_STEPS {
             let (median, scale) = self.level_and_scale();
-            let (z, surprise) = self.score(value, median, scale, peers);
+            let (z, surprise) = self.score(value, median, scale, around);
             let steps = self.is_slow();
             let lives = if steps { (1.5 * self.gap_ms / (Bucket::SECONDS * 1_000) as f64) as i64 } else { 1 };
             let before = self.last.filter(|(_, _, until)| *until >= Bucket(now.0 - 1));
@@ -215,14 +255,16 @@ impl Series {
         (median, (spread / 1.349).max(RELATIVE_FLOOR * median.abs()).max(0.05 * largest).max(floor).max(ratio_floor))
     }
 
-    fn score(&self, value: f64, median: f64, scale: f64, peers: usize) -> (f64, f64) {
+    fn score(&self, value: f64, median: f64, scale: f64, around: Surroundings) -> (f64, f64) {
         let off = value - median;
+        let most = if around.is_resource { MAX_METRIC_SURPRISE } else { 2.0 * f64::from(self.steps.max(1)).log10() };
         if scale <= 0.0 {
-            return if off == 0.0 { (0.0, 0.0) } else { (off.signum() * FREE_Z * Z_PER_SURPRISE, UNSCALED) };
+            return if off == 0.0 { (0.0, 0.0) } else { (off.signum() * FREE_Z * Z_PER_SURPRISE, UNSCALED.min(most)) };
         }
         let z = (off / scale).clamp(-1e6, 1e6);
-        let surprise = (z.abs() / Z_PER_SURPRISE) * FREE_Z / self.own_z.max(FREE_Z) - (peers.max(1) as f64).log10();
-        (z, if z < 0.0 { (surprise / 2.0).min(UNSCALED) } else { surprise.min(MAX_METRIC_SURPRISE) }.max(0.0))
+        let surprise = (z.abs() / Z_PER_SURPRISE) * FREE_Z / self.own_z.max(FREE_Z) - (around.peers.max(1) as f64).log10();
+        let most = if z < 0.0 { UNSCALED.min(most) } else { most };
+        (z, if z < 0.0 { surprise / 2.0 } else { surprise }.clamp(0.0, most))
     }
 
     /// What a series shows anyway grows at once with unsuspected steps, and once, at most doubling, with a suspected run.

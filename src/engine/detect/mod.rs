@@ -27,6 +27,7 @@ pub(crate) mod tests;
 
 pub use detector::Detector;
 pub use input::{DetectorInput, SeenBefore, ShardInput};
+pub use metric::is_resource;
 pub use sentences::{duration, number};
 pub use trace_join::TraceJoin;
 

@@ -103,7 +103,7 @@ pub struct Pending {
 }
 
 /// The entry of `key`, if it belongs to the `limit` smallest keys: which ones are kept does not depend on order.
-fn bounded<'a, K: Ord + Copy, V: Default>(map: &'a mut BTreeMap<K, V>, key: K, limit: usize) -> Option<&'a mut V> {
+fn bounded<K: Ord + Copy, V: Default>(map: &mut BTreeMap<K, V>, key: K, limit: usize) -> Option<&mut V> {
     if map.len() >= limit && !map.contains_key(&key) {
         match map.last_key_value() {
             Some((last, _)) if *last > key => {

@@ -19,6 +19,8 @@ pub fn error_event_id(service: &ServiceName, template: Symbol, bucket: Bucket) -
 
 /// Whole numbers without decimals, others with one or two.
 pub fn number(value: f64) -> String {
+    // An empty sum of floats is −0.
+    let value = value + 0.0;
     if value.abs() >= 100.0 || (value - value.round()).abs() < 0.05 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 

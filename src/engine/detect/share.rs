@@ -99,16 +99,6 @@ impl Share {
         self.events.contains_key(&event) || self.ring.iter().any(|cell| cell.hits.contains_key(&event))
     }
 
-    /// Share of `event` in the baseline, when there is one.
-    pub fn baseline(&self, event: Symbol) -> Option<f64> {
-        (self.cases >= MIN_BASELINE).then(|| self.hits(event) / self.cases)
-    }
-
-    /// Baseline hits and cases, for references.
-    pub fn baseline_cases(&self) -> f64 {
-        self.cases
-    }
-
     /// Moves what has waited long enough into the baseline; what was seen while suspected is dropped.
     pub fn roll(&mut self, now: Bucket) {
         if self.heat.is_new_normal(now) {

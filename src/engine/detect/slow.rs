@@ -89,10 +89,6 @@ impl Slow {
         self.ring.back().is_some_and(|cell| now.0 - cell.bucket.0 < LAG_BUCKETS)
     }
 
-    pub fn last_bucket(&self) -> Option<Bucket> {
-        self.ring.back().map(|cell| cell.bucket)
-    }
-
     /// As [`super::share::Share::roll`].
     pub fn roll(&mut self, now: Bucket) {
         if self.heat.is_new_normal(now) {

@@ -1,1 +1,18 @@
-//! An investigation → ranked suspects with factors.
+//! An investigation → ranked suspects with factors. Two questions, ranked apart: where, and what changed (or nothing).
+
+mod changes;
+mod diff;
+mod evidence;
+mod graph;
+mod literal;
+mod outside;
+mod sentences;
+mod services;
+mod structure;
+
+pub use changes::{Change, ChangeContext, RankedChange, rank_changes, same_service};
+pub use evidence::Wording;
+pub use graph::CallGraph;
+pub use outside::{Outside, Surge, outside_cause};
+pub use sentences::{change_suspects, service_suspects};
+pub use services::{Local, RankedService, rank_services};

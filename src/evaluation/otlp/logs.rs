@@ -85,18 +85,24 @@ pub fn logs(mut items: Vec<LogItem>, environment: &str) -> Vec<FeedRecord> {
 fn severity(line: &str) -> (SeverityNumber, &str) {
     for word in line.split_whitespace().take(LEVEL_WORDS) {
         let level = word.trim_matches(|letter: char| !letter.is_ascii_alphabetic());
-        let number = match level {
-            "TRACE" => SeverityNumber::Trace,
-            "DEBUG" => SeverityNumber::Debug,
-            "INFO" | "NOTICE" => SeverityNumber::Info,
-            "WARN" | "WARNING" => SeverityNumber::Warn,
-            "ERROR" | "SEVERE" => SeverityNumber::Error,
-            "FATAL" | "CRITICAL" | "EMERGENCY" => SeverityNumber::Fatal,
-            _ => continue,
-        };
-        return (number, level);
+        if let Some(number) = level_number(level) {
+            return (number, level);
+        }
     }
     (SeverityNumber::Unspecified, "")
+}
+
+/// The severity of a level's name, in capitals.
+pub(in crate::evaluation) fn level_number(level: &str) -> Option<SeverityNumber> {
+    Some(match level {
+        "TRACE" => SeverityNumber::Trace,
+        "DEBUG" => SeverityNumber::Debug,
+        "INFO" | "NOTICE" => SeverityNumber::Info,
+        "WARN" | "WARNING" => SeverityNumber::Warn,
+        "ERROR" | "SEVERE" => SeverityNumber::Error,
+        "FATAL" | "CRITICAL" | "EMERGENCY" => SeverityNumber::Fatal,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

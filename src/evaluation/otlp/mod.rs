@@ -16,6 +16,7 @@ use super::pack::Pod;
 use crate::model::{Source, Timestamp};
 
 pub use kinds::{Kind, kinds};
+pub(super) use logs::level_number;
 pub use logs::{LogItem, logs};
 pub use metrics::metrics;
 pub use traces::{SpanItem, spans};
@@ -71,23 +72,23 @@ fn resource(pod: &Pod, environment: &str) -> Resource {
     Resource { attributes, ..Resource::default() }
 }
 
-fn attribute(key: &str, value: &str) -> KeyValue {
+pub(super) fn attribute(key: &str, value: &str) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(text(value)), ..KeyValue::default() }
 }
 
-fn text(value: &str) -> AnyValue {
+pub(super) fn text(value: &str) -> AnyValue {
     AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) }
 }
 
 /// OTLP times are unsigned; recorded ones lie after the year 2000.
-fn unsigned(time_ns: i64) -> u64 {
+pub(super) fn unsigned(time_ns: i64) -> u64 {
     u64::try_from(time_ns).unwrap_or_default()
 }
 
-fn trace_bytes(trace: u128) -> Vec<u8> {
+pub(super) fn trace_bytes(trace: u128) -> Vec<u8> {
     if trace == 0 { Vec::new() } else { trace.to_be_bytes().to_vec() }
 }
 
-fn span_bytes(span: u64) -> Vec<u8> {
+pub(super) fn span_bytes(span: u64) -> Vec<u8> {
     if span == 0 { Vec::new() } else { span.to_be_bytes().to_vec() }
 }

@@ -1,10 +1,12 @@
 //! A pack: recorded telemetry around labelled faults, in memory, with the count of what could not be read.
 
+mod changes;
 mod layout;
 mod nezha;
 mod report;
 mod rows;
 mod source;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub use changes::{ChangeCase, ChangeLabel, ChangePack, ContextEvent, LogEntry, Point, SpanEntry};
 pub use report::{LoadReport, Trouble};
 pub use rows::{LogRow, MetricColumn, MetricRow, Pod, Recording, SpanRow};
 
@@ -50,6 +53,43 @@ impl Label {
     }
 }
 
+/// Any pack this version replays.
+#[derive(Debug)]
+pub enum RecordedPack {
+    /// Faults in services: which service was it?
+    Services(Pack),
+    /// Incidents with the changes before them: which change was it, if any?
+    Changes(ChangePack),
+}
+
+impl RecordedPack {
+    /// Opens a folder or a `.tar.zst`. An archive is read as a stream: nothing is written to disk.
+    pub fn open(path: &Path) -> Result<Self, EvaluationError> {
+        let source = PackSource::at(path)?;
+        let names = source.names()?;
+        let recognised = layout::recognise(path, &names)?;
+        match recognised.layout {
+            Layout::NezhaTt => nezha::load(&source, recognised).map(Self::Services),
+            Layout::RootCauseBench => changes::load(&source, recognised).map(Self::Changes),
+            other => Err(EvaluationError::NotYetReplayed { path: path.to_owned(), layout: other.name() }),
+        }
+    }
+
+    pub fn set(&self) -> &str {
+        match self {
+            Self::Services(pack) => &pack.set,
+            Self::Changes(pack) => &pack.set,
+        }
+    }
+
+    pub fn report(&self) -> &LoadReport {
+        match self {
+            Self::Services(pack) => &pack.report,
+            Self::Changes(pack) => &pack.report,
+        }
+    }
+}
+
 /// A pack, read whole. All rows are sorted by time, then content, so that a folder and an archive give the same pack.
 #[derive(Debug)]
 pub struct Pack {
@@ -68,14 +108,11 @@ pub struct Pack {
 }
 
 impl Pack {
-    /// Opens a folder or a `.tar.zst`. An archive is read as a stream: nothing is written to disk.
+    /// Opens a pack of faults in services; [`RecordedPack::open`] opens any kind.
     pub fn open(path: &Path) -> Result<Self, EvaluationError> {
-        let source = PackSource::at(path)?;
-        let names = source.names()?;
-        let recognised = layout::recognise(path, &names)?;
-        match recognised.layout {
-            Layout::NezhaTt => nezha::load(&source, recognised),
-            other => Err(EvaluationError::NotYetReplayed { path: path.to_owned(), layout: other.name() }),
+        match RecordedPack::open(path)? {
+            RecordedPack::Services(pack) => Ok(pack),
+            RecordedPack::Changes(_) => Err(EvaluationError::OtherKind { path: path.to_owned(), wanted: "faults in services" }),
         }
     }
 

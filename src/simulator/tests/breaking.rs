@@ -3,10 +3,10 @@
 use super::reading::{ReadSpan, Written, read};
 use super::{options, run, start};
 use crate::simulator::faults::FaultFile;
-use crate::simulator::{Options, Shop, SimulatorError, catalog};
+use crate::simulator::{Options, Shop, SimulatorError, catalog, episode};
 
-const HISTORY_S: i64 = 600;
-const AGE_S: i64 = 240;
+const HISTORY_S: i64 = 420;
+const AGE_S: i64 = 210;
 
 /// Before and after the onset.
 struct Halves {
@@ -219,7 +219,7 @@ fn an_expired_certificate_fails_every_charge_and_no_deploy_stands_behind_it() {
 fn one_poisoned_cache_host_answers_slowly_and_in_vain() {
     let halves = halves(Some("poisoned-cache"));
     let discarded = halves.after.lines.iter().filter(|line| line.message.starts_with("discarding entry from")).collect::<Vec<_>>();
-    assert!(discarded.len() > 50 && discarded.iter().all(|line| line.message.contains("cache-1")), "{}", discarded.len());
+    assert!(discarded.len() > 30 && discarded.iter().all(|line| line.message.contains("cache-1")), "{}", discarded.len());
     assert!(quantile(halves.after.calls("catalog", "cache"), 0.9) > 5.0 * quantile(halves.before.calls("catalog", "cache"), 0.9));
 }
 
@@ -253,15 +253,108 @@ fn a_noisy_host_slows_its_residents_only() {
 }
 
 #[test]
+fn a_dropped_guard_throws_from_new_pods() {
+    let halves = halves(Some("missing-guard"));
+    let share = share_failed(halves.after.served("cart/GetCart"));
+    assert!((share - 0.35).abs() < 0.12, "{share}");
+    assert!(halves.after.lines_with("cart", "Cannot read properties of undefined") > 10);
+    assert_eq!(halves.before.lines_with("cart", "Cannot read properties of undefined"), 0);
+}
+
+#[test]
+fn a_query_in_a_loop_slows_new_pods() {
+    let halves = halves(Some("query-in-loop"));
+    let slow = |half: &Written| quantile(half.served("catalog/GetProduct"), 0.5);
+    assert!(slow(&halves.after) > 8.0 * slow(&halves.before), "{} → {}", slow(&halves.before), slow(&halves.after));
+}
+
+#[test]
+fn a_short_timeout_gives_up_on_a_partner_that_is_as_quick_as_ever() {
+    let halves = halves(Some("short-timeout"));
+    let calls = |half: &Written| share_failed(half.calls("payment", "acquirer"));
+    assert!(calls(&halves.after) > 0.4 && calls(&halves.before) < 0.02, "{} → {}", calls(&halves.before), calls(&halves.after));
+    assert!(halves.after.lines_with("payment", "acquirer did not answer within 100 ms") > 10);
+}
+
+#[test]
+fn a_policy_refuses_connections_and_is_told_on_the_manual_topic() {
+    let halves = halves(Some("network-policy"));
+    let share = share_failed(halves.after.calls("gateway", "search"));
+    assert!((share - 0.6).abs() < 0.12, "{share}");
+    assert!(share_failed(halves.after.calls("gateway", "cart")) < 0.02);
+    let told: Vec<_> = halves.before.webhooks.iter().filter(|(_, _, body)| body["type"] == "config_change").collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].2["data"]["diff"].as_str().unwrap().contains("+      cidr: 10.2.3.0/24"));
+}
+
+#[test]
+fn a_harmless_release_may_word_its_lines_anew() {
+    let reworded = (0..40).any(|seed| {
+        let written = read(&run(Options { seed, rate: 0.5, ..options(None) }, 1200, 1000));
+        written.lines.iter().any(|line| line.message.starts_with("Index products-v7 returned"))
+    });
+    assert!(reworded);
+}
+
+#[test]
+fn every_fault_hits_every_target_it_names() {
+    for fault in catalog() {
+        for target in &fault.targets {
+            let chosen = Options { target: Some(target.clone()), history_s: 60, fault_age_s: 30, ..options(Some(&fault.name)) };
+            let mut shop = Shop::new(chosen, start()).unwrap_or_else(|error| panic!("{}: {error}", fault.name));
+            let truth = shop.truth().unwrap().clone();
+            let callee = target.split('>').next_back().unwrap();
+            assert!(truth.service.as_deref() == Some(callee) || truth.host.as_deref() == Some(callee), "{truth:?}");
+            assert!(!shop.step(start().plus_seconds(60)).is_empty());
+        }
+    }
+    let chosen = Options { target: Some("moon".to_owned()), ..options(Some("cpu-contention")) };
+    assert!(Shop::new(chosen, start()).unwrap_err().to_string().contains("cannot hit moon; it can hit search, pricing"));
+}
+
+#[test]
+fn a_fault_that_ends_is_rolled_back_and_over() {
+    let chosen = Options { history_s: 480, fault_age_s: 360, fault_lasts_s: Some(120), ..options(Some("bad-deploy")) };
+    let written = read(&run(chosen.clone(), 480, 1000));
+    let over = Shop::new(chosen, start()).unwrap().truth().unwrap().over.unwrap();
+    // The last pod is rolled back half a minute after the first.
+    let after: Vec<_> = written.lines.iter().filter(|line| line.at > over.plus_seconds(40).nanos()).collect();
+    assert!(after.iter().all(|line| !line.message.contains("no connection within")));
+    assert!(written.lines.iter().any(|line| line.message.contains("no connection within")));
+    let last = written.webhooks.iter().rfind(|(_, event, _)| event == "deployment").map(|(_, _, body)| &body["deployment"]["payload"]);
+    assert_eq!(last.unwrap()["message"], "Roll back to 3.7.4");
+    assert!(last.unwrap()["diff"].as_str().unwrap().contains("+    max_connections: 40"));
+}
+
+#[test]
+fn episodes_are_the_same_for_ever_and_every_fault_has_its_turn() {
+    let drawn: Vec<Options> = (0..70).map(|number| episode(number).unwrap()).collect();
+    assert_eq!(drawn, (0..70).map(|number| episode(number).unwrap()).collect::<Vec<_>>());
+    assert_eq!(drawn.iter().filter(|options| options.fault.is_none()).count(), 14);
+    for fault in catalog() {
+        assert_eq!(drawn.iter().filter(|options| options.fault.as_deref() == Some(&fault.name)).count(), 4, "{}", fault.name);
+    }
+    for options in &drawn {
+        assert!(options.strength.is_none_or(|strength| (1.2..=20.0).contains(&strength)));
+        Shop::new(options.clone(), start()).unwrap();
+    }
+    // Pinned: a change here means that figures can no longer be compared.
+    assert_eq!(
+        format!("{:?}", (&drawn[0].fault, &drawn[0].target, drawn[0].seed)),
+        "(Some(\"bad-deploy\"), Some(\"payment\"), 2465649902776403)"
+    );
+}
+
+#[test]
 fn strength_and_share_scale_a_fault() {
-    let median = |strength: f64, share: Option<f64>| {
+    let median = |strength: Option<f64>, share: Option<f64>| {
         let chosen = Options { history_s: 120, fault_age_s: 120, strength, share, ..options(Some("slow-database")) };
         let written = read(&run(chosen, 120, 1000));
         quantile(written.calls("orders", "orders-db"), 0.5)
     };
-    let (weak, usual, strong) = (median(0.1, None), median(1.0, None), median(2.0, None));
-    assert!(weak < 0.5 * usual && strong > 1.4 * usual, "{weak} {usual} {strong}");
-    assert!(median(1.0, Some(0.1)) < 0.3 * usual);
+    let (none, weak, strong) = (median(Some(1.0), None), median(Some(3.0), Some(1.0)), median(Some(20.0), Some(1.0)));
+    assert!((2.0..3.2).contains(&(weak / none)) && (12.0..20.0).contains(&(strong / none)), "{none} {weak} {strong}");
+    assert!(median(Some(20.0), Some(0.1)) < 1.3 * none);
 }
 
 #[test]
@@ -276,15 +369,15 @@ fn an_option_out_of_range_is_refused_with_its_name() {
     let refused = |chosen: Options| Shop::new(chosen, start()).unwrap_err().to_string();
     assert!(refused(Options { rate: 0.0, ..options(None) }).starts_with("rate must be above 0"));
     assert!(refused(Options { rate: f64::NAN, ..options(None) }).starts_with("rate must be above 0"));
-    assert!(refused(Options { strength: -1.0, ..options(None) }).starts_with("strength must be 0.01 to 100"));
+    assert!(refused(Options { strength: Some(0.5), ..options(None) }).starts_with("strength must be 1 to 100"));
     assert!(refused(Options { share: Some(2.0), ..options(None) }).starts_with("share must be 0 to 1"));
     assert!(refused(Options { fault_age_s: 2000, ..options(None) }).starts_with("fault_age_s must be at most history_s (1200)"));
 }
 
 #[test]
 fn every_fault_file_is_read_and_a_strange_key_refused() {
-    assert_eq!(catalog().len(), 10);
-    let text = "name = 'x'\nsummary = 'x'\nservice = 'x'\nopen_within_s = 1\neffect = []\nstrange = 1";
-    let error = FaultFile::parse(text).unwrap_err();
+    assert_eq!(catalog().len(), 14);
+    let text = "name = 'x'\nsummary = 'x'\ntargets = ['x']\nservice = 'x'\nopen_within_s = 1\neffect = []\nstrange = 1";
+    let error = FaultFile::parse(text, None).unwrap_err();
     assert!(matches!(&error, SimulatorError::Fault { reason, .. } if reason.contains("strange")), "{error}");
 }

@@ -10,13 +10,13 @@ const SERVER: i32 = 2;
 const CONSUMER: i32 = 5;
 
 fn faulty(fault: &str) -> Options {
-    Options { history_s: 240, fault_age_s: 120, ..options(Some(fault)) }
+    Options { history_s: 120, fault_age_s: 80, ..options(Some(fault)) }
 }
 
 #[test]
 fn spans_form_trees_whose_children_lie_inside_their_parents() {
     for fault in catalog() {
-        let written = read(&run(faulty(&fault.name), 270, 1000));
+        let written = read(&run(faulty(&fault.name), 130, 1000));
         let spans = written.by_id();
         assert_eq!(spans.len(), written.spans.len(), "{}: a span id twice", fault.name);
         let mut orphans = 0;
@@ -38,7 +38,7 @@ fn spans_form_trees_whose_children_lie_inside_their_parents() {
 
 #[test]
 fn nothing_is_sent_before_it_happened_or_long_after() {
-    let records = run(options(None), 240, 1000);
+    let records = run(options(None), 120, 1000);
     for record in &records {
         let sent = record.timestamp.nanos();
         let written = read(std::slice::from_ref(record));
@@ -83,6 +83,6 @@ fn every_service_shows_itself_and_roots_are_the_gateway_or_a_job() {
 
 #[test]
 fn a_failing_request_leaves_an_access_line_with_its_status() {
-    let written = read(&run(faulty("dead-dependency"), 240, 1000));
+    let written = read(&run(faulty("dead-dependency"), 120, 1000));
     assert!(written.lines.iter().any(|line| line.service == "gateway" && line.level == "ERROR" && line.message.contains(" 504 ")));
 }

@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi as Document, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::web::rejection::Problem;
+use crate::web::rejection::Details;
 use crate::web::routes::{analytics, connectors, dead_letters, events, health, investigation, investigations, notes, stream};
 
 #[derive(OpenApi)]
@@ -24,7 +24,7 @@ use crate::web::routes::{analytics, connectors, dead_letters, events, health, in
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
         analytics::summary, health::health, health::openapi, stream::stream
     ),
-    components(schemas(Problem)),
+    components(schemas(Details)),
     modifiers(&Common)
 )]
 struct Contract;
@@ -43,19 +43,34 @@ impl Modify for Common {
             let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Needed when web.token is set.")).build();
             components.add_security_scheme("token", SecurityScheme::Http(bearer));
         }
-        for item in document.paths.paths.values_mut() {
+        for (path, item) in &mut document.paths.paths {
             for (operation, writes) in
                 [(&mut item.get, false), (&mut item.post, true), (&mut item.patch, true), (&mut item.put, true), (&mut item.delete, true)]
             {
                 if let Some(operation) = operation {
-                    complete(operation, writes);
+                    name(operation);
+                    complete(operation, writes, path.contains('{'));
                 }
             }
         }
     }
 }
 
-fn complete(operation: &mut Operation, writes: bool) {
+/// Names of operations must be unique: the resource goes in front.
+fn name(operation: &mut Operation) {
+    let resource = operation.tags.as_ref().and_then(|tags| tags.first()).map(|tag| tag.replace(' ', "_")).unwrap_or_default();
+    let own = operation.operation_id.take().unwrap_or_default();
+    operation.operation_id = Some(format!("{resource}_{own}"));
+}
+
+fn complete(operation: &mut Operation, writes: bool, of_one: bool) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = if status == "204" { "Done." } else { "As asked." }.to_owned();
+        }
+    }
     let problem = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).build();
     let refused = ResponseBuilder::new().description("Refused, with the reason.").content("application/problem+json", problem);
     operation.responses.responses.insert("default".to_owned(), refused.build().into());
@@ -67,7 +82,9 @@ fn complete(operation: &mut Operation, writes: bool) {
     if writes {
         parameters.push(header("X-Whydunit-User", "Your name, percent-encoded where it is not ASCII; `local` when absent."));
         parameters.push(header("Idempotency-Key", "The same key again gives the first answer again and does nothing twice."));
-        parameters.push(header("If-Match", "The ETag you read; 412 when it was changed since."));
+        if of_one && operation.tags.iter().flatten().any(|tag| tag == "investigation" || tag == "notes") {
+            parameters.push(header("If-Match", "The ETag you read, or `*`; 412 when it was changed since."));
+        }
     }
 }
 

@@ -96,10 +96,14 @@ impl Feed {
     }
 
     async fn greet(&self, subscription: &mut Subscription) -> Result<(), End> {
-        let mut first = Event::default().retry(RETRY).comment("live updates");
+        let mut first = Event::default().retry(RETRY);
         if let Some(reason) = subscription.reset {
             let data = serde_json::json!({ "type": "reset", "reason": reason });
-            first = Event::default().retry(RETRY).event("reset").id(self.hub.id(subscription.newest)).data(data.to_string());
+            first = first.event("reset").data(data.to_string());
+        }
+        if subscription.missed.is_empty() {
+            // A page that loses its connection before its first update can resume all the same.
+            first = first.id(self.hub.id(subscription.newest));
         }
         self.send(first).await?;
         for update in std::mem::take(&mut subscription.missed) {

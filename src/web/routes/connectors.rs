@@ -68,11 +68,13 @@ pub async fn reset(name: Segment, request: Request) -> Answer {
 
 fn tell(name: &str, request: &Request, order: &str, give: impl Fn(&dyn ConnectorControl, &str) -> bool) -> Answer {
     request.no_query()?;
+    let status = find(request, name)?;
     if !give(request.api.parts.control.as_ref(), name) {
-        return Err(unknown(name));
+        // It is there, but nobody takes orders for it now.
+        return Err(Problem::unavailable(format!("connector {name} is being restarted"), 2));
     }
     tracing::info!(connector = name, order, who = request.who, "a person told a connector");
-    let mut response = json(&find(request, name)?)?;
+    let mut response = json(&status)?;
     *response.status_mut() = StatusCode::ACCEPTED;
     Ok(response)
 }

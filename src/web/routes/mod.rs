@@ -15,6 +15,8 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use warp::Filter;
 use warp::filters::BoxedFilter;
+use warp::http::Method;
+use warp::path::FullPath;
 use warp::reply::Response;
 
 use super::contract::document;
@@ -37,19 +39,28 @@ pub fn routes(api: &Api, streams: Arc<Semaphore>, closing: &watch::Sender<bool>)
     ]);
     let resources = warp::path("v1").and(resources).map(warp::Reply::into_response).boxed();
     let known = Arc::new(document::Index::new(&document::openapi()));
-    let refused = warp::method().and(warp::path::full()).map(move |method: warp::http::Method, path: warp::path::FullPath| {
-        warp::Reply::into_response(refusal(&known, &method, path.as_str()))
+    // Before the routes: else `DELETE /dead-letters/groups` would be taken for a dead letter named `groups`.
+    let gate = warp::method().and(warp::path::full()).and_then(move |method: Method, path: FullPath| {
+        let refused = refusal(&known, &method, path.as_str());
+        async move { refused.map(warp::Reply::into_response).ok_or_else(warp::reject::not_found) }
     });
-    warp::path("api").and(resources.or(refused).unify()).boxed()
+    // After them: an id that is no text.
+    let rest = warp::path::full().map(|path: FullPath| warp::Reply::into_response(unknown(path.as_str())));
+    warp::path("api").and(any_of([gate.boxed(), resources, rest.boxed()])).boxed()
 }
 
-/// Nothing matched: a wrong method on a known path, or an unknown path.
-fn refusal(known: &document::Index, method: &warp::http::Method, path: &str) -> Problem {
+/// What the document says against it: a path it does not know, or a method that the path does not take.
+fn refusal(known: &document::Index, method: &Method, path: &str) -> Option<Problem> {
     let allowed = known.methods(path);
-    if allowed.is_empty() || allowed.iter().any(|allowed| *allowed == method.as_str()) {
-        return Problem::not_found(format!("no path {path}; /api/v1/openapi.json lists all"));
+    match allowed.iter().any(|allowed| *allowed == method.as_str()) {
+        true => None,
+        false if allowed.is_empty() => Some(unknown(path)),
+        false => Some(Problem::method_not_allowed(allowed.join(", "))),
     }
-    Problem::method_not_allowed(allowed.join(", "))
+}
+
+fn unknown(path: &str) -> Problem {
+    Problem::not_found(format!("no path {path}; /api/v1/openapi.json lists all"))
 }
 
 /// A route: who matches is answered.

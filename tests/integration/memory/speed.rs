@@ -10,8 +10,12 @@ use whydunit::store::{Options, SqliteReader, open_reader, open_writer};
 
 use super::{Database, batch_of, things};
 
+const ROUNDS: u64 = 20;
+const MEDIAN: usize = 10;
+const P95: usize = 18;
+
 fn size() -> u64 {
-    std::env::var("WHYDUNIT_TEST_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000)
+    std::env::var("WHYDUNIT_TEST_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
 }
 
 /// Fills a database in batches and prints the rate.
@@ -49,7 +53,7 @@ fn core_ms() -> f64 {
 
 fn measure(name: &str, mut run: impl FnMut(u64)) {
     let (mut walls, mut cores) = (Vec::new(), Vec::new());
-    for round in 0..20 {
+    for round in 0..ROUNDS {
         let (start, core) = (Instant::now(), core_ms());
         run(round);
         walls.push(start.elapsed().as_secs_f64() * 1_000.0);
@@ -57,7 +61,10 @@ fn measure(name: &str, mut run: impl FnMut(u64)) {
     }
     walls.sort_by(f64::total_cmp);
     cores.sort_by(f64::total_cmp);
-    println!("{name:<42} wall p50 {:7.2} ms p95 {:7.2} ms  core p50 {:7.2} ms p95 {:7.2} ms", walls[10], walls[18], cores[10], cores[18]);
+    println!(
+        "{name:<42} wall p50 {:7.2} ms p95 {:7.2} ms  core p50 {:7.2} ms p95 {:7.2} ms",
+        walls[MEDIAN], walls[P95], cores[MEDIAN], cores[P95]
+    );
 }
 
 fn measure_events(reader: &SqliteReader) {

@@ -103,6 +103,8 @@ fn what_retention_removed_while_we_were_away_is_missed() {
     assert_eq!(feed.values(), (150..200).map(|number| number.to_string()).collect::<Vec<_>>());
     let book = &feed.books[&(topic, 0)];
     assert_eq!((book.next_offset, book.missed, book.absent), (200, 50, 0));
+    assert!(feed.troubles[0].message.contains("50 offsets (100 to 149)"), "{:?}", feed.troubles);
+    assert!(feed.troubles[1].recovered);
 }
 
 #[test]
@@ -147,4 +149,24 @@ fn a_topic_made_anew_is_another_life() {
     feed.until("the second life", |feed| feed.seen.len() >= 30);
     assert_eq!(feed.values(), (0..30).map(|number| number.to_string()).collect::<Vec<_>>());
     assert_eq!(feed.books[&(topic, 0)].incarnation, 1);
+}
+
+#[test]
+fn a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning_however_long_it_is() {
+    let server = KafkaServer::shared();
+    let topic = unique("swapped");
+    server.create_topic(&topic, 1, &[]);
+    Writer::new(server).numbers(&topic, 1, 0..10);
+    let mut feed = Feed::start(config(server, &[&topic]));
+    feed.until("the first life", |feed| feed.seen.len() >= 10);
+    server.delete_topic(&topic);
+    server.create_topic(&topic, 1, &[]);
+    // More than was read: the old offset lies inside the new log.
+    Writer::new(server).numbers(&topic, 1, 100..200);
+    feed.until("the second life", |feed| {
+        let book = &feed.books[&(topic.clone(), 0)];
+        book.incarnation == 1 && book.next_offset == 100
+    });
+    let values = feed.values();
+    assert!((100..200).all(|number| values.contains(&number.to_string())));
 }

@@ -111,7 +111,8 @@ fn refusals_of_the_store(web: &Running, all: &mut serde_json::Map<String, Value>
         *web.memory.command_error.lock().unwrap() = Some(error);
         all.insert(name.to_owned(), shown(&web.write("PATCH", "/investigations/known", "{\"priority\":\"p0\"}")));
     }
-    let errors: [(&str, fn() -> StoreError); 5] = [
+    type Fault = (&'static str, fn() -> StoreError);
+    let errors: [Fault; 5] = [
         ("disk full on reading", || StoreError::DiskFull("/data/secret-path".to_owned())),
         ("busy", || StoreError::Busy("locked".to_owned())),
         ("damaged", || StoreError::Corrupt("page 7".to_owned())),

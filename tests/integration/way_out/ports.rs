@@ -41,10 +41,9 @@ pub struct Memory {
 impl Memory {
     fn asked(&self, query: impl std::fmt::Debug) -> Result<(), StoreError> {
         self.queries.lock().unwrap().push(format!("{query:?}"));
-        match *self.read_error.lock().unwrap() {
-            Some(error) => Err(error()),
-            None => Ok(()),
-        }
+        // Not under the lock: the error may be a panic.
+        let error = *self.read_error.lock().unwrap();
+        error.map_or(Ok(()), |error| Err(error()))
     }
 }
 
@@ -190,20 +189,22 @@ pub fn start() -> Running {
 }
 
 pub fn start_with(adjust: impl FnOnce(&mut Options)) -> Running {
-    let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), timeout_ms: 2_000, shutdown_ms: 2_000, ..Options::default() };
+    let memory = Arc::new(Memory::default());
+    start_with_store(memory.clone(), memory.clone(), memory, adjust)
+}
+
+/// As [`start_with`], with another store behind it; `memory` stands for the pipeline.
+pub fn start_with_store(
+    memory: Arc<Memory>,
+    reader: Arc<dyn StoreReader>,
+    commands: Arc<dyn Commands>,
+    adjust: impl FnOnce(&mut Options),
+) -> Running {
+    let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), timeout_ms: 10_000, shutdown_ms: 2_000, ..Options::default() };
     adjust(&mut options);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let memory = Arc::new(Memory::default());
     let hub = Hub::new(now());
-    let parts = Parts {
-        reader: memory.clone(),
-        commands: memory.clone(),
-        status: memory.clone(),
-        control: memory.clone(),
-        live: hub.clone(),
-        now,
-        version: "0.0.0-test",
-    };
+    let parts = Parts { reader, commands, status: memory.clone(), control: memory.clone(), live: hub.clone(), now, version: "0.0.0-test" };
     let (stop, stopped) = oneshot::channel();
     let server = runtime
         .block_on(web::serve(&options, parts, async {

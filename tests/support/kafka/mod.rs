@@ -1,4 +1,5 @@
 //! A real Apache Kafka broker, owned by a test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod certificates;
 
@@ -241,6 +242,16 @@ impl KafkaServer {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("an offset");
         block_on(admin.delete_records(&list, &AdminOptions::new())).expect("the records are deleted");
+    }
+
+    /// Runs a `kafka-acls.sh …` command line as an administrator would, over the listener that trusts everyone.
+    pub fn run_acls(&self, line: &str) {
+        let mut words: Vec<String> = line.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect();
+        assert_eq!(words.remove(0), "kafka-acls.sh");
+        let address = words.iter().position(|word| word == "--bootstrap-server").expect("an address") + 1;
+        words[address] = self.brokers();
+        let output = java().arg("org.apache.kafka.tools.AclCommand").args(words).output().expect("java runs");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     pub fn delete_topic(&self, name: &str) {

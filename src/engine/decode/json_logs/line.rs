@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::fields::{Fields, Slot, Target, WRAPPED};
+use super::fields::{Fields, Recent, Slot, Target, WRAPPED};
 
 /// A scalar as it stood in the JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +70,8 @@ pub(super) struct LineSeed<'s, 'a> {
     /// Dotted name of the object being read, with its last dot; empty at the top.
     pub(super) path: &'s mut String,
     pub(super) added_rank: u8,
+    /// For the outermost object.
+    pub(super) recent: Option<&'s mut Recent>,
 }
 
 impl<'de> DeserializeSeed<'de> for LineSeed<'_, 'de> {
@@ -87,14 +89,15 @@ impl<'de> Visitor<'de> for LineSeed<'_, 'de> {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((target, outer)) = map.next_key_seed(KeySeed { fields: self.fields, path: self.path })? {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        loop {
+            let seed = KeySeed { fields: self.fields, path: self.path, recent: self.recent.as_deref_mut() };
+            let Some((target, outer)) = map.next_key_seed(seed)? else { return Ok(()) };
             self.line.keys += 1;
             let seed = ValueSeed { fields: self.fields, line: &mut *self.line, path: &mut *self.path, target, added_rank: self.added_rank };
             map.next_value_seed(seed)?;
             self.path.truncate(outer);
         }
-        Ok(())
     }
 }
 
@@ -102,6 +105,7 @@ impl<'de> Visitor<'de> for LineSeed<'_, 'de> {
 struct KeySeed<'s> {
     fields: &'s Fields,
     path: &'s mut String,
+    recent: Option<&'s mut Recent>,
 }
 
 impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
@@ -122,8 +126,8 @@ impl Visitor<'_> for KeySeed<'_> {
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         let outer = self.path.len();
-        let target = if outer == 0 {
-            self.fields.find(key)
+        let target = if let Some(recent) = self.recent {
+            recent.find(self.fields, key)
         } else {
             self.path.push_str(key);
             let target = self.fields.find(self.path);
@@ -214,12 +218,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         if self.target.wrapper {
             let mut outside = String::new();
-            let inner =
-                LineSeed { fields: self.fields, line: self.line, path: &mut outside, added_rank: self.added_rank.saturating_add(WRAPPED) };
+            let inner = LineSeed {
+                fields: self.fields,
+                line: self.line,
+                path: &mut outside,
+                added_rank: self.added_rank.saturating_add(WRAPPED),
+                recent: None,
+            };
             return inner.visit_map(map);
         }
         if self.target.nested {
-            let inner = LineSeed { fields: self.fields, line: self.line, path: self.path, added_rank: self.added_rank };
+            let inner = LineSeed { fields: self.fields, line: self.line, path: self.path, added_rank: self.added_rank, recent: None };
             return inner.visit_map(map);
         }
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}

@@ -18,7 +18,7 @@ use crate::model::{Severity, Symbol, Timestamp};
 mod fields;
 mod line;
 
-use fields::{Fields, Slot};
+use fields::{Fields, Recent, Slot};
 use line::{Line, LineSeed, Scalar};
 
 /// Service of a line that names none.
@@ -32,29 +32,32 @@ pub(super) const MAX_NAME: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct JsonLogs {
     fields: Fields,
+    recent: Recent,
     path: String,
 }
 
 impl JsonLogs {
     pub(super) fn decode(&mut self, value: &[u8], sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
+        // Checked once as a whole, which is faster than text by text.
+        let text = std::str::from_utf8(value).map_err(|error| Refusal::malformed(format!("not UTF-8: {error}")))?;
         let first = value.iter().copied().find(|byte| !byte.is_ascii_whitespace());
         match first {
             Some(b'[') => {
-                let lines: Vec<&RawValue> = serde_json::from_slice(value).map_err(not_json)?;
+                let lines: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
                 self.decode_many(&lines, sink);
                 Ok(())
             }
             Some(b'{') => {
                 let mut line = Line::default();
-                let mut deserializer = serde_json::Deserializer::from_slice(value);
+                let mut deserializer = serde_json::Deserializer::from_str(text);
                 self.read(&mut deserializer, &mut line).map_err(not_json)?;
                 if deserializer.end().is_err() {
                     let lines: Vec<&RawValue> =
-                        serde_json::Deserializer::from_slice(value).into_iter().collect::<Result<_, _>>().map_err(not_json)?;
+                        serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().map_err(not_json)?;
                     self.decode_many(&lines, sink);
                     return Ok(());
                 }
-                let line = build(line, sink)?;
+                let line = build(&mut line, sink)?;
                 sink.log(line);
                 Ok(())
             }
@@ -67,7 +70,7 @@ impl JsonLogs {
         for raw in lines {
             let mut line = Line::default();
             let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-            let outcome = self.read(&mut deserializer, &mut line).map_err(not_json).and_then(|()| build(line, sink));
+            let outcome = self.read(&mut deserializer, &mut line).map_err(not_json).and_then(|()| build(&mut line, sink));
             match outcome {
                 Ok(line) => sink.log(line),
                 Err(refusal) => sink.refuse_item(refusal),
@@ -81,7 +84,9 @@ impl JsonLogs {
         line: &mut Line<'de>,
     ) -> serde_json::Result<()> {
         self.path.clear();
-        LineSeed { fields: &self.fields, line, path: &mut self.path, added_rank: 0 }.deserialize(deserializer)
+        self.recent.start_line();
+        LineSeed { fields: &self.fields, line, path: &mut self.path, added_rank: 0, recent: Some(&mut self.recent) }
+            .deserialize(deserializer)
     }
 }
 
@@ -90,21 +95,21 @@ pub(super) fn not_json(error: serde_json::Error) -> Refusal {
 }
 
 /// A log line from its fields. `record` and `item` are the sink's to number.
-fn build(mut line: Line<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
+fn build(line: &mut Line<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
     let exception = line.take_text(Slot::ExceptionMessage);
     let message = line.take(Slot::Message).map(Scalar::into_text).or_else(|| exception.clone());
     let Some(message) = message else {
         let keys = line.keys;
         return Err(Refusal::field(format!("no message: none of message, msg, log, text, body, event among its {keys} keys")));
     };
-    let timestamp = time(&mut line, sink)?;
-    let severity = severity(&mut line, &message);
+    let timestamp = time(line, sink)?;
+    let severity = severity(line, &message);
     let service = name(line.take_text(Slot::Service), UNKNOWN_SERVICE);
     let environment = name(line.take_text(Slot::Environment), &sink.options.default_environment);
     let entity = sink.symbols.entity(&environment, &service);
     let host = line.take_text(Slot::Host).map_or(Symbol::NONE, |host| sink.symbols.define(limited(&host)));
     let (template, found) = sink.symbols.template(&message);
-    let (trace, span) = trace_ids(&mut line, &message, found);
+    let (trace, span) = trace_ids(line, &message, found);
     let text = (severity >= Severity::Medium).then(|| Box::new(text(line, &message, exception)));
     Ok(LogLine { record: 0, item: 0, timestamp, entity, host, severity, template, trace, span, text })
 }
@@ -167,7 +172,7 @@ fn trace_ids(line: &mut Line<'_>, message: &str, found: Ids<'_>) -> (TraceId, Sp
     (trace, span)
 }
 
-fn text(mut line: Line<'_>, message: &str, exception: Option<Cow<'_, str>>) -> LogText {
+fn text(line: &mut Line<'_>, message: &str, exception: Option<Cow<'_, str>>) -> LogText {
     let stack = line.take_text(Slot::Stack);
     let exception_type = line.take_text(Slot::ExceptionType).map(|name| limited(&name).to_owned()).or_else(|| {
         [stack.as_deref(), exception.as_deref(), Some(message)].into_iter().flatten().find_map(stack::exception_type).map(str::to_owned)

@@ -198,6 +198,7 @@ fn write_any(any: &AnyJson<'_>, out: &mut String) {
             Scalar::Integer(value) => out.push_str(&value.to_string()),
             Scalar::Float(value) => out.push_str(&value.to_string()),
             Scalar::Bool(value) => out.push_str(if value { "true" } else { "false" }),
+            Scalar::Other if any.bytes_value.is_some() => out.push_str("bytes"),
             Scalar::Other => {}
         }
     }

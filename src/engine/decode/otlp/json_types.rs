@@ -77,6 +77,8 @@ pub(super) struct AnyJson<'a> {
     pub(super) int_value: Option<Number>,
     #[serde(alias = "double_value")]
     pub(super) double_value: Option<Number>,
+    #[serde(borrow, alias = "bytes_value", default, deserialize_with = "text")]
+    pub(super) bytes_value: Option<Cow<'a, str>>,
     #[serde(borrow, alias = "array_value")]
     pub(super) array_value: Option<ListJson<'a>>,
     #[serde(borrow, alias = "kvlist_value")]
@@ -235,7 +237,7 @@ impl Number {
         match self {
             Self::Unsigned(value) => Some(value),
             Self::Signed(value) => u64::try_from(value).ok(),
-            Self::Float(value) => (value >= 0.0 && value < 1.9e19).then_some(value as u64),
+            Self::Float(value) => (0.0..1.8e19).contains(&value).then_some(value as u64),
         }
     }
 }

@@ -210,18 +210,18 @@ fn log_facts(message: &[u8]) -> Result<LogFacts<'_>, Refusal> {
     Ok(facts)
 }
 
-/// A text body as it stands; a structured one as its message, else written out as `key=value` pairs.
+/// A text body as it stands; a structured one as its message, else written out as `key=value` pairs; an empty structure is none.
 fn body(any: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Refusal> {
     let mut fields = Fields::new(any);
     let mut body = None;
     while let Some((number, wire)) = fields.next()? {
         body = match (number, wire) {
             (1, Wire::Bytes(text)) => Some(Cow::Borrowed(text)),
-            (6, Wire::Bytes(map)) => Some(map_body(map)?),
+            (6, Wire::Bytes(map)) => map_body(map)?,
             (1..=7, _) => {
                 let mut out = Vec::new();
                 write_any(any, &mut out, MAX_DEPTH)?;
-                return Ok(Some(Cow::Owned(out)));
+                return Ok((!out.is_empty()).then_some(Cow::Owned(out)));
             }
             _ => body,
         };
@@ -229,7 +229,7 @@ fn body(any: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Refusal> {
     Ok(body)
 }
 
-fn map_body(map: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
+fn map_body(map: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Refusal> {
     let mut message = None;
     attributes(map, 1, |key, value| {
         if matches!(key, b"message" | b"msg" | b"log" | b"body") && message.is_none() {
@@ -237,11 +237,11 @@ fn map_body(map: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
         }
     })?;
     if let Some(message) = message {
-        return Ok(Cow::Borrowed(message));
+        return Ok(Some(Cow::Borrowed(message)));
     }
     let mut out = Vec::new();
     write_map(map, &mut out, MAX_DEPTH)?;
-    Ok(Cow::Owned(out))
+    Ok((!out.is_empty()).then_some(Cow::Owned(out)))
 }
 
 fn write_map(map: &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), Refusal> {
@@ -279,7 +279,7 @@ fn write_any(any: &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), Refusal>
                 }
             }
             (6, Wire::Bytes(map)) => write_map(map, out, depth)?,
-            (7, Wire::Bytes(bytes)) => out.extend_from_slice(format!("{} bytes", bytes.len()).as_bytes()),
+            (7, Wire::Bytes(_)) => out.extend_from_slice(b"bytes"),
             _ => {}
         }
     }

@@ -1,0 +1,176 @@
+//! One investigation as the engine keeps it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::node::Node;
+use crate::engine::rank::{CallGraph, Local};
+use crate::model::entity::ServiceName;
+use crate::model::investigation::EventLink;
+use crate::model::signal::{ClosedBucket, Family, Signal};
+use crate::model::suspect::Verdict;
+use crate::model::{Bucket, Event, Timestamp};
+
+/// Links of one investigation that are remembered as told; older ones are not told again because events only come once.
+const MAX_LINKED: usize = 5_000;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    pub id: String,
+    pub environment: String,
+    pub revision: u64,
+    /// Services that belong, with why and since when.
+    pub members: BTreeMap<String, (Timestamp, String)>,
+    pub first_service: String,
+    pub started_at: Timestamp,
+    pub detected_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub because: String,
+    pub families: Vec<Family>,
+    pub last_hot: Bucket,
+    pub recovered_at: Option<Timestamp>,
+    /// A person closed it: it says nothing more.
+    pub closed: bool,
+    /// Opened by an alert or a person's note.
+    pub told: bool,
+    pub verdicts: BTreeMap<String, Verdict>,
+    /// Strongest signal of each service and detector so far.
+    pub signals: BTreeMap<String, BTreeMap<String, Signal>>,
+    pub excess: BTreeMap<String, (f64, f64)>,
+    /// Calls, failed calls and nanoseconds along edges of members, since the onset.
+    pub edges: BTreeMap<(String, String), (u64, u64, u64)>,
+    /// Error texts by service.
+    pub texts: BTreeMap<String, BTreeSet<String>>,
+    /// Requests at an entry service: before and at the onset.
+    pub surge: Option<(String, f64, f64)>,
+    pub linked: BTreeSet<String>,
+    pub new_links: Vec<EventLink>,
+    /// Hash of what a person saw last.
+    pub seen: u64,
+}
+
+impl Case {
+    /// Adds a service; `from` is the first bucket whose evidence counts.
+    pub fn join(&mut self, node: &Node, now: Bucket, reason: &str) {
+        let service = &node.name.service;
+        if self.members.contains_key(service) {
+            return;
+        }
+        self.members.insert(service.clone(), (now.end(), reason.to_owned()));
+        let from = Bucket::of(self.started_at);
+        for signal in node.current(now) {
+            self.take_signal(signal);
+        }
+        let (failures, seconds) = node.excess_since(from);
+        self.excess.insert(service.clone(), (failures, seconds));
+        for (callee, sums) in node.calls_since(from) {
+            self.edges.insert((service.clone(), callee.clone()), sums);
+        }
+        self.texts.entry(service.clone()).or_default().extend(node.texts.iter().cloned());
+        let earliest = self.started_at.plus_seconds(-Bucket::SECONDS);
+        for event in node.events.iter().filter(|event| event.at >= earliest) {
+            self.link(&event.id, 0.8, &format!("{} of {service}, which {reason}", event.event_type.replace('_', " ")), now.end());
+        }
+    }
+
+    /// Keeps the strongest signal of each detector at each member.
+    pub fn take_signal(&mut self, signal: &Signal) {
+        let kept = self.signals.entry(signal.service.service.clone()).or_default();
+        if kept.get(&signal.detector).is_none_or(|best| best.rank_surprise <= signal.rank_surprise) {
+            kept.insert(signal.detector.clone(), signal.clone());
+        }
+    }
+
+    pub fn take_text(&mut self, service: &str, text: &str) {
+        let texts = self.texts.entry(service.to_owned()).or_default();
+        if texts.len() < 30 && !text.is_empty() {
+            texts.insert(crate::model::event::truncate(text, 300));
+        }
+    }
+
+    pub fn link(&mut self, event_id: &str, confidence: f64, reason: &str, at: Timestamp) {
+        if event_id.is_empty() || self.linked.len() >= MAX_LINKED || !self.linked.insert(event_id.to_owned()) {
+            return;
+        }
+        let reason = crate::model::event::truncate(reason, 300);
+        self.new_links.push(EventLink {
+            event_id: event_id.to_owned(),
+            confidence,
+            reason,
+            linked_by: "whydunit".to_owned(),
+            linked_at: at,
+        });
+    }
+
+    /// Evidence of the members, as ranking wants it.
+    pub fn local(&self) -> BTreeMap<String, Local> {
+        let local = |service: &String| {
+            let (excess_failures, excess_seconds) = self.excess.get(service).copied().unwrap_or_default();
+            Local { signals: self.signals.get(service).cloned().unwrap_or_default(), excess_failures, excess_seconds }
+        };
+        self.members.keys().map(|service| (service.clone(), local(service))).collect()
+    }
+
+    /// True when `service` belongs or is a neighbour of one that does.
+    pub fn touches(&self, service: &str, graph: &CallGraph) -> bool {
+        self.members.contains_key(service) || self.members.keys().any(|member| graph.are_neighbours(member, service))
+    }
+
+    /// Onset of the earliest signal kept, at least `weak`.
+    pub fn earliest(&self, weak: f64) -> Option<(Timestamp, &String)> {
+        let signals = self.signals.iter().flat_map(|(service, signals)| signals.values().map(move |signal| (service, signal)));
+        let strong_enough = signals.filter(|(_, signal)| signal.surprise.max(signal.rank_surprise) >= weak);
+        strong_enough
+            .min_by(|left, right| {
+                let onset = left.1.onset.cmp(&right.1.onset).then(right.1.rank_surprise.total_cmp(&left.1.rank_surprise));
+                onset.then(left.0.cmp(right.0))
+            })
+            .map(|(service, signal)| (signal.onset, service))
+    }
+}
+
+/// Takes a bucket's signals, loads, calls and events of the members into the case.
+pub fn take_bucket(case: &mut Case, bucket: Bucket, signals: &BTreeMap<String, Vec<Signal>>, closed: &[ClosedBucket]) {
+    let members: BTreeSet<String> = case.members.keys().cloned().collect();
+    for signal in members.iter().filter_map(|service| signals.get(service)).flatten() {
+        case.take_signal(signal);
+    }
+    let mine = |name: &ServiceName| name.environment == case.environment && members.contains(&name.service);
+    let (mut excess, mut edges, mut links, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for shard in closed {
+        excess.extend(shard.loads.iter().filter(|load| mine(&load.entity)));
+        edges.extend(shard.edges.iter().filter(|edge| mine(&edge.caller) || mine(&edge.callee)));
+        for event in &shard.events {
+            let (Some(environment), Some(service)) = (&event.environment, &event.service) else { continue };
+            if *environment == case.environment && members.contains(service) {
+                links.push((event.id.clone(), format!("{} of {service}, which belongs", event.event_type.replace('_', " "))));
+                texts.extend(texts_of(event).into_iter().map(|text| (service.clone(), text)));
+            }
+        }
+    }
+    for load in excess {
+        let sums = case.excess.entry(load.entity.service.clone()).or_default();
+        sums.0 += load.excess_failures;
+        sums.1 += load.excess_seconds;
+    }
+    for edge in edges {
+        let sums = case.edges.entry((edge.caller.service.clone(), edge.callee.service.clone())).or_default();
+        *sums = (sums.0 + edge.calls, sums.1 + edge.failed, sums.2.saturating_add(edge.duration_ns));
+    }
+    for (id, reason) in links {
+        case.link(&id, 0.7, &reason, bucket.end());
+    }
+    for (service, text) in texts {
+        case.take_text(&service, &text);
+    }
+}
+
+/// What an event's exemplars or failing requests say.
+pub fn texts_of(event: &Event) -> Vec<String> {
+    let of = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let exemplars = event.data.get("exemplars").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+    let mut texts: Vec<String> = exemplars.iter().filter_map(|exemplar| exemplar.get("message").and_then(of)).collect();
+    texts.extend(event.data.get("message").and_then(of));
+    texts
+}

@@ -1,0 +1,262 @@
+//! A case → what the page shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::CorrelateOptions;
+use super::case::Case;
+use super::node::Node;
+use super::sentences;
+use crate::engine::rank::{
+    CallGraph, Change, ChangeContext, Local, Outside, RankedService, Surge, Wording, change_suspects, outside_cause, rank_changes,
+    rank_services, same_service, service_suspects,
+};
+use crate::model::investigation::EngineFindings;
+use crate::model::signal::Signal;
+use crate::model::suspect::{Suspect, SuspectKind, Verdict};
+use crate::model::view::{GraphEdge, GraphNode, ServiceGraph};
+use crate::model::{Severity, Timestamp};
+
+/// Signals shown of an investigation.
+const MAX_SIGNALS: usize = 40;
+/// Changes this long before the onset are candidates, seconds (24 h).
+pub const CANDIDATE_S: i64 = 86_400;
+/// Below this the page says "not sure".
+const SURE: f64 = 0.5;
+
+/// What of the world a case is judged with.
+pub struct World<'a> {
+    pub options: &'a CorrelateOptions,
+    pub nodes: &'a BTreeMap<String, &'a Node>,
+    pub graph: &'a CallGraph,
+    pub changes: &'a [&'a Change],
+    pub now: Timestamp,
+}
+
+/// Both rankings of one case.
+pub struct Ranking {
+    pub services: Vec<RankedService>,
+    pub local: BTreeMap<String, Local>,
+    pub suspects: Vec<Suspect>,
+    /// Event ids of the changes considered, most suspect first.
+    pub considered: Vec<(String, String)>,
+}
+
+/// Ranks services and changes for given evidence.
+pub fn rank(
+    local: BTreeMap<String, Local>,
+    texts: &BTreeMap<String, BTreeSet<String>>,
+    onset: Timestamp,
+    surge: Option<&Surge>,
+    world: &World<'_>,
+) -> Ranking {
+    let services = rank_services(&local, world.graph);
+    let hot: Vec<String> = services.iter().map(|ranked| ranked.service.clone()).collect();
+    let signals = local.values().flat_map(|local| local.signals.values());
+    let new = signals.filter(|signal| signal.detector != "metric").flat_map(|signal| [signal.key.as_str(), signal.sentence.as_str()]);
+    let metrics = local.values().flat_map(|local| local.signals.get("metric")).map(|signal| signal.key.as_str());
+    let wording = Wording::of(new.chain(metrics).chain(texts.values().flatten().map(String::as_str)));
+    let outside = outside(&hot, texts, surge, world);
+    let context = ChangeContext { onset, hot: &hot, graph: world.graph, wording: &wording, outside: &outside };
+    let earliest = onset.plus_seconds(-CANDIDATE_S);
+    let candidates: Vec<&Change> = world.changes.iter().copied().filter(|change| change.at >= earliest && change.at <= world.now).collect();
+    let ranked = rank_changes(&candidates, &context);
+    let mut suspects = service_suspects(&services, &local);
+    let changes = change_suspects(&ranked, &context);
+    let considered = changes.iter().filter_map(|suspect| Some((suspect.event_id.clone()?, suspect.sentence.clone()))).take(5).collect();
+    suspects.extend(changes);
+    Ranking { services, local, suspects, considered }
+}
+
+fn outside(hot: &[String], texts: &BTreeMap<String, BTreeSet<String>>, surge: Option<&Surge>, world: &World<'_>) -> Outside {
+    let Some(first) = hot.first() else { return Outside::default() };
+    let mine: Vec<&str> = texts.get(first).filter(|texts| !texts.is_empty()).into_iter().flatten().map(String::as_str).collect();
+    let all: Vec<&str> = if mine.is_empty() { texts.values().flatten().map(String::as_str).collect() } else { mine };
+    let is_ours = |name: &str| world.nodes.keys().any(|service| same_service(service, name));
+    outside_cause(first, &all, &is_ours, surge)
+}
+
+/// A person's verdict re-weights the ranking: confirmed first, refuted last.
+fn apply_verdicts(suspects: &mut [Suspect], verdicts: &BTreeMap<String, Verdict>) {
+    if verdicts.is_empty() {
+        return;
+    }
+    let place = |suspect: &Suspect| match verdicts.get(&suspect.id) {
+        Some(Verdict::Confirmed) => 0,
+        Some(Verdict::Refuted) => 2,
+        _ => 1,
+    };
+    let is_service = |suspect: &Suspect| suspect.kind == SuspectKind::Service;
+    suspects.sort_by(|left, right| {
+        is_service(right).cmp(&is_service(left)).then(place(left).cmp(&place(right))).then(left.rank.cmp(&right.rank))
+    });
+    let (mut services, mut changes) = (0, 0);
+    for suspect in suspects {
+        let rank = if is_service(suspect) { &mut services } else { &mut changes };
+        *rank += 1;
+        suspect.rank = *rank;
+    }
+}
+
+/// Confidence that the first service is the cause: its score, times .4 plus .6 of how clearly it leads the second
+/// (0 when level, 1 when the second has nothing).
+fn confidence(suspects: &[Suspect]) -> f64 {
+    let mut scores = suspects.iter().filter(|suspect| suspect.kind == SuspectKind::Service).map(|suspect| suspect.score);
+    let first = scores.next().unwrap_or(0.0);
+    let second = scores.next().unwrap_or(0.0);
+    if first <= 0.0 {
+        return 0.0;
+    }
+    let lead = 2.0 * first / (first + second) - 1.0;
+    ((first * (0.4 + 0.6 * lead)).clamp(0.0, 1.0) * 100.0).round() / 100.0
+}
+
+/// The whole findings of a case, without revision and links.
+pub fn findings(case: &Case, world: &World<'_>) -> (EngineFindings, Vec<(String, String)>) {
+    let surge = case.surge.as_ref().map(|(service, before, now)| Surge { service: service.clone(), before: *before, now: *now });
+    let mut ranking = rank(case.local(), &case.texts, case.started_at, surge.as_ref(), world);
+    apply_verdicts(&mut ranking.suspects, &case.verdicts);
+    let signals = shown_signals(case, world.options.weak);
+    let symptom_signal = signals.iter().min_by(|left, right| {
+        let near = sentences::nearness(left).cmp(&sentences::nearness(right));
+        near.then(right.rank_surprise.total_cmp(&left.rank_surprise)).then(left.service.cmp(&right.service))
+    });
+    let symptom = match symptom_signal {
+        Some(signal) => sentences::symptom(signal),
+        None if case.told => case.because.clone(),
+        None => format!("{} behaves differently", case.first_service),
+    };
+    let confidence = confidence(&ranking.suspects);
+    let where_sentence = ranking
+        .services
+        .first()
+        .and_then(|first| Some(sentences::where_sentence(first, ranking.local.get(&first.service)?, ranking.services.len())))
+        .unwrap_or_else(|| "No service shows evidence yet.".to_owned());
+    let findings = EngineFindings {
+        id: case.id.clone(),
+        revision: case.revision,
+        environment: case.environment.clone(),
+        headline: sentences::headline(&symptom, case.started_at, &ranking.suspects, confidence >= SURE),
+        symptom,
+        where_sentence,
+        impact_severity: severity(&signals),
+        service_affected: case.first_service.clone(),
+        hot_services: ranking.services.iter().map(|ranked| ranked.service.clone()).collect(),
+        services_total: u32::try_from(world.nodes.len()).unwrap_or(u32::MAX),
+        detected_at: case.detected_at,
+        started_at: case.started_at,
+        recovered_at: case.recovered_at,
+        updated_at: case.updated_at,
+        confidence,
+        opened_because: case.because.clone(),
+        opened_families: case.families.clone(),
+        graph: graph(case, &ranking, world),
+        suspects: ranking.suspects,
+        signals,
+        learning: learning(world),
+        new_links: Vec::new(),
+    };
+    (findings, ranking.considered)
+}
+
+fn shown_signals(case: &Case, weak: f64) -> Vec<Signal> {
+    let mut signals: Vec<Signal> = case
+        .signals
+        .iter()
+        .filter(|(service, _)| case.members.contains_key(*service))
+        .flat_map(|(_, signals)| signals.values())
+        .filter(|signal| signal.surprise >= weak)
+        .cloned()
+        .collect();
+    signals.sort_by(|left, right| {
+        let strength = right.rank_surprise.total_cmp(&left.rank_surprise);
+        strength.then(left.service.cmp(&right.service)).then(left.detector.cmp(&right.detector)).then(left.key.cmp(&right.key))
+    });
+    signals.truncate(MAX_SIGNALS);
+    signals
+}
+
+/// By what users lose: a fifth of the requests failing is critical, a twentieth high; slowness and others by strength.
+fn severity(signals: &[Signal]) -> Severity {
+    let share = |signal: &Signal| signal.facts.hits_now / signal.facts.cases_now.max(1.0);
+    let failing = signals.iter().filter(|signal| signal.detector == "failures").map(share).fold(0.0, f64::max);
+    let strongest = signals.iter().map(|signal| signal.surprise).fold(0.0, f64::max);
+    match () {
+        () if failing >= 0.2 => Severity::Critical,
+        () if failing >= 0.05 || strongest >= 20.0 => Severity::High,
+        () if strongest >= 8.0 => Severity::Medium,
+        () => Severity::Low,
+    }
+}
+
+fn learning(world: &World<'_>) -> Vec<String> {
+    let learning = world.nodes.iter().filter(|(_, node)| node.learning_until.is_some_and(|until| until > world.now));
+    learning.map(|(service, _)| service.clone()).take(20).collect()
+}
+
+/// Hot services, what they call and who calls them.
+fn graph(case: &Case, ranking: &Ranking, world: &World<'_>) -> ServiceGraph {
+    let ranked: BTreeMap<&String, &RankedService> = ranking.services.iter().map(|ranked| (&ranked.service, ranked)).collect();
+    let mut shown: BTreeSet<&String> = case.members.keys().collect();
+    for member in case.members.keys() {
+        shown.extend(world.graph.callees(member).map(|(callee, _)| callee));
+        shown.extend(world.graph.callers(member));
+    }
+    let nodes = shown.iter().map(|service| graph_node(service, case, ranked.get(*service).copied(), ranking.local.get(*service))).collect();
+    let edges = case
+        .edges
+        .iter()
+        .filter(|((caller, callee), sums)| shown.contains(caller) && shown.contains(callee) && sums.0 > 0)
+        .map(|((caller, callee), (calls, failed, ns))| GraphEdge {
+            caller: caller.clone(),
+            callee: callee.clone(),
+            calls: *calls,
+            failed: *failed,
+            mean_ms: (*ns as f64 / 1e6 / (*calls).max(1) as f64 * 100.0).round() / 100.0,
+            hot: ranked.contains_key(caller) && ranked.contains_key(callee),
+            label: if *failed > 0 { format!("{failed} of {calls} failed") } else { String::new() },
+        })
+        .collect();
+    ServiceGraph { nodes, edges }
+}
+
+fn graph_node(service: &str, case: &Case, ranked: Option<&RankedService>, local: Option<&Local>) -> GraphNode {
+    let onset = local.and_then(|local| local.signals.values().map(|signal| signal.onset).min());
+    let (own_excess, unit) = match ranked {
+        Some(ranked) if ranked.own_failures >= 1.0 => (ranked.own_failures, "failed requests"),
+        Some(ranked) => (ranked.own_seconds, "s"),
+        None => (0.0, ""),
+    };
+    let round = |value: f64| (value * 1_000.0).round() / 1_000.0;
+    GraphNode {
+        service: service.to_owned(),
+        score: ranked.map_or(0.0, |ranked| round(ranked.score)),
+        surprise: ranked.map_or(0.0, |ranked| round(ranked.surprise)),
+        own_excess: round(own_excess),
+        own_excess_unit: unit.to_owned(),
+        delay_s: onset.map(|onset| onset.seconds_since(case.started_at).max(0.0)),
+        hot: ranked.is_some(),
+        label: match ranked {
+            Some(ranked) if own_excess >= 1.0 => format!("{}, own {own_excess:.0} {unit}", ranked.leading.replace('_', " ")),
+            Some(ranked) => ranked.leading.replace('_', " "),
+            None => String::new(),
+        },
+    }
+}
+
+/// Hash of what a person would notice: a new revision is due when it changes.
+pub fn visible(findings: &EngineFindings) -> u64 {
+    let suspects: Vec<_> =
+        findings.suspects.iter().map(|suspect| (&suspect.id, suspect.rank, (suspect.score * 50.0).round(), &suspect.diff_hint)).collect();
+    let signals: Vec<_> = findings.signals.iter().map(|signal| (&signal.service.service, &signal.detector, &signal.key)).collect();
+    let text = format!(
+        "{}|{}|{:?}|{:?}|{:?}|{:?}|{:?}|{suspects:?}|{signals:?}",
+        findings.symptom,
+        findings.headline,
+        findings.impact_severity,
+        findings.hot_services,
+        findings.recovered_at,
+        findings.confidence,
+        findings.learning
+    );
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+}

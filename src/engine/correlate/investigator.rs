@@ -1,0 +1,517 @@
+//! Opens, joins, ranks and quietens investigations; one step a closed bucket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::CorrelateOptions;
+use super::case::{Case, texts_of};
+use super::findings::{self, CANDIDATE_S, World};
+use super::node::Node;
+use super::opening::{self, Firing};
+use crate::engine::rank::{CallGraph, Change, Local, same_service};
+use crate::model::command::{Action, InboxRow};
+use crate::model::entity::ServiceName;
+use crate::model::investigation::{EngineFindings, Status};
+use crate::model::signal::{ClosedBucket, Signal};
+use crate::model::suspect::Suspect;
+use crate::model::{Bucket, Event, Timestamp};
+
+/// Changes kept of one environment; the oldest go first.
+const MAX_CHANGES: usize = 500;
+/// Services forgotten when silent this long (6 h).
+const SILENT_BUCKETS: i64 = 1_440;
+/// An alert older than this when its bucket closes opens nothing, seconds.
+const STALE_ALERT_S: f64 = 3_600.0;
+/// A deployment shows in log lines within this time after it is told, and at most so much before, seconds.
+const DEPLOY_EFFECT_S: i64 = 300;
+const DEPLOY_TOLERANCE_S: i64 = 60;
+/// Least surprise that counts when somebody told us that something is broken.
+const TOLD: f64 = 2.0;
+
+/// An alert or note that says: something is broken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Alert {
+    id: String,
+    at: Timestamp,
+    environment: Option<String>,
+    service: Option<String>,
+    title: String,
+}
+
+/// Opens, joins, ranks and quietens investigations; steps once per closed bucket.
+#[derive(Debug)]
+pub struct Investigator {
+    pub(super) options: CorrelateOptions,
+    pub(super) teach_until: Option<Timestamp>,
+    pub(super) bucket: Option<Bucket>,
+    pub(super) nodes: BTreeMap<ServiceName, Arc<Node>>,
+    pub(super) cases: BTreeMap<String, Arc<Case>>,
+    /// By time and event id.
+    pub(super) changes: BTreeMap<(Timestamp, String), Arc<Change>>,
+    /// Waiting for their buckets.
+    pub(super) alerts: BTreeMap<(Timestamp, String), Arc<Alert>>,
+    pub(super) dirty: BTreeSet<Vec<u8>>,
+}
+
+impl Investigator {
+    /// Before `teach_until` (event time) baselines learn and nothing opens; `None` when history may open.
+    pub fn new(options: &CorrelateOptions, teach_until: Option<Timestamp>) -> Self {
+        Self {
+            options: options.clone(),
+            teach_until,
+            bucket: None,
+            nodes: BTreeMap::new(),
+            cases: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            alerts: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+        }
+    }
+
+    /// Keeps what is needed of one-to-one events (changes, alerts, manual events) for their buckets.
+    pub fn forward(&mut self, events: &[Event]) {
+        for event in events {
+            let key = (event.timestamp, event.id.clone());
+            if let Some(change) = Change::of_event(event) {
+                self.touch(b'x', &key);
+                self.changes.insert(key, Arc::new(change));
+            } else if is_alert(event) {
+                self.touch(b'a', &key);
+                let (environment, service) = (event.environment.clone(), event.service.clone());
+                let alert = Alert { id: event.id.clone(), at: event.timestamp, environment, service, title: event.title.clone() };
+                self.alerts.insert(key, Arc::new(alert));
+            }
+        }
+        self.bound_changes();
+    }
+
+    fn bound_changes(&mut self) {
+        let mut counts: BTreeMap<Option<String>, usize> = BTreeMap::new();
+        let mut drop = Vec::new();
+        for (key, change) in self.changes.iter().rev() {
+            let count = counts.entry(change.environment.clone()).or_default();
+            *count += 1;
+            let old = self.bucket.is_some_and(|bucket| bucket.start().seconds_since(key.0) > (2 * CANDIDATE_S) as f64);
+            if *count > MAX_CHANGES || old {
+                drop.push(key.clone());
+            }
+        }
+        for key in drop {
+            self.changes.remove(&key);
+            self.touch(b'x', &key);
+        }
+    }
+
+    /// A person's write that changes what the engine does: closing, reopening, verdict.
+    pub fn command(&mut self, row: &InboxRow) {
+        match &row.command.action {
+            Action::CloseInvestigations { ids, .. } => ids.iter().for_each(|id| self.set_closed(id, true)),
+            Action::ReopenInvestigation { id, .. } => self.set_closed(id, false),
+            Action::PatchInvestigation { id, patch } => match patch.status {
+                Some(Status::Resolved | Status::Closed) => self.set_closed(id, true),
+                Some(Status::Open | Status::InProgress) => self.set_closed(id, false),
+                None => {}
+            },
+            Action::SetVerdict { id, suspect_id, verdict, .. } => {
+                if let Some(case) = self.case(id) {
+                    case.verdicts.insert(suspect_id.clone(), *verdict);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn set_closed(&mut self, id: &str, closed: bool) {
+        if let Some(case) = self.case(id) {
+            case.closed = closed;
+        }
+    }
+
+    pub(super) fn case(&mut self, id: &str) -> Option<&mut Case> {
+        let case = self.cases.get_mut(id)?;
+        self.dirty.insert([b"i", id.as_bytes()].concat());
+        Some(Arc::make_mut(case))
+    }
+
+    fn node(&mut self, name: &ServiceName) -> &mut Node {
+        self.dirty.insert(node_key(name));
+        Arc::make_mut(self.nodes.entry(name.clone()).or_insert_with(|| Arc::new(Node::new(name.clone()))))
+    }
+
+    fn touch(&mut self, kind: u8, key: &(Timestamp, String)) {
+        self.dirty.insert(timed_key(kind, key));
+    }
+
+    /// One bucket, closed by all shards. Findings that changed, each with its new revision.
+    pub fn step(&mut self, mut closed: Vec<ClosedBucket>) -> Vec<EngineFindings> {
+        let Some(bucket) = closed.iter().map(|closed| closed.bucket).max() else { return Vec::new() };
+        self.bucket = Some(bucket);
+        self.dirty.insert(b"t".to_vec());
+        let signals = self.take(bucket, &mut closed);
+        let alerts = self.due_alerts(bucket);
+        let mut environments: BTreeSet<String> = self.nodes.keys().map(|name| name.environment.clone()).collect();
+        environments.extend(self.cases.values().map(|case| case.environment.clone()));
+        let only = if environments.len() == 1 { environments.first().cloned() } else { None };
+        let named = |alert: &Alert| alert.environment.clone().or_else(|| only.clone()).unwrap_or_else(|| "default".to_owned());
+        environments.extend(alerts.iter().map(|alert| named(alert)));
+        let mut out = Vec::new();
+        for environment in environments {
+            let none = BTreeMap::new();
+            let here = signals.get(&environment).unwrap_or(&none);
+            let told: Vec<&Alert> = alerts.iter().filter(|alert| named(alert) == environment).map(|alert| &**alert).collect();
+            self.step_environment(&environment, bucket, here, &closed, &told);
+            out.extend(self.changed_findings(&environment, bucket));
+        }
+        self.forget(bucket);
+        out
+    }
+
+    /// Takes a bucket into the nodes. Returns its signals by environment and service.
+    fn take(&mut self, bucket: Bucket, closed: &mut [ClosedBucket]) -> BTreeMap<String, BTreeMap<String, Vec<Signal>>> {
+        let mut signals: BTreeMap<String, BTreeMap<String, Vec<Signal>>> = BTreeMap::new();
+        // A service lies in one shard, so that the order of shards cannot matter to it.
+        for shard in closed.iter() {
+            for edge in &shard.edges {
+                self.node(&edge.caller).take_edge(bucket, edge);
+                self.node(&edge.callee).last_seen = bucket;
+            }
+            for load in &shard.loads {
+                self.node(&load.entity).take_load(bucket, load);
+            }
+            for row in &shard.rows {
+                self.node(&row.entity).last_seen = bucket;
+            }
+            for (name, until) in &shard.learning {
+                self.node(name).learning_until = Some(*until);
+            }
+            for event in &shard.events {
+                if let (Some(environment), Some(service)) = (&event.environment, &event.service) {
+                    let node = self.node(&ServiceName { environment: environment.clone(), service: service.clone() });
+                    node.take_event(event);
+                    texts_of(event).into_iter().for_each(|text| node.take_text(&text));
+                }
+            }
+        }
+        for signal in closed.iter_mut().flat_map(|shard| std::mem::take(&mut shard.signals)) {
+            self.node(&signal.service).take_signal(bucket, signal.clone());
+            signals.entry(signal.service.environment.clone()).or_default().entry(signal.service.service.clone()).or_default().push(signal);
+        }
+        signals
+    }
+
+    fn due_alerts(&mut self, bucket: Bucket) -> Vec<Arc<Alert>> {
+        let due: Vec<(Timestamp, String)> = self.alerts.keys().take_while(|(at, _)| *at < bucket.end()).cloned().collect();
+        let mut alerts = Vec::new();
+        for key in due {
+            self.touch(b'a', &key);
+            alerts.extend(self.alerts.remove(&key).filter(|alert| bucket.end().seconds_since(alert.at) <= STALE_ALERT_S));
+        }
+        alerts
+    }
+
+    fn graph(&self, environment: &str, bucket: Bucket) -> CallGraph {
+        let mut graph = CallGraph::default();
+        for node in self.nodes_of(environment) {
+            for (callee, weight) in node.callees(bucket) {
+                graph.add(&node.name.service, callee, weight);
+            }
+        }
+        graph
+    }
+
+    pub(super) fn nodes_of<'a>(&'a self, environment: &str) -> impl Iterator<Item = &'a Arc<Node>> {
+        let environment = environment.to_owned();
+        let from = ServiceName { environment: environment.clone(), service: String::new() };
+        self.nodes.range(from..).take_while(move |(name, _)| name.environment == environment).map(|(_, node)| node)
+    }
+
+    fn step_environment(
+        &mut self,
+        environment: &str,
+        bucket: Bucket,
+        signals: &BTreeMap<String, Vec<Signal>>,
+        closed: &[ClosedBucket],
+        alerts: &[&Alert],
+    ) {
+        let any_case = self.cases.values().any(|case| case.environment == environment);
+        let running: Vec<ServiceName> =
+            self.nodes_of(environment).filter(|node| node.hot_run + node.firing_run > 0).map(|node| node.name.clone()).collect();
+        if signals.is_empty() && alerts.is_empty() && !any_case && running.is_empty() {
+            return;
+        }
+        let graph = self.graph(environment, bucket);
+        let firing = opening::firing(signals, &graph, &self.options, &|signal| self.follows_deployment(signal));
+        self.count_runs(environment, bucket, signals, &firing, running);
+        self.extend_cases(environment, bucket, signals, &firing, closed, &graph);
+        self.open_cases(environment, bucket, &firing, &graph);
+        for alert in alerts {
+            self.open_told(environment, bucket, alert, &graph);
+        }
+    }
+
+    /// True when a deployment of the signal's own service went live just before its onset.
+    fn follows_deployment(&self, signal: &Signal) -> bool {
+        let from = (signal.onset.plus_seconds(-DEPLOY_EFFECT_S), String::new());
+        let until = (signal.onset.plus_seconds(DEPLOY_TOLERANCE_S), String::new());
+        let own = |change: &Arc<Change>| {
+            let here = change.environment.as_ref().is_none_or(|named| *named == signal.service.environment);
+            change.is_deployment() && here && change.service.as_ref().is_some_and(|service| same_service(service, &signal.service.service))
+        };
+        self.changes.range(from..until).any(|(_, change)| own(change))
+    }
+
+    fn count_runs(
+        &mut self,
+        environment: &str,
+        bucket: Bucket,
+        signals: &BTreeMap<String, Vec<Signal>>,
+        firing: &BTreeMap<String, Firing>,
+        running: Vec<ServiceName>,
+    ) {
+        let named = |service: &String| ServiceName { environment: environment.to_owned(), service: service.clone() };
+        let names: BTreeSet<ServiceName> = signals.keys().map(named).chain(running).collect();
+        let weak = self.options.weak;
+        for name in names {
+            let hot = signals.get(&name.service).is_some_and(|signals| signals.iter().any(|signal| signal.surprise >= weak));
+            let fires = firing.contains_key(&name.service);
+            let node = self.node(&name);
+            node.hot_run = if hot { node.hot_run.saturating_add(1) } else { 0 };
+            node.firing_run = if fires { node.firing_run.saturating_add(1) } else { 0 };
+            if hot {
+                node.last_hot = Some(bucket);
+            }
+        }
+    }
+
+    /// Services that may belong to a component now: hot, or hot but for the doubt that opening asks for.
+    fn hot_services(&self, environment: &str, bucket: Bucket, least: f64) -> BTreeSet<String> {
+        let hot = |node: &&Arc<Node>| node.current(bucket).any(|signal| signal.rank_surprise >= least);
+        self.nodes_of(environment).filter(hot).map(|node| node.name.service.clone()).collect()
+    }
+
+    pub(super) fn case_ids(&self, environment: &str) -> Vec<String> {
+        let mut ids: Vec<(Timestamp, String)> =
+            self.cases.values().filter(|case| case.environment == environment).map(|case| (case.detected_at, case.id.clone())).collect();
+        ids.sort();
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn open_cases(&mut self, environment: &str, bucket: Bucket, firing: &BTreeMap<String, Firing>, graph: &CallGraph) {
+        if self.teach_until.is_some_and(|until| bucket.end() <= until) {
+            return;
+        }
+        let mut due: Vec<(&String, &Firing)> =
+            firing.iter().filter(|(service, _)| self.firing_run(environment, service) >= self.options.persist).collect();
+        due.sort_by(|left, right| right.1.surprise.total_cmp(&left.1.surprise).then(left.0.cmp(right.0)));
+        for (service, why) in due {
+            if self.taken(environment).contains(service) {
+                continue;
+            }
+            let hot = self.hot_services(environment, bucket, self.options.weak);
+            let component = graph.component(service, &hot);
+            self.open(environment, bucket, service, component, &why.because, why, graph);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // one call of each kind, beside each other
+    fn open(
+        &mut self,
+        environment: &str,
+        bucket: Bucket,
+        service: &str,
+        component: BTreeSet<String>,
+        because: &str,
+        why: &Firing,
+        graph: &CallGraph,
+    ) {
+        let taken = self.taken(environment);
+        let members: Vec<Arc<Node>> = self
+            .nodes_of(environment)
+            .filter(|node| component.contains(&node.name.service) && !taken.contains(&node.name.service))
+            .cloned()
+            .collect();
+        let mut case = Case {
+            environment: environment.to_owned(),
+            first_service: service.to_owned(),
+            detected_at: bucket.end(),
+            updated_at: bucket.end(),
+            because: because.to_owned(),
+            families: why.families.clone(),
+            last_hot: bucket,
+            ..Case::default()
+        };
+        for signal in members.iter().flat_map(|node| node.current(bucket)) {
+            case.take_signal(signal);
+        }
+        let (started_at, first) = case
+            .earliest(self.options.weak)
+            .map_or((bucket.start(), service.to_owned()), |(onset, first)| (onset.min(bucket.start()), first.clone()));
+        case.started_at = started_at;
+        case.first_service = first;
+        case.id = case_id(environment, &case.first_service, Bucket::of(started_at));
+        for node in &members {
+            let reason = if node.name.service == service { "opened it".to_owned() } else { format!("was hot and connected to {service}") };
+            case.join(node, bucket, &reason);
+        }
+        case.surge = self.surge(environment, graph);
+        self.keep_new(case);
+    }
+
+    fn keep_new(&mut self, case: Case) {
+        self.dirty.insert([b"i", case.id.as_bytes()].concat());
+        self.cases.insert(case.id.clone(), Arc::new(case));
+    }
+
+    /// The entry service whose requests rose most against their mean.
+    fn surge(&self, environment: &str, graph: &CallGraph) -> Option<(String, f64, f64)> {
+        let entries =
+            self.nodes_of(environment).filter(|node| graph.callers(&node.name.service).next().is_none() && node.requests_mean >= 1.0);
+        let rise = |node: &Arc<Node>| node.requests_now / node.requests_mean;
+        let best = entries.max_by(|left, right| rise(left).total_cmp(&rise(right)).then(right.name.cmp(&left.name)))?;
+        let rate = |requests: f64| requests / Bucket::SECONDS as f64;
+        Some((best.name.service.clone(), rate(best.requests_mean), rate(best.requests_now)))
+    }
+
+    /// Somebody says that something is broken: no gates.
+    fn open_told(&mut self, environment: &str, bucket: Bucket, alert: &Alert, graph: &CallGraph) {
+        if self.teach_until.is_some_and(|until| alert.at <= until) {
+            return;
+        }
+        let hints = self.hot_services(environment, bucket, TOLD);
+        let known = self.case_ids(environment).into_iter().find(|id| {
+            self.cases.get(id).is_some_and(|case| !case.closed && alert.service.as_ref().is_none_or(|service| case.touches(service, graph)))
+        });
+        if let Some(case) = known.and_then(|id| self.case(&id)) {
+            case.link(&alert.id, 0.9, "an alert about a service that belongs", bucket.end());
+            return;
+        }
+        let component = match &alert.service {
+            Some(service) => graph.component(service, &hints),
+            None => hints,
+        };
+        let first = alert.service.clone().or_else(|| component.first().cloned()).unwrap_or_else(|| "unknown".to_owned());
+        let why = Firing { because: format!("told: {}", alert.title), families: Vec::new(), surprise: 0.0 };
+        let before = self.cases.len();
+        if let Some(service) = &alert.service {
+            self.node(&ServiceName { environment: environment.to_owned(), service: service.clone() }).last_seen = bucket;
+        }
+        self.open(environment, bucket, &first, component, &why.because, &why, graph);
+        if self.cases.len() == before {
+            return;
+        }
+        let newest = self
+            .cases
+            .values()
+            .filter(|case| case.detected_at == bucket.end() && case.because == why.because)
+            .map(|case| case.id.clone())
+            .next();
+        if let Some(case) = newest.and_then(|id| self.case(&id)) {
+            case.told = true;
+            case.first_service = first;
+            case.started_at = case.started_at.min(alert.at);
+            case.link(&alert.id, 1.0, "it opened this investigation", bucket.end());
+        }
+    }
+
+    /// Findings of the environment's cases that look different from what was said last.
+    fn changed_findings(&mut self, environment: &str, bucket: Bucket) -> Vec<EngineFindings> {
+        let ids = self.case_ids(environment);
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        let graph = self.graph(environment, bucket);
+        let mut out = Vec::new();
+        for id in ids {
+            let Some(case) = self.cases.get(&id).filter(|case| !case.closed).cloned() else { continue };
+            let (mut findings, considered) = self.with_world(environment, bucket, &graph, |world| findings::findings(&case, world));
+            let Some(case) = self.case(&id) else { continue };
+            for (event_id, sentence) in considered {
+                case.link(&event_id, 0.6, &format!("considered as the cause: {sentence}"), bucket.end());
+            }
+            let seen = findings::visible(&findings);
+            if case.seen == seen && case.new_links.is_empty() {
+                continue;
+            }
+            case.seen = seen;
+            case.revision += 1;
+            case.updated_at = bucket.end();
+            findings.revision = case.revision;
+            findings.updated_at = case.updated_at;
+            findings.new_links = std::mem::take(&mut case.new_links);
+            out.push(findings);
+        }
+        out
+    }
+
+    fn with_world<T>(&self, environment: &str, bucket: Bucket, graph: &CallGraph, with: impl FnOnce(&World<'_>) -> T) -> T {
+        let nodes: BTreeMap<String, &Node> = self.nodes_of(environment).map(|node| (node.name.service.clone(), &**node)).collect();
+        let here = |change: &&Arc<Change>| change.environment.as_ref().is_none_or(|named| named == environment);
+        let changes: Vec<&Change> = self.changes.values().filter(here).map(|change| &**change).collect();
+        with(&World { options: &self.options, nodes: &nodes, graph, changes: &changes, now: bucket.end() })
+    }
+
+    /// Told that something is broken since `since`: a ranking at once from what is known, gates dropped.
+    pub fn rank_told(&self, environment: &str, since: Timestamp) -> Vec<Suspect> {
+        let Some(bucket) = self.bucket else { return Vec::new() };
+        let from = Bucket::of(since);
+        let graph = self.graph(environment, bucket);
+        let mut local = BTreeMap::new();
+        let mut texts = BTreeMap::new();
+        for node in self.nodes_of(environment) {
+            let signals = node.since(from);
+            let (excess_failures, excess_seconds) = node.excess_since(from);
+            if !signals.is_empty() {
+                local.insert(node.name.service.clone(), Local { signals, excess_failures, excess_seconds });
+                texts.insert(node.name.service.clone(), node.texts.iter().cloned().collect());
+            }
+        }
+        self.with_world(environment, bucket, &graph, |world| findings::rank(local, &texts, since, None, world).suspects)
+    }
+
+    fn forget(&mut self, bucket: Bucket) {
+        let stale: Vec<ServiceName> =
+            self.nodes.values().filter(|node| bucket.0 - node.last_seen.0 > SILENT_BUCKETS).map(|node| node.name.clone()).collect();
+        for name in stale {
+            self.nodes.remove(&name);
+            self.dirty.insert(node_key(&name));
+        }
+        // Pruning is spread over time by the service's own key, so that no step pays for all.
+        let due: Vec<ServiceName> = self
+            .nodes
+            .values()
+            .filter(|node| (node.name.key().service.0 as i64 & 3) == (bucket.0 & 3))
+            .map(|node| node.name.clone())
+            .collect();
+        for name in due {
+            let Some(node) = self.nodes.get_mut(&name) else { continue };
+            let mut pruned = Node::clone(node);
+            if pruned.prune(bucket) {
+                pruned.forget_edges(bucket);
+                *node = Arc::new(pruned);
+                self.dirty.insert(node_key(&name));
+            }
+        }
+    }
+}
+
+fn is_alert(event: &Event) -> bool {
+    let resolved = event.data.get("status").and_then(serde_json::Value::as_str).is_some_and(|status| status == "resolved");
+    let told = event.event_type == "alert" || (event.event_type == "note" && event.tags.contains("incident"));
+    told && !resolved
+}
+
+fn node_key(name: &ServiceName) -> Vec<u8> {
+    [b"s", name.environment.as_bytes(), b"\0", name.service.as_bytes()].concat()
+}
+
+fn timed_key(kind: u8, (at, id): &(Timestamp, String)) -> Vec<u8> {
+    [&[kind][..], &at.nanos().to_be_bytes(), id.as_bytes()].concat()
+}
+
+/// UUID v8 of (environment, first service, onset bucket).
+fn case_id(environment: &str, service: &str, onset: Bucket) -> String {
+    let hash = xxhash_rust::xxh3::xxh3_128(format!("investigation\0{environment}\0{service}\0{}", onset.0).as_bytes());
+    uuid::Uuid::new_v8(hash.to_be_bytes()).to_string()
+}

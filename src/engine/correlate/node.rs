@@ -1,0 +1,183 @@
+//! What the investigator remembers of one service between steps.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::entity::ServiceName;
+use crate::model::signal::{EdgeCount, EntityLoad, Signal};
+use crate::model::{Bucket, Event, Timestamp};
+
+/// Buckets of numbers kept for told rankings (15 min).
+const RECENT_BUCKETS: i64 = 60;
+/// Buckets a signal counts as current (120 s).
+pub const CURRENT_BUCKETS: i64 = 8;
+/// Half-life of an edge's weight (30 min); below the least weight it is forgotten.
+const HALF_LIFE_BUCKETS: f64 = 120.0;
+const LEAST_WEIGHT: f64 = 0.05;
+/// Newest detected events kept of a service.
+const MAX_EVENTS: usize = 40;
+
+/// Calls to one callee.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Edge {
+    weight: f64,
+    updated: Bucket,
+    /// Newest buckets: calls, failed calls, nanoseconds.
+    ring: VecDeque<(Bucket, u64, u64, u64)>,
+}
+
+/// Strength of one detector at one close.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recent {
+    pub bucket: Bucket,
+    pub detector: String,
+    pub rank_surprise: f64,
+}
+
+/// A stored event that may be linked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRef {
+    pub id: String,
+    pub at: Timestamp,
+    pub event_type: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    pub name: ServiceName,
+    pub last_seen: Bucket,
+    callees: BTreeMap<String, Edge>,
+    recent: VecDeque<Recent>,
+    /// Newest signal of each detector that is the strongest of the last minutes.
+    best: BTreeMap<String, (Bucket, Signal)>,
+    excess: VecDeque<(Bucket, f64, f64)>,
+    pub events: VecDeque<EventRef>,
+    /// Texts of its newest error lines.
+    pub texts: VecDeque<String>,
+    /// Requests a bucket: slow mean, and the newest.
+    pub requests_mean: f64,
+    pub requests_now: f64,
+    /// Closes in a row at which it was hot, and at which the opening rule held.
+    pub hot_run: u32,
+    pub firing_run: u32,
+    pub last_hot: Option<Bucket>,
+    pub learning_until: Option<Timestamp>,
+}
+
+impl Node {
+    pub fn new(name: ServiceName) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    pub fn take_edge(&mut self, bucket: Bucket, edge: &EdgeCount) {
+        let known = self.callees.entry(edge.callee.service.clone()).or_default();
+        known.weight = known.weight_at(bucket) + edge.calls as f64;
+        known.updated = bucket;
+        known.ring.push_back((bucket, edge.calls, edge.failed, edge.duration_ns));
+        while known.ring.front().is_some_and(|(oldest, ..)| bucket.0 - oldest.0 >= CURRENT_BUCKETS) {
+            known.ring.pop_front();
+        }
+        self.last_seen = bucket;
+    }
+
+    pub fn take_load(&mut self, bucket: Bucket, load: &EntityLoad) {
+        if load.excess_failures > 0.0 || load.excess_seconds > 0.0 {
+            self.excess.push_back((bucket, load.excess_failures, load.excess_seconds));
+        }
+        // The mean lags by one bucket and learns slowly; a surge is seen against it.
+        if self.requests_mean == 0.0 {
+            self.requests_mean = self.requests_now;
+        }
+        self.requests_mean += (self.requests_now - self.requests_mean) / 40.0;
+        self.requests_now = load.requests as f64;
+        self.last_seen = bucket;
+    }
+
+    pub fn take_signal(&mut self, bucket: Bucket, signal: Signal) {
+        let rank_surprise = signal.rank_surprise;
+        match self.recent.iter_mut().find(|recent| recent.bucket == bucket && recent.detector == signal.detector) {
+            Some(recent) => recent.rank_surprise = recent.rank_surprise.max(rank_surprise),
+            None => self.recent.push_back(Recent { bucket, detector: signal.detector.clone(), rank_surprise }),
+        }
+        let replace = self
+            .best
+            .get(&signal.detector)
+            .is_none_or(|(at, best)| bucket.0 - at.0 >= CURRENT_BUCKETS || best.rank_surprise <= rank_surprise);
+        if replace {
+            self.best.insert(signal.detector.clone(), (bucket, signal));
+        }
+        self.last_seen = bucket;
+    }
+
+    pub fn take_event(&mut self, event: &Event) {
+        self.events.push_back(EventRef { id: event.id.clone(), at: event.timestamp, event_type: event.event_type.clone() });
+        while self.events.len() > MAX_EVENTS {
+            self.events.pop_front();
+        }
+    }
+
+    pub fn take_text(&mut self, text: &str) {
+        let text = crate::model::event::truncate(text, 300);
+        if !text.is_empty() && !self.texts.contains(&text) {
+            self.texts.push_back(text);
+            while self.texts.len() > 20 {
+                self.texts.pop_front();
+            }
+        }
+    }
+
+    /// Forgets what is too old to be asked for. True when something changed.
+    pub fn prune(&mut self, bucket: Bucket) -> bool {
+        let before = self.recent.len() + self.best.len() + self.excess.len();
+        self.recent.retain(|recent| bucket.0 - recent.bucket.0 < RECENT_BUCKETS);
+        self.best.retain(|_, (at, _)| bucket.0 - at.0 < RECENT_BUCKETS);
+        self.excess.retain(|(at, ..)| bucket.0 - at.0 < RECENT_BUCKETS);
+        before != self.recent.len() + self.best.len() + self.excess.len()
+    }
+
+    /// Signals that count now.
+    pub fn current(&self, bucket: Bucket) -> impl Iterator<Item = &Signal> {
+        self.best.values().filter(move |(at, _)| bucket.0 - at.0 < CURRENT_BUCKETS).map(|(_, signal)| signal)
+    }
+
+    /// Strongest signal of each detector since a bucket: the signal's text with the number of that time.
+    pub fn since(&self, from: Bucket) -> BTreeMap<String, Signal> {
+        let mut found: BTreeMap<String, Signal> = BTreeMap::new();
+        for recent in self.recent.iter().filter(|recent| recent.bucket >= from) {
+            let Some((_, signal)) = self.best.get(&recent.detector) else { continue };
+            let entry = found.entry(recent.detector.clone()).or_insert_with(|| Signal { rank_surprise: 0.0, ..signal.clone() });
+            entry.rank_surprise = entry.rank_surprise.max(recent.rank_surprise);
+        }
+        found
+    }
+
+    /// Extra failures and seconds since a bucket.
+    pub fn excess_since(&self, from: Bucket) -> (f64, f64) {
+        let newer = self.excess.iter().filter(|(at, ..)| *at >= from);
+        newer.fold((0.0, 0.0), |(failures, seconds), (_, more, longer)| (failures + more, seconds + longer))
+    }
+
+    /// Live callees with their weights.
+    pub fn callees(&self, bucket: Bucket) -> impl Iterator<Item = (&String, f64)> {
+        self.callees.iter().map(move |(callee, edge)| (callee, edge.weight_at(bucket))).filter(|(_, weight)| *weight >= LEAST_WEIGHT)
+    }
+
+    /// Calls, failed calls and nanoseconds to each callee in the newest buckets from `from`.
+    pub fn calls_since(&self, from: Bucket) -> impl Iterator<Item = (&String, (u64, u64, u64))> {
+        self.callees.iter().map(move |(callee, edge)| {
+            let newer = edge.ring.iter().filter(|(at, ..)| *at >= from);
+            (callee, newer.fold((0, 0, 0), |(calls, failed, ns), cell| (calls + cell.1, failed + cell.2, ns + cell.3)))
+        })
+    }
+
+    pub fn forget_edges(&mut self, bucket: Bucket) {
+        self.callees.retain(|_, edge| edge.weight_at(bucket) >= LEAST_WEIGHT);
+    }
+}
+
+impl Edge {
+    fn weight_at(&self, bucket: Bucket) -> f64 {
+        self.weight * 0.5f64.powf((bucket.0 - self.updated.0).max(0) as f64 / HALF_LIFE_BUCKETS)
+    }
+}

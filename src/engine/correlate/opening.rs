@@ -1,0 +1,147 @@
+//! When to open: one strong signal, or two weak ones of different families on the same service or on caller and callee.
+//!
+//! A deployment may rewrite log lines without breaking anything: where lines change their order just after one of their own
+//! service, that alone opens nothing; it needs a second sign, or an error line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::CorrelateOptions;
+use crate::engine::rank::CallGraph;
+use crate::model::signal::{Family, Signal};
+
+/// Why the rule holds at a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Firing {
+    pub because: String,
+    pub families: Vec<Family>,
+    pub surprise: f64,
+}
+
+/// Services of one environment at which the rule holds now.
+pub fn firing(
+    signals: &BTreeMap<String, Vec<Signal>>,
+    graph: &CallGraph,
+    options: &CorrelateOptions,
+    follows_deployment: &dyn Fn(&Signal) -> bool,
+) -> BTreeMap<String, Firing> {
+    let mut found = BTreeMap::new();
+    // Strongest signal of each family at each service that is at least weak.
+    let weak: BTreeMap<&String, BTreeMap<Family, &Signal>> =
+        signals.iter().map(|(service, signals)| (service, by_family(signals, options.weak))).collect();
+    for (service, families) in &weak {
+        let opens = |signal: &&Signal| signal.surprise >= options.strong && !(signal.detector == "log_shape" && follows_deployment(signal));
+        let strongest = signals.get(*service).into_iter().flatten().filter(opens);
+        if let Some(signal) = strongest.max_by(|left, right| left.surprise.total_cmp(&right.surprise)) {
+            found.insert((*service).clone(), strong(signal));
+            continue;
+        }
+        let around: BTreeSet<&String> =
+            graph.callees(service).map(|(callee, _)| callee).chain(graph.callers(service)).chain([*service]).collect();
+        let others = around.iter().filter_map(|other| weak.get(other)).flat_map(|families| families.values());
+        let pair = families
+            .values()
+            .flat_map(|mine| others.clone().map(move |other| (*mine, *other)))
+            .filter(|(mine, other)| mine.family != other.family)
+            .max_by(|left, right| (left.0.surprise + left.1.surprise).total_cmp(&(right.0.surprise + right.1.surprise)));
+        if let Some((mine, other)) = pair {
+            found.insert((*service).clone(), two_weak(mine, other));
+        }
+    }
+    found
+}
+
+fn by_family(signals: &[Signal], weak: f64) -> BTreeMap<Family, &Signal> {
+    let mut best: BTreeMap<Family, &Signal> = BTreeMap::new();
+    for signal in signals.iter().filter(|signal| signal.surprise >= weak) {
+        let kept = best.entry(signal.family).or_insert(signal);
+        if signal.surprise > kept.surprise {
+            *kept = signal;
+        }
+    }
+    best
+}
+
+fn strong(signal: &Signal) -> Firing {
+    Firing {
+        because: format!("one strong sign at two closes running: {} (S = {:.0})", signal.sentence, signal.surprise),
+        families: vec![signal.family],
+        surprise: signal.surprise,
+    }
+}
+
+fn two_weak(mine: &Signal, other: &Signal) -> Firing {
+    let mut families = vec![mine.family, other.family];
+    families.sort_unstable();
+    let part = |signal: &Signal| format!("{} (S = {:.0})", signal.sentence, signal.surprise);
+    Firing {
+        because: format!(
+            "two signs of different kinds ({}, {}) at two closes running: {}; {}",
+            mine.family.as_str(),
+            other.family.as_str(),
+            part(mine),
+            part(other)
+        ),
+        families,
+        surprise: mine.surprise.max(other.surprise),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::model::entity::ServiceName;
+    use crate::model::signal::Facts;
+
+    fn signal(service: &str, detector: &str, family: Family, surprise: f64) -> Signal {
+        Signal {
+            service: ServiceName { environment: "prod".to_owned(), service: service.to_owned() },
+            family,
+            detector: detector.to_owned(),
+            key: String::new(),
+            surprise,
+            rank_surprise: surprise,
+            window_s: 60,
+            onset: Timestamp::EPOCH,
+            facts: Facts::default(),
+            sentence: String::new(),
+            event_id: String::new(),
+            host: None,
+            series: Vec::new(),
+            unit: String::new(),
+        }
+    }
+
+    fn fires(signals: Vec<Signal>, deployed: bool) -> Vec<String> {
+        let mut graph = CallGraph::default();
+        graph.add("web", "cart", 10.0);
+        let mut by_service: BTreeMap<String, Vec<Signal>> = BTreeMap::new();
+        for signal in signals {
+            by_service.entry(signal.service.service.clone()).or_default().push(signal);
+        }
+        firing(&by_service, &graph, &CorrelateOptions::default(), &|_| deployed).into_keys().collect()
+    }
+
+    #[test]
+    fn one_strong_sign_opens_and_two_weak_ones_of_one_kind_do_not() {
+        assert_eq!(fires(vec![signal("cart", "self_time", Family::Latency, 8.0)], false), ["cart"]);
+        let same = vec![signal("cart", "self_time", Family::Latency, 5.0), signal("web", "hop_gap", Family::Latency, 5.0)];
+        assert!(fires(same, false).is_empty());
+    }
+
+    #[test]
+    fn two_weak_signs_of_different_kinds_open_only_on_neighbours() {
+        let pair = |other: &str| vec![signal("cart", "self_time", Family::Latency, 5.0), signal(other, "failures", Family::Failures, 5.0)];
+        assert_eq!(fires(pair("web"), false), ["cart", "web"]);
+        assert!(fires(pair("mail"), false).is_empty());
+    }
+
+    #[test]
+    fn a_deployment_that_rewrites_log_lines_opens_nothing_by_that_alone() {
+        let lines = || signal("cart", "log_shape", Family::LogShape, 30.0);
+        assert_eq!(fires(vec![lines()], false), ["cart"]);
+        assert!(fires(vec![lines()], true).is_empty());
+        assert_eq!(fires(vec![lines(), signal("cart", "failures", Family::Failures, 5.0)], true), ["cart"]);
+        assert_eq!(fires(vec![lines(), signal("cart", "new_error", Family::LogShape, 9.0)], true), ["cart"]);
+    }
+}

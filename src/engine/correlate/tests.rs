@@ -1,0 +1,178 @@
+//! Stories of an on-call engineer, over the made-up shop.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeSet;
+
+use crate::engine::detect::tests::drive::Pipeline;
+use crate::engine::detect::tests::traffic::{ENVIRONMENT, Fault, START_S, shop};
+use crate::model::command::{Action, Command, InboxRow};
+use crate::model::investigation::{CloseReason, EngineFindings};
+use crate::model::suspect::{SuspectKind, Verdict};
+use crate::model::{Event, Severity, Source, Timestamp};
+
+const FAULT_AT_S: i64 = 600;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(START_S + seconds)
+}
+
+fn run(fault: Fault, minutes: i64, events: &[Event]) -> Pipeline {
+    let mut pipeline = Pipeline::new(1, None);
+    pipeline.forward(events);
+    pipeline.run(&shop(21, minutes, fault, FAULT_AT_S), 500, 0, 1);
+    pipeline
+}
+
+fn ids(pipeline: &Pipeline) -> BTreeSet<String> {
+    pipeline.findings.iter().map(|findings| findings.id.clone()).collect()
+}
+
+fn last(pipeline: &Pipeline) -> &EngineFindings {
+    pipeline.findings.iter().rev().find(|findings| findings.recovered_at.is_none()).expect("an investigation was opened")
+}
+
+fn first_service(findings: &EngineFindings) -> &str {
+    &findings.suspects.iter().find(|suspect| suspect.kind == SuspectKind::Service).unwrap().entity
+}
+
+fn deployment(service: &str, seconds: i64, diff: Option<&str>) -> Event {
+    let id = format!("deployment-{service}-{seconds}");
+    let mut event = Event::new(id, at(seconds), Source::Ci, "deployment", Severity::Info, &format!("{service} deployed"));
+    event.service = Some(service.to_owned());
+    event.environment = Some(ENVIRONMENT.to_owned());
+    event.data = serde_json::json!({ "sha": format!("{service}{seconds}abcdef"), "author": "noor", "message": "tune", "diff": diff });
+    event
+}
+
+const POOL_DIFF: &str = "@@ -1,2 +1,2 @@\n pool:\n-  max_connections: 40\n+  max_connections: 8\n";
+
+#[test]
+fn failing_payments_open_one_investigation_that_names_payment() {
+    let pipeline = run(Fault::Failing(0.6), 14, &[]);
+    assert_eq!(ids(&pipeline).len(), 1);
+    let findings = last(&pipeline);
+    assert_eq!(first_service(findings), "payment", "{:#?}", findings.suspects);
+    let opened_s = findings.detected_at.seconds_since(at(FAULT_AT_S));
+    assert!((0.0..=90.0).contains(&opened_s), "opened {opened_s} s after the fault");
+    let onset_s = findings.started_at.seconds_since(at(FAULT_AT_S));
+    assert!(onset_s.abs() <= 30.0, "onset {onset_s} s off");
+    assert!(findings.hot_services.contains(&"checkout".to_owned()), "{:?}", findings.hot_services);
+}
+
+#[test]
+fn a_slow_way_into_catalog_is_blamed_on_catalog() {
+    let pipeline = run(Fault::SlowHop, 14, &[]);
+    assert_eq!(first_service(last(&pipeline)), "catalog");
+}
+
+#[test]
+fn a_starved_payment_is_blamed_on_payment() {
+    let pipeline = run(Fault::Starved, 14, &[]);
+    assert_eq!(first_service(last(&pipeline)), "payment");
+}
+
+#[test]
+fn a_quiet_shop_opens_nothing() {
+    for seed in [1, 2, 3] {
+        let mut pipeline = Pipeline::new(1, None);
+        pipeline.run(&shop(seed, 40, Fault::None, 0), 500, 0, 1);
+        assert_eq!(
+            ids(&pipeline),
+            BTreeSet::new(),
+            "seed {seed}: {:?}",
+            pipeline.findings.first().map(|findings| &findings.opened_because)
+        );
+    }
+}
+
+#[test]
+fn the_deployment_that_lowered_the_pool_outranks_none_and_a_harmless_neighbour() {
+    let changes = [deployment("catalog", 300, Some("@@ @@\n-// old words\n+// new words\n")), deployment("payment", 540, Some(POOL_DIFF))];
+    let pipeline = run(Fault::Failing(0.6), 14, &changes);
+    let findings = last(&pipeline);
+    let changes: Vec<_> = findings.suspects.iter().filter(|suspect| suspect.kind != SuspectKind::Service).collect();
+    assert_eq!(changes[0].event_id.as_deref(), Some("deployment-payment-540"), "{changes:#?}");
+    assert_eq!(changes[0].diff_hint.as_deref(), Some("max_connections: 40 → 8"));
+    assert!(findings.headline.contains("by noor"), "{}", findings.headline);
+    assert!(pipeline.findings.iter().flat_map(|findings| &findings.new_links).any(|link| link.event_id == "deployment-payment-540"));
+}
+
+#[test]
+fn a_deployment_after_the_onset_is_not_the_cause() {
+    let pipeline = run(Fault::Failing(0.6), 16, &[deployment("payment", FAULT_AT_S + 180, Some(POOL_DIFF))]);
+    let findings = last(&pipeline);
+    let first = findings.suspects.iter().find(|suspect| suspect.kind != SuspectKind::Service).unwrap();
+    assert_eq!(first.kind, SuspectKind::None, "{first:#?}");
+}
+
+#[test]
+fn nothing_opens_while_history_teaches() {
+    let mut pipeline = Pipeline::new(1, Some(at(3_600)));
+    pipeline.run(&shop(21, 14, Fault::Failing(0.6), FAULT_AT_S), 500, 0, 1);
+    assert!(pipeline.findings.is_empty());
+}
+
+fn write(pipeline: &mut Pipeline, action: Action) {
+    let command = Command { who: "noor".to_owned(), idempotency_key: None, expected_version: None, action };
+    pipeline.investigator.command(&InboxRow { id: 1, command, at: at(0) });
+}
+
+#[test]
+fn a_false_alarm_stays_silent_until_it_has_been_quiet() {
+    let shop = shop(21, 20, Fault::Failing(0.6), FAULT_AT_S);
+    let mut pipeline = Pipeline::new(1, None);
+    let mut early = crate::engine::detect::tests::traffic::Shop { items: shop.items.clone(), definitions: shop.definitions.clone() };
+    early.items.retain(|item| item.at() < at(780));
+    pipeline.run(&early, 500, 0, 1);
+    let id = last(&pipeline).id.clone();
+    write(&mut pipeline, Action::CloseInvestigations { ids: vec![id.clone()], reason: CloseReason::FalseAlarm, comment: None });
+    let said = pipeline.findings.len();
+    let mut late = shop;
+    late.items.retain(|item| item.at() >= at(880));
+    pipeline.run(&late, 500, 0, 1);
+    assert_eq!(pipeline.findings.len(), said, "a closed investigation says nothing more, and no second one opens beside it");
+}
+
+#[test]
+fn a_refuted_suspect_goes_last() {
+    let mut pipeline = run(Fault::Failing(0.6), 13, &[]);
+    let id = last(&pipeline).id.clone();
+    let action = Action::SetVerdict { id, suspect_id: "service:payment".to_owned(), verdict: Verdict::Refuted, comment: None };
+    write(&mut pipeline, action);
+    let next = pipeline.next.unwrap();
+    pipeline.close_until(next.end());
+    assert_ne!(first_service(pipeline.findings.last().unwrap()), "payment");
+}
+
+#[test]
+fn an_alert_opens_at_once_and_ranks_what_is_known() {
+    let mut alert = Event::new("alert-1".to_owned(), at(FAULT_AT_S + 5), Source::Manual, "alert", Severity::High, "Users report failures");
+    alert.environment = Some(ENVIRONMENT.to_owned());
+    let pipeline = run(Fault::Failing(0.6), 13, &[alert]);
+    let first = pipeline.findings.first().unwrap();
+    assert!(first.detected_at.seconds_since(at(FAULT_AT_S + 5)) <= 30.0);
+    assert!(first.opened_because.contains("Users report failures"));
+    assert_eq!(first_service(last(&pipeline)), "payment");
+    assert_eq!(ids(&pipeline).len(), 1);
+}
+
+#[test]
+fn when_it_is_quiet_again_the_investigation_has_recovered_by_itself() {
+    let mut broken = shop(21, 13, Fault::Failing(0.6), FAULT_AT_S);
+    let healthy = shop(21, 24, Fault::None, 0);
+    broken.items.retain(|item| item.at() < at(720));
+    broken.items.extend(healthy.items.into_iter().filter(|item| item.at() >= at(720)));
+    let mut pipeline = Pipeline::new(1, None);
+    pipeline.run(&broken, 500, 0, 1);
+    let findings = pipeline.findings.last().unwrap();
+    let recovered_s = findings.recovered_at.expect("recovered").seconds_since(at(720));
+    assert!((0.0..=240.0).contains(&recovered_s), "recovered {recovered_s} s after the fault ended");
+    assert_eq!(ids(&pipeline).len(), 1);
+}
+
+#[test]
+fn told_to_look_it_ranks_without_an_investigation() {
+    let mut pipeline = Pipeline::new(1, Some(at(36_000)));
+    pipeline.run(&shop(21, 13, Fault::Failing(0.6), FAULT_AT_S), 500, 0, 1);
+    assert_eq!(pipeline.investigator.rank_told(ENVIRONMENT, at(FAULT_AT_S))[0].entity, "payment");
+}

@@ -1,0 +1,180 @@
+//! Which service: what remains when everything explained is taken away.
+//!
+//! Each kind of evidence becomes a strength f(S) = S/(S+8); the maximum over kinds counts, not the sum. Then, along
+//! observed edges: log-shape and own-time evidence of a caller is halved by an anomalous callee; gap evidence of a callee
+//! is halved by a starved caller; evidence of a resource (CPU, memory, disk …) is never explained away. Failures are
+//! multiplied by the own share of the excess: the part of a service's extra failed requests (or, without failures, extra
+//! seconds) that its anomalous callees do not explain, each callee's excess shared among its anomalous callers by real
+//! call counts (mass balance). Order: score, depth, surprise, name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::graph::CallGraph;
+use crate::engine::detect::is_resource;
+use crate::engine::detect::surprise::strength;
+use crate::model::signal::Signal;
+
+/// How much a neighbour's anomaly explains away.
+const EXPLAIN: f64 = 0.5;
+/// Metrics that are symptoms (rates, latencies, counts) weigh less than resources.
+const SYMPTOM_METRIC: f64 = 0.6;
+
+/// Evidence at one service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Local {
+    /// Strongest signal of each detector.
+    pub signals: BTreeMap<String, Signal>,
+    /// Extra failed requests and extra seconds over the anomalous buckets.
+    pub excess_failures: f64,
+    pub excess_seconds: f64,
+}
+
+/// One service with its score and what it is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankedService {
+    pub service: String,
+    /// 0 to 1.
+    pub score: f64,
+    /// Strength before anything was explained away.
+    pub local: f64,
+    /// Part of it that neighbours explain, 0 to 1.
+    pub explained: f64,
+    pub depth: usize,
+    pub surprise: f64,
+    /// Detector that carries the score.
+    pub leading: String,
+    /// Of the excess, what its callees do not explain.
+    pub own_failures: f64,
+    pub own_seconds: f64,
+    /// The anomalous callee that explains most, if any does.
+    pub explained_by: Option<String>,
+}
+
+fn weight(signal: &Signal) -> f64 {
+    if signal.detector == "metric" && !is_resource(&signal.key) { SYMPTOM_METRIC } else { 1.0 }
+}
+
+impl Local {
+    fn strength_of(&self, detector: &str) -> f64 {
+        self.signals.get(detector).map_or(0.0, |signal| weight(signal) * strength(signal.rank_surprise))
+    }
+
+    fn strongest(&self) -> f64 {
+        self.signals.values().map(|signal| weight(signal) * strength(signal.rank_surprise)).fold(0.0, f64::max)
+    }
+
+    /// Evidence that the service is starved.
+    fn starved(&self) -> f64 {
+        self.signals.get("metric").filter(|signal| is_resource(&signal.key)).map_or(0.0, |signal| strength(signal.rank_surprise))
+    }
+
+    fn surprise(&self) -> f64 {
+        self.signals.values().map(|signal| signal.rank_surprise).fold(0.0, f64::max)
+    }
+}
+
+/// Ranks every service with evidence. Equal input gives equal order.
+pub fn rank_services(evidence: &BTreeMap<String, Local>, graph: &CallGraph) -> Vec<RankedService> {
+    let hot: BTreeSet<String> = evidence.keys().cloned().collect();
+    let depths = graph.depths(&hot);
+    let strongest: BTreeMap<&String, f64> = evidence.iter().map(|(service, local)| (service, local.strongest())).collect();
+    let mut ranked: Vec<RankedService> = evidence
+        .iter()
+        .filter(|(_, local)| !local.signals.is_empty())
+        .map(|(service, local)| {
+            let down = strongest_neighbour(graph.callees(service).map(|(callee, _)| callee), &strongest);
+            let up = graph.callers(service).filter_map(|caller| evidence.get(caller)).map(Local::starved).fold(0.0, f64::max);
+            let own_failures = own_excess(service, evidence, graph, |local| local.excess_failures);
+            let own_seconds = own_excess(service, evidence, graph, |local| local.excess_seconds);
+            let own_share = own_share(local, own_failures, own_seconds, down.0);
+            let (leading, score) = score(local, down.0, up, own_share);
+            let best = local.strongest();
+            RankedService {
+                service: service.clone(),
+                score: quantize(score),
+                local: best,
+                explained: if best > 0.0 { 1.0 - score / best } else { 0.0 },
+                depth: depths.get(service).copied().unwrap_or(0),
+                surprise: local.surprise(),
+                leading,
+                own_failures,
+                own_seconds,
+                explained_by: down.1.cloned().filter(|_| down.0 > 0.1),
+            }
+        })
+        .collect();
+    ranked.sort_by(|left, right| {
+        let score = right.score.total_cmp(&left.score).then(right.depth.cmp(&left.depth));
+        score.then(right.surprise.total_cmp(&left.surprise)).then(left.service.cmp(&right.service))
+    });
+    ranked
+}
+
+/// Scores equal to a millionth are equal.
+fn quantize(score: f64) -> f64 {
+    (score.clamp(0.0, 1.0) * 1e6).round() / 1e6
+}
+
+fn strongest_neighbour<'a>(neighbours: impl Iterator<Item = &'a String>, strongest: &BTreeMap<&String, f64>) -> (f64, Option<&'a String>) {
+    let mut best: (f64, Option<&String>) = (0.0, None);
+    for neighbour in neighbours {
+        let strength = strongest.get(neighbour).copied().unwrap_or(0.0);
+        if strength > best.0 {
+            best = (strength, Some(neighbour));
+        }
+    }
+    best
+}
+
+/// Excess of a service that its anomalous callees do not explain.
+fn own_excess(service: &str, evidence: &BTreeMap<String, Local>, graph: &CallGraph, excess: impl Fn(&Local) -> f64) -> f64 {
+    let mine = evidence.get(service).map_or(0.0, &excess);
+    let mut explained = 0.0;
+    for (callee, calls) in graph.callees(service) {
+        let theirs = evidence.get(callee).map_or(0.0, &excess);
+        if theirs <= 0.0 {
+            continue;
+        }
+        let anomalous = |caller: &&String| evidence.get(*caller).map_or(0.0, &excess) > 0.0;
+        let all: f64 = graph
+            .callers(callee)
+            .filter(anomalous)
+            .flat_map(|caller| graph.callees(caller))
+            .filter(|(name, _)| *name == callee)
+            .map(|(_, calls)| calls)
+            .sum();
+        explained += theirs * if all > 0.0 { (calls / all).min(1.0) } else { 1.0 };
+    }
+    (mine - explained).max(0.0)
+}
+
+/// Which part of the failures is the service's own. Without any excess to weigh, an anomalous callee explains half.
+fn own_share(local: &Local, own_failures: f64, own_seconds: f64, down: f64) -> f64 {
+    if local.excess_failures > 0.0 {
+        own_failures / local.excess_failures
+    } else if local.excess_seconds > 0.0 {
+        own_seconds / local.excess_seconds
+    } else {
+        1.0 - EXPLAIN * down
+    }
+}
+
+fn score(local: &Local, down: f64, up: f64, own_share: f64) -> (String, f64) {
+    let by_callee = 1.0 - EXPLAIN * down;
+    let by_caller = 1.0 - EXPLAIN * up;
+    let mut best = (String::new(), 0.0);
+    for detector in local.signals.keys() {
+        let strength = local.strength_of(detector);
+        let left = match detector.as_str() {
+            "metric" if local.starved() > 0.0 => 1.0,
+            "metric" => by_callee.min(by_caller),
+            "hop_gap" | "failing_calls" => by_caller,
+            "failures" => own_share.clamp(0.0, 1.0),
+            _ => by_callee,
+        };
+        if strength * left > best.1 {
+            best = (detector.clone(), strength * left);
+        }
+    }
+    best
+}

@@ -1,0 +1,31 @@
+// Everything the page writes. Plain functions: who calls decides what to refresh and how to undo.
+
+import { ask, segment } from './client';
+import type { CloseReason, Investigation, InvestigationPatch, NewInvestigation, Note, Status, Verdict } from './types';
+
+const inv = (id: string) => `/investigations/${segment(id)}`;
+const post = async <T>(path: string, body: unknown) => (await ask<T>(path, { method: 'POST', body })).data;
+
+export const commands = {
+  createInvestigation: (fresh: NewInvestigation) => post<Investigation>('/investigations', fresh),
+  /** Fails with 412 when somebody else changed it since `version`. */
+  patch: async (id: string, version: number | '*', patch: InvestigationPatch) =>
+    (await ask<Investigation>(inv(id), { method: 'PATCH', body: patch, ifMatch: version })).data,
+  resolve: (id: string, root_cause: string) => post<Investigation>(`${inv(id)}/resolve`, { root_cause }),
+  close: (id: string, reason: CloseReason, comment?: string) => post<Investigation>(`${inv(id)}/close`, { reason, comment }),
+  closeMany: (ids: string[], reason: CloseReason) => post<unknown>('/investigations/close', { ids, reason }),
+  /** Puts a status back as it was: every way back leads through "open". */
+  restore: async (id: string, was: Status): Promise<Investigation> => {
+    const open = await post<Investigation>(`${inv(id)}/reopen`, { reason: 'changed by mistake' });
+    return was === 'in_progress' || was === 'resolved' ? commands.patch(id, '*', { status: was }) : open;
+  },
+  reopen: (id: string, reason: string) => post<Investigation>(`${inv(id)}/reopen`, { reason }),
+  verdict: (id: string, suspect: string, verdict: Verdict, comment?: string) =>
+    post<unknown>(`${inv(id)}/suspects/${segment(suspect)}/verdict`, { verdict, comment }),
+  addNote: (id: string, note: { body: string; event_id?: string | null; at?: string | null }) => post<Note>(`${inv(id)}/notes`, note),
+  editNote: async (id: string, note: string, body: string) =>
+    (await ask<Note>(`${inv(id)}/notes/${segment(note)}`, { method: 'PATCH', body: { body } })).data,
+  deleteNote: async (id: string, note: string) => void (await ask(`${inv(id)}/notes/${segment(note)}`, { method: 'DELETE' })),
+  connector: (name: string, verb: 'pause' | 'resume' | 'reset') => post<unknown>(`/connectors/${segment(name)}/${verb}`, {}),
+  discard: async (id: string, reason: string) => void (await ask(`/dead-letters/${segment(id)}`, { method: 'DELETE', body: { reason } })),
+};

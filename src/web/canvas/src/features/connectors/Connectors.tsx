@@ -1,0 +1,91 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useLocation } from 'wouter';
+import { explain } from '../../api/client';
+import { commands } from '../../api/commands';
+import { queries } from '../../api/queries';
+import { useActions } from '../../ui/actions';
+import { count } from '../../ui/format';
+import { Hint } from '../../ui/Kbd';
+import { SeverityMark } from '../../ui/marks';
+import { PageTop } from '../../ui/PageTop';
+import { Empty, Failed, GhostRows, Notice } from '../../ui/states';
+import { say } from '../../ui/toasts';
+import { useUrl } from '../../ui/url';
+import { Card, type Verb } from './Card';
+import './connectors.css';
+import { faceOf, sorted } from './state';
+
+const DONE: Record<Verb, string> = { pause: 'pausing', resume: 'going on', reset: 'trying one batch' };
+
+/** Is what whydunit sees all there is. */
+export default function Connectors() {
+  const client = useQueryClient();
+  const [params, patch] = useUrl();
+  const [, go] = useLocation();
+  const { data, error, isPending, dataUpdatedAt, refetch } = useQuery(queries.connectors());
+  const groups = useQuery(queries.deadLetterGroups());
+  const health = useQuery(queries.health());
+  const list = sorted(data ?? []);
+  const current = list.find(({ name }) => name === params.get('c')) ?? list[0];
+  const at = current ? list.indexOf(current) : -1;
+  const waitingOf = (name: string) => groups.data?.filter(({ connector }) => connector === name).reduce((sum, { waiting }) => sum + waiting, 0) ?? 0;
+  const act = async (name: string, verb: Verb) => {
+    try {
+      await commands.connector(name, verb);
+      const back = verb === 'pause' ? 'resume' : verb === 'resume' ? 'pause' : null;
+      say(`${name}: ${DONE[verb]}`, back ? { undo: () => void act(name, back) } : {});
+    } catch (failure) {
+      say(`${name} did not take it: ${explain(failure)}`, { bad: true });
+    }
+    void client.invalidateQueries({ queryKey: ['connectors'] });
+  };
+  const move = (by: number) => patch({ c: list[Math.max(0, Math.min(list.length - 1, at + by))]?.name });
+  const stopped = current?.state === 'paused' || current?.state === 'stopped';
+  useActions('Connectors', [
+    { id: 'next', title: 'Next', keys: ['j', 'ArrowDown'], quiet: true, run: () => move(1) },
+    { id: 'previous', title: 'Previous', keys: ['k', 'ArrowUp'], quiet: true, run: () => move(-1) },
+    ...(current ? [
+      { id: 'pause', title: `${stopped ? 'Resume' : 'Pause'} ${current.name}`, keys: ['p'], run: () => void act(current.name, stopped ? 'resume' : 'pause') },
+      { id: 'retry', title: `Try ${current.name} now`, keys: ['r'], run: () => void act(current.name, 'reset') },
+      { id: 'letters', title: `Dead letters of ${current.name}`, keys: ['d'], run: () => go(`/dead-letters?connector=${encodeURIComponent(current.name)}`) },
+    ] : []),
+  ]);
+  const tones = list.map((one) => faceOf(one).tone);
+  const tally = [['critical', 'red', 'critical'], ['medium', 'to watch', 'medium'], ['quiet', 'paused', 'info'], ['well', 'well', 'info']] as const;
+  return (
+    <main id="main" className="page connectors">
+      <PageTop title="Connectors">
+        {tally.map(([tone, word, shape]) => {
+          const n = tones.filter((one) => one === tone).length;
+          return n ? <span key={tone} className={`sev mid ${tone === 'quiet' ? 'info' : tone}-ink`}><SeverityMark severity={shape} />{n} {word}</span> : null;
+        })}
+      </PageTop>
+      <div>
+        <Totals list={list} />
+        {health.data?.reasons.length ? <Notice>{health.data.reasons.join(' ')}</Notice> : null}
+        {error && <Failed error={error} what="The connectors" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
+      </div>
+      {isPending && !error ? <GhostRows rows={6} /> : (
+        <section className="connector-grid" aria-label="Connectors" tabIndex={0}>
+          {list.map((one) => <Card key={one.name} one={one} current={one === current} waiting={waitingOf(one.name)} choose={() => patch({ c: one.name })} act={(verb) => void act(one.name, verb)} />)}
+          {!list.length && !error && <Empty title="No source is configured" center><span>Each source of the settings has its card here: name its topics under <span className="mono">[kafka]</span>.</span></Empty>}
+        </section>
+      )}
+    </main>
+  );
+}
+
+/** What was read since the start, and what came of it. */
+function Totals({ list }: { list: ReturnType<typeof sorted> }) {
+  const sum = (pick: (one: (typeof list)[number]) => number) => list.reduce((total, one) => total + pick(one), 0);
+  const cells: [string, string][] = [
+    ['Records read', count(sum((one) => one.records_total))], ['items in them', count(sum((one) => one.items_total))], ['dead-lettered', count(sum((one) => one.rejected_total))],
+    ['a second now', count(sum((one) => one.rate_in))], ['behind', count(sum((one) => one.lag_records))],
+  ];
+  return (
+    <section className="totals" aria-label="Totals">
+      {cells.map(([name, text]) => <div key={name}><div className="label">{name}</div><div className="totals-n">{text}</div></div>)}
+      <span className="row end wide" style={{ gap: 10 }}><Hint text="move" keys={['j', 'k']} /><Hint text="pause" keys={['p']} /><Hint text="retry now" keys={['r']} /></span>
+    </section>
+  );
+}

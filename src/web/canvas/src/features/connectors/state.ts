@@ -1,0 +1,49 @@
+// What a connector's state means to a person. Pure.
+
+import type { ConnectorStatus, Severity } from '../../api/types';
+
+export type Tone = 'critical' | 'medium' | 'well' | 'quiet';
+
+export interface Face {
+  tone: Tone;
+  word: string;
+  shape: Severity;
+}
+
+/** Lag above this is behind even while it runs, seconds. */
+const BEHIND_S = 5;
+
+export function faceOf({ state, lag_seconds, lag_records }: Pick<ConnectorStatus, 'state' | 'lag_seconds' | 'lag_records'>): Face {
+  switch (state) {
+    case 'open': return { tone: 'critical', word: 'Breaker open', shape: 'critical' };
+    case 'stopped': return { tone: 'critical', word: 'Stopped', shape: 'critical' };
+    case 'half_open': return { tone: 'medium', word: 'Trying one batch', shape: 'medium' };
+    case 'backing_off': return { tone: 'medium', word: 'Backing off', shape: 'medium' };
+    case 'connecting': return { tone: 'medium', word: 'Connecting', shape: 'medium' };
+    case 'paused': return { tone: 'quiet', word: 'Paused', shape: 'info' };
+    case 'running': return lag_seconds > BEHIND_S && lag_records > 0 ? { tone: 'medium', word: 'Behind', shape: 'medium' } : { tone: 'well', word: 'Running', shape: 'info' };
+    default: return { tone: 'quiet', word: state, shape: 'info' };
+  }
+}
+
+/** Red first, then what tries, then the rest; each by name. */
+export function sorted(connectors: readonly ConnectorStatus[]): ConnectorStatus[] {
+  const order: Tone[] = ['critical', 'medium', 'quiet', 'well'];
+  return [...connectors].sort((a, b) => order.indexOf(faceOf(a).tone) - order.indexOf(faceOf(b).tone) || a.name.localeCompare(b.name));
+}
+
+/** What to say where the server gives no reason. */
+export function sentence(one: ConnectorStatus): string {
+  if (one.because) return one.because;
+  const { tone, word } = faceOf(one);
+  if (tone !== 'well') return `${word}.`;
+  return one.rate_in > 0 ? 'Well.' : 'Well. Quiet: nothing to read.';
+}
+
+/** Shares of the formats, with what could not be decoded, largest first, together 1. */
+export function mix({ decode_mix, rejected_total }: Pick<ConnectorStatus, 'decode_mix' | 'rejected_total'>): { name: string; share: number; rejected: boolean }[] {
+  const total = decode_mix.reduce((sum, { records }) => sum + records, 0) + rejected_total;
+  if (total === 0) return [];
+  const parts = decode_mix.map(({ format, records }) => ({ name: format.replace(/_/g, ' '), share: records / total, rejected: false })).sort((a, b) => b.share - a.share);
+  return rejected_total > 0 ? [...parts, { name: 'not decoded', share: rejected_total / total, rejected: true }] : parts;
+}

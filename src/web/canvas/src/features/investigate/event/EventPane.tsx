@@ -1,0 +1,75 @@
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { Problem } from '../../../api/client';
+import { queries } from '../../../api/queries';
+import { EventFields } from '../../../ui/EventFields';
+import { clock, count, words } from '../../../ui/format';
+import { Hint, Kbd } from '../../../ui/Kbd';
+import { Avatar, SeverityMark, SourceIcon } from '../../../ui/marks';
+import { Empty, Failed, GhostRows } from '../../../ui/states';
+
+export type EventTab = 'event' | 'linked' | 'activity';
+
+interface Props {
+  id: string;
+  eventId: string | null;
+  eventCount: number;
+  tab: EventTab;
+  setTab: (tab: EventTab) => void;
+  pick: (eventId: string) => void;
+  close?: () => void;
+}
+
+const TABS: readonly { tab: EventTab; title: string }[] = [{ tab: 'event', title: 'Event' }, { tab: 'linked', title: 'Linked' }, { tab: 'activity', title: 'Activity' }];
+
+export function EventPane({ id, eventId, eventCount, tab, setTab, pick, close }: Props) {
+  return (
+    <section className="pane event-pane" aria-label="Event">
+      <div className="tabs">
+        <div role="tablist" aria-label="Event" className="row" style={{ gap: 14, alignSelf: 'stretch' }}>
+          {TABS.map(({ tab: name, title }) => <button key={name} type="button" role="tab" id={`tab-${name}`} aria-selected={tab === name} aria-controls="event-panel" onClick={() => setTab(name)}>{title}{name === 'linked' && eventCount > 0 ? ` ${count(eventCount)}` : ''}</button>)}
+        </div>
+        <span className="row end">{close && <button type="button" className="btn ghost small drawer-close" onClick={close}>Close <Kbd keys="e" /></button>}</span>
+      </div>
+      <div id="event-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0} className="event-body">
+        {tab === 'event' && (eventId ? <OneEvent eventId={eventId} here={id} /> : <Empty title="Pick a mark"><span>On the timeline, or with <Hint text="" keys={['[', ']']} /> the previous and next change.</span></Empty>)}
+        {tab === 'linked' && <Linked id={id} current={eventId} pick={pick} />}
+        {tab === 'activity' && <ActivityList id={id} />}
+      </div>
+    </section>
+  );
+}
+
+function OneEvent({ eventId, here }: { eventId: string; here: string }) {
+  const { data, error, isPending, refetch } = useQuery(queries.event(eventId));
+  if (error instanceof Problem && error.status === 404) return <Empty title="This event is not kept"><span>What stood on the timeline remains there; its record is gone.</span></Empty>;
+  if (error) return <Failed error={error} what="The event" retry={() => void refetch()} />;
+  if (isPending) return <GhostRows rows={4} />;
+  return <EventFields event={data} here={here} />;
+}
+
+function Linked({ id, current, pick }: { id: string; current: string | null; pick: (eventId: string) => void }) {
+  const { data, error, isPending, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(queries.linkedEvents(id));
+  if (error) return <Failed error={error} what="The linked events" retry={() => void refetch()} />;
+  if (isPending) return <GhostRows rows={5} />;
+  const events = data.pages.flatMap((page) => page.items);
+  if (!events.length) return <Empty title="No events linked yet" />;
+  return (
+    <ul className="linked">
+      {events.map((event) => (
+        <li key={event.id}><button type="button" aria-current={event.id === current ? 'true' : undefined} onClick={() => pick(event.id)}>
+          <span className="dim small">{clock(event.timestamp)}</span><SourceIcon source={event.source} size={13} /><span className="trunc grow" title={event.title}>{event.title}</span>
+          <span className={`${event.severity}-ink`} title={event.severity}><SeverityMark severity={event.severity} size={10} /></span>
+        </button></li>
+      ))}
+      {hasNextPage && <li><button type="button" className="link" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>{isFetchingNextPage ? 'Reading…' : 'More'}</button></li>}
+    </ul>
+  );
+}
+
+function ActivityList({ id }: { id: string }) {
+  const { data, error, isPending, refetch } = useQuery(queries.activity(id));
+  if (error) return <Failed error={error} what="The activity" retry={() => void refetch()} />;
+  if (isPending) return <GhostRows rows={4} />;
+  if (!data.length) return <Empty title="Nothing happened yet" />;
+  return <ul className="activity">{[...data].sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).map((one) => <li key={one.id}><span className="dim small">{clock(one.at)}</span><Avatar name={one.who} /><span><b>{words(one.what)}</b> <span className="sec">{one.detail}</span></span></li>)}</ul>;
+}

@@ -1,0 +1,90 @@
+import { BaseEdge, EdgeLabelRenderer, Handle, MarkerType, Position, ReactFlow, ReactFlowProvider, getBezierPath, useReactFlow, type Edge, type EdgeProps, type Node, type NodeProps } from '@xyflow/react';
+import '@xyflow/react/dist/base.css';
+import { memo, useEffect, useMemo } from 'react';
+import type { GraphEdge, GraphNode, ServiceGraph } from '../api/types';
+import { count, roughDuration } from '../ui/format';
+import { NODE_HEIGHT, NODE_WIDTH } from './layout';
+import './service-map.css';
+import { useLayout } from './useLayout';
+
+interface Props {
+  graph: ServiceGraph;
+  /** The service that owns most: drawn as the origin. */
+  origin: string | null;
+  focus: string | null;
+  /** Name of the change beside the service it was made to. */
+  change: { service: string; name: string } | null;
+  pick: (service: string) => void;
+}
+
+type ServiceNode = Node<{ node: GraphNode; origin: boolean; focus: boolean; change: string | null }, 'service'>;
+type CallEdge = Edge<{ edge: GraphEdge }, 'call'>;
+
+/** Under this zoom the names cannot be read. */
+const READABLE_ZOOM = 0.6;
+
+const NODE_TYPES = { service: memo(ServiceBox) };
+const EDGE_TYPES = { call: memo(Call) };
+
+export default function ServiceMap(props: Props) {
+  return <ReactFlowProvider><Map {...props} /></ReactFlowProvider>;
+}
+
+function Map({ graph, origin, focus, change, pick }: Props) {
+  const places = useLayout(graph);
+  const flow = useReactFlow();
+  const nodes = useMemo<ServiceNode[]>(() => (!places ? [] : graph.nodes.flatMap((node) => {
+    const position = places[node.service];
+    if (!position) return [];
+    return [{ id: node.service, type: 'service' as const, position, width: NODE_WIDTH, height: NODE_HEIGHT, data: { node, origin: node.service === origin, focus: node.service === focus, change: change?.service === node.service ? change.name : null }, ariaLabel: `${node.service}: ${node.label}${node.hot ? ', hot' : ''}` }];
+  })), [graph, places, origin, focus, change]);
+  const edges = useMemo<CallEdge[]>(() => graph.edges.map((edge) => ({
+    id: `${edge.caller}→${edge.callee}`, source: edge.caller, target: edge.callee, type: 'call' as const, data: { edge }, focusable: false,
+    // The failure climbs: the arrow stands at the caller.
+    ...(edge.hot && { markerStart: { type: MarkerType.ArrowClosed, width: 9, height: 9, orient: 'auto-start-reverse' } }), zIndex: edge.hot ? 1 : 0,
+  })), [graph]);
+  useEffect(() => {
+    if (!places) return undefined;
+    const frame = requestAnimationFrame(async () => {
+      await flow.fitView({ padding: 0.01, maxZoom: 1 });
+      // A graph too large to be read whole starts at what is hot; the rest is a drag away.
+      if (flow.getZoom() >= READABLE_ZOOM) return;
+      const hot = graph.nodes.filter((node) => node.hot).slice(0, 6).map(({ service }) => ({ id: service }));
+      void flow.fitView({ padding: 0.1, minZoom: READABLE_ZOOM, maxZoom: 1, nodes: hot.length ? hot : graph.nodes.slice(0, 6).map(({ service }) => ({ id: service })) });
+    });
+    return () => cancelAnimationFrame(frame);
+  // Only another layout moves the picture.
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [places, flow]);
+  return (
+    <ReactFlow nodes={nodes} edges={edges} nodeTypes={NODE_TYPES} edgeTypes={EDGE_TYPES} nodesDraggable={false} nodesConnectable={false} elementsSelectable={false}
+      onNodeClick={(_, { id }) => pick(id)} minZoom={0.08} maxZoom={1.6} zoomOnDoubleClick={false} preventScrolling={false} zoomOnScroll={false} panOnScroll={false}
+      proOptions={{ hideAttribution: true }} onlyRenderVisibleElements={graph.nodes.length > 80} nodesFocusable />
+  );
+}
+
+function ServiceBox({ data: { node, origin, focus, change } }: NodeProps<ServiceNode>) {
+  const delay = node.delay_s === null ? '' : `+${roughDuration(node.delay_s * 1000)}`;
+  return (
+    <div className={`service-box ${node.hot ? 'hot' : ''} ${origin ? 'origin' : ''} ${focus ? 'focus' : ''} ${!node.hot && node.score > 0 ? 'outside' : ''}`} title={`${node.service}: ${node.label}`}>
+      <Handle type="target" position={Position.Top} isConnectable={false} />
+      <div className="row" style={{ gap: 4 }}><b className="trunc grow">{node.service}</b>{delay && <span className="small sec">{delay}</span>}</div>
+      <div className="trunc small own">{node.label}</div>
+      {change && <span className="service-change"><svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true"><path d="M6 0L12 6L6 12L0 6Z" fill="currentColor" stroke="var(--panel)" /></svg><span className="mono">{change}</span></span>}
+      <Handle type="source" position={Position.Bottom} isConnectable={false} />
+    </div>
+  );
+}
+
+function Call(props: EdgeProps<CallEdge>) {
+  const edge = props.data?.edge;
+  const [path, x, y] = getBezierPath(props);
+  if (!edge) return null;
+  const words = edge.label || (edge.hot ? `${count(edge.failed)} failed` : '');
+  return (
+    <>
+      <BaseEdge path={path} markerStart={props.markerStart} className={edge.hot ? 'call hot' : 'call'} />
+      {words && edge.hot && <EdgeLabelRenderer><span className="call-label" style={{ transform: `translate(-100%, -50%) translate(${x - 6}px, ${y}px)` }}>{words}</span></EdgeLabelRenderer>}
+    </>
+  );
+}

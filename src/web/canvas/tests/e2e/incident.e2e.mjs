@@ -1,0 +1,272 @@
+// An engineer at three in the morning: stories over the stand-in server (or, read-only ones, over BASE_URL).
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { ID, T0 } from '../mock/data.mjs';
+import { openBrowser, openPage, serve } from './browser.mjs';
+
+const WAIT = { timeout: 60_000 };
+let browser;
+let mock;
+let open;
+before(async () => void (browser = await openBrowser()));
+after(() => browser.close());
+beforeEach(async () => {
+  mock = await serve();
+  open = [];
+});
+afterEach(async () => {
+  for (const close of open) await close();
+  await mock.close();
+});
+
+async function at(path, options) {
+  const opened = await openPage(browser, mock.url + path, options);
+  open.push(opened.close);
+  await opened.page.waitForSelector('#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row)', WAIT);
+  return opened;
+}
+const until = async (what, check) => {
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
+    if (await check()) return;
+    await new Promise((wake) => setTimeout(wake, 50));
+  }
+  assert.fail(`never: ${what}`);
+};
+const story = (name, run) => test(name, { timeout: 240_000 }, run);
+
+story('from the list to the proof with the keyboard alone', async () => {
+  const { page, troubles } = await at('/investigations');
+  await page.keyboard.press('j');
+  await page.keyboard.press('k');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.card[aria-current]', WAIT);
+  assert.match(await page.title(), /checkout is failing/);
+  assert.match(await page.textContent('.head h1'), /14 % of requests since 14:02, 3 min after deploy 8f2c1e of payment/);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.event-title', WAIT);
+  assert.match(await page.textContent('.event-title'), /pool exhausted/);
+  assert.match(await page.textContent('.timeline .token'), /brush 2 min/);
+  await page.waitForSelector('.service-box.focus', WAIT);
+  assert.match(await page.textContent('.service-box.focus'), /payment/);
+  assert.match(page.url(), /suspect=.*event=ev-pool|event=ev-pool.*suspect=/);
+  assert.deepEqual(troubles, []);
+});
+
+story('what is in the address is what is shown, after a reload and for a colleague', async () => {
+  const first = await at(`/investigations/${ID}`);
+  await first.page.keyboard.press('j');
+  await first.page.keyboard.press('Enter');
+  await first.page.keyboard.press('t');
+  await first.page.waitForSelector('.timeline-table', WAIT);
+  await until('the address is written', () => /t=1/.test(first.page.url()) && /suspect=/.test(first.page.url()));
+  const second = await at(first.page.url().replace(mock.url, ''));
+  await second.page.waitForSelector('.timeline-table', WAIT);
+  assert.equal(await second.page.getAttribute('.card[aria-current]', 'aria-label'), await first.page.getAttribute('.card[aria-current]', 'aria-label'));
+});
+
+story('confirming by key is stored, said, and taken back by undo', async () => {
+  const { page } = await at(`/investigations/${ID}`);
+  await page.keyboard.press('y');
+  await page.waitForSelector('.verdict.confirmed', WAIT);
+  assert.equal(mock.state.investigations.get(ID).findings.suspects.find(({ id }) => id === 'change:ev-deploy').verdict, 'confirmed');
+  await page.keyboard.press('Control+z');
+  await page.waitForSelector('.verdict.confirmed', { state: 'detached', ...WAIT });
+  await page.keyboard.press('n');
+  await page.waitForSelector('.verdict.refuted', WAIT);
+});
+
+story('several are closed as false alarm with one key and come back with undo', async () => {
+  const { page } = await at('/investigations');
+  const names = () => mock.state.list.filter(({ status }) => status === 'closed').map(({ symptom }) => symptom);
+  await page.keyboard.press('x');
+  await page.keyboard.press('j');
+  await page.keyboard.press('x');
+  await page.waitForSelector('.bulk >> text=2 selected', WAIT);
+  await page.keyboard.press('f');
+  await page.waitForSelector('.toast >> text=2 investigations closed as false alarm', WAIT);
+  assert.equal(names().length, 2);
+  await page.keyboard.press('Control+z');
+  await until('both are open again', () => names().length === 0);
+  await until('in progress as before', () => mock.state.list.slice(0, 2).every(({ status }) => status === 'in_progress'));
+});
+
+story('filters stand in the address, combine, and come off', async () => {
+  const { page } = await at('/investigations');
+  await page.getByRole('checkbox', { name: /^Critical/ }).check();
+  await until('only the critical', async () => (await page.locator('.tr:not(.th)').count()) === 2);
+  assert.match(page.url(), /severity=critical/);
+  await page.keyboard.press('/');
+  await page.keyboard.type('checkout');
+  await until('one is left', async () => (await page.locator('.tr:not(.th)').count()) === 1);
+  await page.locator('.token').first().click();
+  await until('the filter is off', () => !/severity/.test(page.url()));
+});
+
+story('two people change it: nothing is overwritten unseen', async () => {
+  const { page } = await at(`/investigations/${ID}`);
+  await page.waitForSelector('.facts .chip', WAIT);
+  mock.control.refuseStream = true;
+  const found = mock.state.investigations.get(ID);
+  mock.state.investigations.set(ID, { ...found, priority: 'p1', version: found.version + 1 });
+  mock.state.activity.push({ id: 99, investigation_id: ID, at: new Date(T0).toISOString(), who: 'M. Silva', what: 'edited', detail: 'priority' });
+  await page.keyboard.press('p');
+  await page.getByRole('menuitem', { name: 'P3' }).click();
+  await page.waitForSelector('text=Not saved, changed by M. Silva', WAIT);
+  await page.getByRole('button', { name: 'show both' }).click();
+  await page.waitForSelector('text=priority p3', WAIT);
+  assert.equal(mock.state.investigations.get(ID).priority, 'p1');
+  await page.getByRole('button', { name: 'Save mine' }).click();
+  await until('mine is saved', () => mock.state.investigations.get(ID).priority === 'p3');
+});
+
+story('a note survives a server that does not store and a page that is closed', async () => {
+  const { page } = await at(`/investigations/${ID}`);
+  mock.control.notesFail = true;
+  await page.keyboard.press('c');
+  await page.keyboard.type('the pool is per pod');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('text=Kept in this browser, sending again in 5 s', WAIT);
+  await page.reload();
+  await page.waitForSelector('.composer textarea', WAIT);
+  assert.equal(await page.inputValue('.composer textarea'), 'the pool is per pod');
+  mock.control.notesFail = false;
+  await page.focus('.composer textarea');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.note-body >> text=the pool is per pod', WAIT);
+  assert.equal(await page.inputValue('.composer textarea'), '');
+});
+
+story('a note is Markdown, and never HTML', async () => {
+  const { page } = await at(`/investigations/${ID}`);
+  await page.keyboard.press('c');
+  await page.keyboard.type('**bold** <img src=x onerror=alert(1)> [x](javascript:alert(1)) <script>alert(1)</script>');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.note-body strong >> text=bold', WAIT);
+  assert.equal(await page.locator('.note-body :is(img, script)').count(), 0);
+  assert.equal(await page.locator('.note-body a[href^="javascript"]').count(), 0);
+});
+
+story('what changes on the server is seen without a reload, also after the stream broke', async () => {
+  const { page } = await at('/investigations');
+  await page.waitForSelector('.live >> text=live', WAIT);
+  mock.state.list[1].symptom = 'search is down';
+  mock.publish({ type: 'investigation_changed', id: mock.state.list[1].id, revision: 4, version: 1 });
+  await page.waitForSelector('text=search is down', WAIT);
+  mock.control.refuseStream = true;
+  mock.dropStreams();
+  await page.waitForSelector('.live.broken', WAIT);
+  mock.state.list[1].symptom = 'search is up again';
+  mock.control.refuseStream = false;
+  await page.waitForSelector('.live:not(.broken) >> text=live', WAIT);
+  mock.publish({ type: 'reset' });
+  await page.waitForSelector('text=search is up again', WAIT);
+});
+
+story('a server in trouble shows what is known, how old it is, and a way to try again', async () => {
+  const { page } = await at('/investigations');
+  mock.control.failing = true;
+  mock.publish({ type: 'investigation_changed', id: ID, revision: 1, version: 1 });
+  await page.waitForSelector('[role=alert] >> text=The list could not be read', WAIT);
+  assert.match(await page.textContent('[role=alert]'), /database busy.*Shown as of/);
+  assert.ok((await page.locator('.tr:not(.th)').count()) > 5);
+  mock.control.failing = false;
+  await page.getByRole('button', { name: 'Retry' }).click();
+  await page.waitForSelector('[role=alert]', { state: 'detached', ...WAIT });
+});
+
+story('the wheel zooms around the pointer, a drag brushes, brackets step through the changes', async () => {
+  const { page } = await at(`/investigations/${ID}`);
+  const canvas = page.locator('canvas[role=img]');
+  await canvas.waitFor(WAIT);
+  const box = await canvas.boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.wheel(0, -400);
+  await until('the view is in the address', () => /from=/.test(page.url()) && /to=/.test(page.url()));
+  await page.mouse.move(box.x + 200, box.y + 100);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 300, box.y + 100, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForSelector('.timeline .token', WAIT);
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.timeline .token', { state: 'detached', ...WAIT });
+  await page.keyboard.press('0');
+  await page.keyboard.press(']');
+  await page.waitForSelector('.event-title', WAIT);
+  const first = await page.textContent('.event-title');
+  await page.keyboard.press(']');
+  await until('another change', async () => (await page.textContent('.event-title')) !== first);
+});
+
+story('zooming stays smooth: a step costs the page less than 16 ms', async () => {
+  const { page } = await at(`/investigations/${ID}`);
+  const canvas = page.locator('canvas[role=img]');
+  await canvas.waitFor(WAIT);
+  await page.waitForSelector('.react-flow__node', WAIT);
+  const box = await canvas.boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + 100);
+  const session = await page.context().newCDPSession(page);
+  // Processor time of the page's thread, not of the clock: the machine may be busy with other things.
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const spent = async () => (await session.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
+  const start = await spent();
+  const wheels = 60;
+  for (let i = 0; i < wheels; i += 1) await page.mouse.wheel(0, i % 20 < 10 ? -60 : 60);
+  const each = ((await spent()) - start) / wheels;
+  console.log(`zoom: ${each.toFixed(1)} ms of main thread a step`);
+  assert.ok(each < 16, `${each} ms`);
+});
+
+story('a connector is paused and resumed, a red one says why and is tried again', async () => {
+  const { page } = await at('/connectors');
+  assert.match(await page.textContent('.connector.red'), /Red because 412 of the last 500 records/);
+  await page.keyboard.press('r');
+  await until('one batch is tried', () => mock.state.connectors[0].state === 'half_open');
+  await page.keyboard.press('p');
+  await until('it is paused', () => mock.state.connectors[0].state === 'paused');
+  await page.waitForSelector('.connector >> text=Resume', WAIT);
+  await page.keyboard.press('Control+z');
+  await until('it goes on', () => mock.state.connectors[0].state === 'running');
+});
+
+story('a dead letter is read in three ways and discarded only with a reason', async () => {
+  const { page } = await at('/dead-letters?group=fp-ci');
+  await page.waitForSelector('.letter-fault', WAIT);
+  assert.match(await page.textContent('.letter-fault'), /finished_at/);
+  await page.keyboard.press('v');
+  await page.keyboard.press('v');
+  await page.waitForSelector('.letter-code >> text=000000  7b 22 62 75', WAIT);
+  await page.keyboard.press('l');
+  await page.waitForSelector('text=record 2 of 120', WAIT);
+  await page.keyboard.press('Shift+Delete');
+  await page.waitForSelector('[role=dialog]', WAIT);
+  await page.keyboard.press('Enter');
+  assert.equal(mock.state.letters.filter(({ status }) => status === 'discarded').length, 0);
+  await page.keyboard.type('sent by a test');
+  await page.keyboard.press('Enter');
+  await until('one is discarded', () => mock.state.letters.filter(({ status }) => status === 'discarded').length === 1);
+  assert.equal(mock.control.writes.at(-1).body.reason, 'sent by a test');
+});
+
+story('every place is two letters away, and the palette runs what the sheet lists', async () => {
+  const { page, troubles } = await at('/investigations');
+  for (const [key, title] of [['e', 'Events'], ['c', 'Connectors'], ['d', 'Dead letters'], ['i', 'Investigations']]) {
+    await page.keyboard.press('g');
+    await page.keyboard.press(key);
+    await page.waitForSelector(`.top h1 >> text=${title}`, WAIT);
+  }
+  await page.keyboard.press('Control+k');
+  await page.waitForSelector('.mantine-Spotlight-action', WAIT);
+  await page.keyboard.type('connectors');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.top h1 >> text=Connectors', WAIT);
+  assert.deepEqual(troubles, []);
+});
+
+story('a page in an unknown place says so and leads back', async () => {
+  const { page, close } = await openPage(browser, `${mock.url}/nowhere`);
+  await page.waitForSelector('text=There is no page here', WAIT);
+  await page.goto(`${mock.url}/investigations/no-such`);
+  await page.waitForSelector('text=There is no such investigation', WAIT);
+  await close();
+});

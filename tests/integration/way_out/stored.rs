@@ -1,0 +1,114 @@
+//! A night's work through the API, with the real store behind it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use whydunit::model::command::{Command, CommandError, CommandOutcome};
+use whydunit::model::ports::{BoxFuture, Commands, StoreWriter, WriteBatch};
+use whydunit::store::{Options, open_reader, open_writer};
+
+use super::ports::{Memory, Running, event, now, start_with_store};
+
+/// Executes commands at once.
+struct Direct(Arc<Mutex<dyn StoreWriter>>);
+
+impl Commands for Direct {
+    fn submit(&self, command: Command) -> BoxFuture<Result<CommandOutcome, CommandError>> {
+        let writer = self.0.clone();
+        Box::pin(async move { writer.lock().unwrap().execute(&command, now()) })
+    }
+}
+
+/// A server on a database of its own; the folder goes with it.
+fn start() -> (Running, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::file(folder.path().join("whydunit.db"));
+    let mut writer = open_writer(&options).unwrap();
+    writer.write(&WriteBatch { events: vec![event()], ..WriteBatch::default() }, now()).unwrap();
+    let reader = Arc::new(open_reader(&options).unwrap());
+    let web = start_with_store(Arc::new(Memory::default()), reader, Arc::new(Direct(Arc::new(Mutex::new(writer)))), |_| {});
+    (web, folder)
+}
+
+fn send(web: &Running, method: &str, path: &str, etag: &str, key: &str, body: &Value) -> super::client::Answered {
+    let headers = [("content-type", "application/json"), ("if-match", etag), ("idempotency-key", key), ("x-whydunit-user", "ana")];
+    web.send(method, path, &headers, Some(body.to_string().as_bytes()))
+}
+
+#[test]
+fn an_investigation_is_opened_worked_on_by_two_and_resolved() {
+    let (web, _folder) = start();
+    let opened = send(&web, "POST", "/investigations", "*", "k1", &json!({"title": "checkout is slow", "priority": "p1"}));
+    assert_eq!(opened.status, 201, "{}", opened.text);
+    let path = opened.header("location").trim_start_matches("/api/v1").to_owned();
+    let again = send(&web, "POST", "/investigations", "*", "k1", &json!({"title": "checkout is slow", "priority": "p1"}));
+    assert_eq!((again.status, again.json()["id"].clone()), (201, opened.json()["id"].clone()), "a repeat is no second investigation");
+    assert_eq!(web.get("/investigations").json().as_array().unwrap().len(), 1);
+
+    let first = opened.header("etag").to_owned();
+    let assigned = send(&web, "PATCH", &path, &first, "k2", &json!({"assigned_to": "ana"}));
+    assert_eq!(assigned.status, 200, "{}", assigned.text);
+    let stale = send(&web, "PATCH", &path, &first, "k3", &json!({"assigned_to": "ben"}));
+    assert_eq!(stale.status, 412, "{}", stale.text);
+
+    let linked = send(&web, "POST", &format!("{path}/events"), "*", "k4", &json!({"event_id": "known"}));
+    assert_eq!(linked.status, 200, "{}", linked.text);
+    assert_eq!(web.get(&format!("{path}/events")).json()[0]["id"], "known");
+    let note = send(&web, "POST", &format!("{path}/notes"), "*", "k5", &json!({"body": "the pool is small", "event_id": "known"}));
+    assert_eq!(note.status, 201, "{}", note.text);
+    let note_path = note.header("location").trim_start_matches("/api/v1").to_owned();
+    let edited = send(&web, "PATCH", &note_path, note.header("etag"), "k6", &json!({"body": "the pool is too small"}));
+    assert_eq!((edited.status, edited.json()["body"].as_str().unwrap()), (200, "the pool is too small"));
+
+    let early = send(&web, "PATCH", &path, "*", "k7", &json!({"status": "closed"}));
+    assert!(matches!(early.status, 409 | 422), "{}", early.text);
+    let resolved = send(&web, "POST", &format!("{path}/resolve"), "*", "k8", &json!({"root_cause": "pool of 8"}));
+    assert_eq!((resolved.status, resolved.json()["status"].as_str().unwrap()), (200, "resolved"), "{}", resolved.text);
+    let reopened = send(&web, "POST", &format!("{path}/reopen"), "*", "k9", &json!({"reason": "it is back"}));
+    assert_eq!(reopened.json()["status"], "open", "{}", reopened.text);
+    let closed = send(&web, "POST", "/investigations/close", "*", "k10", &json!({"ids": [opened.json()["id"]], "reason": "duplicate"}));
+    assert_eq!(closed.status, 200, "{}", closed.text);
+    assert_eq!(web.get("/investigations?status=closed&q=slow").json()[0]["close_reason"], "duplicate");
+    let activity = web.get(&format!("{path}/activity")).json();
+    assert!(activity.as_array().unwrap().iter().all(|line| line["who"] == "ana"), "{activity}");
+}
+
+#[test]
+fn every_read_of_an_empty_night_answers_and_every_unknown_thing_is_unknown() {
+    let (web, _folder) = start();
+    for path in [
+        "/investigations?sort=-started_at&per_page=100&status=open&severity=high&q=pool%20OR%20%22*",
+        "/investigations/facets?q=pool",
+        "/events?sort=-severity&page=3",
+        "/events/search?q=pool%20NOT",
+        "/events/facets?source=git",
+        "/events/known",
+        "/dead-letters?sort=attempts",
+        "/dead-letters/groups",
+        "/analytics/summary?from=2020-01-01T00:00:00Z",
+    ] {
+        let answer = web.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+    }
+    assert_eq!(web.get("/events?sort=nonsense").fields(), ["sort"]);
+    assert_eq!(web.get("/events?q=(").fields(), ["q"]);
+    assert_eq!(web.get("/events?cursor=nonsense").fields(), ["cursor"]);
+    for path in ["/investigations/none", "/investigations/none/timeline", "/events/none", "/dead-letters/none"] {
+        assert_eq!(web.get(path).status, 404, "{path}");
+    }
+    assert_eq!(send(&web, "PATCH", "/investigations/none", "*", "k", &json!({"priority": "p0"})).status, 404);
+    assert_eq!(send(&web, "DELETE", "/dead-letters/none?reason=old", "*", "k2", &json!({})).status, 404);
+}
+
+#[test]
+fn an_event_told_by_hand_is_taken_once() {
+    let (web, _folder) = start();
+    let body = json!({"title": "rolled back by hand", "timestamp": "2026-03-23T14:00:00Z", "event_type": "rollback"});
+    let told = send(&web, "POST", "/events", "*", "e1", &body);
+    let again = send(&web, "POST", "/events", "*", "e1", &body);
+    assert_eq!((told.status, again.status), (202, 202), "{} {}", told.text, again.text);
+    assert_eq!(told.json()["id"], again.json()["id"]);
+    let other = send(&web, "POST", "/events", "*", "e1", &json!({"title": "something else"}));
+    assert_eq!(other.status, 409, "{}", other.text);
+}
