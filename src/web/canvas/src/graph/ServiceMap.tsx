@@ -47,10 +47,9 @@ function Map({ graph, origin, focus, change, pick }: Props) {
     if (!places) return undefined;
     const frame = requestAnimationFrame(async () => {
       await flow.fitView({ padding: 0.01, maxZoom: 1 });
-      // A graph too large to be read whole starts at what is hot; the rest is a drag away.
-      if (flow.getZoom() >= READABLE_ZOOM) return;
-      const hot = graph.nodes.filter((node) => node.hot).slice(0, 6).map(({ service }) => ({ id: service }));
-      void flow.fitView({ padding: 0.1, minZoom: READABLE_ZOOM, maxZoom: 1, nodes: hot.length ? hot : graph.nodes.slice(0, 6).map(({ service }) => ({ id: service })) });
+      // A graph too large to be read whole starts at its origin; the rest is a drag, or the table, away.
+      const place = places[origin ?? ''] ?? places[graph.nodes.find(({ hot }) => hot)?.service ?? ''];
+      if (flow.getZoom() < READABLE_ZOOM && place) void flow.setCenter(place.x + NODE_WIDTH / 2, place.y + NODE_HEIGHT * 2, { zoom: 0.85 });
     });
     return () => cancelAnimationFrame(frame);
   // Only another layout moves the picture.
