@@ -174,7 +174,7 @@ impl<'c> Checker<'c> {
     fn explain(&self, error: &NativeError, report: &mut ConnectorCheck) {
         let mut connection = error.to_string();
         let mut told = false;
-        for (code, reason) in self.events() {
+        for (code, reason) in self.events(ASK_WAIT) {
             if is_connection_error(code) {
                 connection.clone_from(&reason);
             }
@@ -202,13 +202,20 @@ impl<'c> Checker<'c> {
         }
     }
 
-    /// Errors librdkafka has reported by now.
-    fn events(&self) -> Vec<(Code, String)> {
-        for _ in 0..8 {
-            self.consumer.poll(Duration::from_millis(20));
+    /// Errors librdkafka reports, as soon as there are any; a slow broker may refuse us after our question has timed out.
+    fn events(&self, wait: Duration) -> Vec<(Code, String)> {
+        let until = clock::now().plus_millis(wait.as_millis() as i64);
+        loop {
+            for _ in 0..8 {
+                self.consumer.poll(Duration::from_millis(20));
+            }
+            let notes = self.consumer.context().take_notes().into_iter();
+            let errors: Vec<_> =
+                notes.filter_map(|note| if let Note::Error(code, reason) = note { Some((code, reason)) } else { None }).collect();
+            if !errors.is_empty() || clock::now() >= until {
+                return errors;
+            }
         }
-        let notes = self.consumer.context().take_notes().into_iter();
-        notes.filter_map(|note| if let Note::Error(code, reason) = note { Some((code, reason)) } else { None }).collect()
     }
 
     fn clearer(&self, code: Code, reason: String) -> String {
@@ -375,7 +382,7 @@ impl<'c> Checker<'c> {
         if let Err(error) = self.consumer.committed_offsets(list, ASK_WAIT) {
             // A denied look for the coordinator ends in a time-out; the denial itself comes as an event.
             let denied = error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed)
-                || self.events().iter().any(|(code, _)| *code == Code::GroupAuthorizationFailed);
+                || self.events(Duration::ZERO).iter().any(|(code, _)| *code == Code::GroupAuthorizationFailed);
             let message = if denied {
                 format!("the consumer group `{}` may not be used", self.config.group)
             } else {
