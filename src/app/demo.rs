@@ -26,6 +26,8 @@ const HISTORY_S: u32 = 1_200;
 const FAULT_AGE_S: u32 = 60;
 /// The in-process broker keeps 5 MB a partition: the shop stays at most this far ahead of the reader, bytes.
 const MAX_AHEAD_BYTES: u64 = 2_000_000;
+/// A service that is not ready after this will not become so.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 const LIVE_STEP: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Debug)]
@@ -95,6 +97,9 @@ impl Demo {
         let mut ticks = tokio::time::interval(Duration::from_millis(200));
         while began.elapsed() < patience {
             ticks.tick().await;
+            if !self.service.status.health().ready && began.elapsed() > START_PATIENCE {
+                return None;
+            }
             if let Some(investigation) = first(&*self.service.reader) {
                 return Some(investigation);
             }

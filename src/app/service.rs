@@ -107,8 +107,9 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
     Ok(Service { address, ops_address, reader, status, supervisor, ending, arbiters, web })
 }
 
-/// Gives the writer that is open already first, and opens a new one after each rebuild.
-pub(super) fn reopening<W: StoreWriter + 'static>(options: store::Options, first: W) -> pipeline::OpenWriter {
+/// Gives the writer that is open already first, and opens a new one after each rebuild, without looking for damage again.
+fn reopening<W: StoreWriter + 'static>(options: store::Options, first: W) -> pipeline::OpenWriter {
+    let options = store::Options { check_on_open: false, ..options };
     let first = Mutex::new(Some(first));
     Box::new(move || {
         let open = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();

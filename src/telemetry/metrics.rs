@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
@@ -150,7 +151,8 @@ impl Exporter {
             .with_registry(registry.clone())
             .build()
             .map_err(|error| prometheus::Error::Msg(error.to_string()))?;
-        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let resource = Resource::builder().with_service_name("whydunit").build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
         let meter = provider.meter("whydunit");
         observe_connectors(&meter, &status);
         // A second pipeline in one process (tests) keeps the first one's counters.

@@ -64,7 +64,9 @@ impl Drop for Guard {
 /// Sets up log lines on standard error, and traces when `OTEL_EXPORTER_OTLP_ENDPOINT` is set. A second call in one
 /// process does nothing.
 pub fn install(options: &Options) -> Guard {
-    let filter = EnvFilter::try_new(&options.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The exporter's own comings and goings are no news, unless asked for by name.
+    let filter =
+        EnvFilter::try_new(format!("opentelemetry_sdk=warn,opentelemetry=warn,{}", options.log)).unwrap_or_else(|_| EnvFilter::new("info"));
     let json = match options.log_format.as_str() {
         "json" => true,
         "pretty" => false,
