@@ -193,13 +193,13 @@ fn learning(world: &World<'_>) -> Vec<String> {
     learning.map(|(service, _)| service.clone()).take(20).collect()
 }
 
-/// Hot services, what they call and who calls them.
+/// Hot services, and what the first suspect calls and who calls it: all neighbours of all of them is more than one can read.
 fn graph(case: &Case, ranking: &Ranking, world: &World<'_>) -> ServiceGraph {
     let ranked: BTreeMap<&String, &RankedService> = ranking.services.iter().map(|ranked| (&ranked.service, ranked)).collect();
     let mut shown: BTreeSet<&String> = case.members.keys().collect();
-    for member in case.members.keys() {
-        shown.extend(world.graph.callees(member).map(|(callee, _)| callee));
-        shown.extend(world.graph.callers(member));
+    if let Some(first) = ranking.services.first() {
+        shown.extend(world.graph.callees(&first.service).map(|(callee, _)| callee));
+        shown.extend(world.graph.callers(&first.service));
     }
     let nodes = shown.iter().map(|service| graph_node(service, case, ranked.get(*service).copied(), ranking.local.get(*service))).collect();
     let edges = case
@@ -236,9 +236,10 @@ fn graph_node(service: &str, case: &Case, ranked: Option<&RankedService>, local:
         delay_s: onset.map(|onset| onset.seconds_since(case.started_at).max(0.0)),
         hot: ranked.is_some(),
         label: match ranked {
-            Some(ranked) if own_excess >= 1.0 => format!("{}, own {own_excess:.0} {unit}", ranked.leading.replace('_', " ")),
+            Some(ranked) if own_excess >= 1.0 && ranked.own_failures >= 1.0 => format!("own {own_excess:.0} failed"),
+            Some(_) if own_excess >= 1.0 => format!("own {own_excess:.0} s"),
             Some(ranked) => ranked.leading.replace('_', " "),
-            None => String::new(),
+            None => "level".to_owned(),
         },
     }
 }

@@ -15,7 +15,7 @@ const HALF_LIFE_MIN: f64 = 60.0;
 /// … but never less than this while it came before.
 const TIME_FLOOR: f64 = 0.25;
 /// It came after the onset.
-const LATE: f64 = 0.05;
+pub const LATE: f64 = 0.05;
 /// Onsets are known to this precision, seconds.
 const ONSET_TOLERANCE_S: f64 = 90.0;
 /// Not seen deployed, though others are; carried by another deployment of its service; or no deployments are told at all.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::changes::{ChangeContext, RankedChange};
+use super::changes::{ChangeContext, LATE, RankedChange};
 use super::services::{Local, RankedService};
 use crate::engine::detect::{duration, number};
 use crate::model::signal::Signal;
@@ -174,9 +174,13 @@ fn change_suspect(rank: usize, ranked: &RankedChange, context: &ChangeContext<'_
     let before_s = context.onset.seconds_since(ranked.effective_at);
     let done = if ranked.deployed { "went live" } else { "was committed" };
     let id = change.event_id.as_str();
-    let timing = format!("{name} {done} {} {} the onset", minutes(before_s), if before_s >= 0.0 { "before" } else { "after" });
+    let timing = match ranked.time <= LATE {
+        true => format!("{name} {done} {} after the onset", minutes(before_s)),
+        false if before_s < 0.0 => format!("{name} {done} as it began: the onset is known to about a minute"),
+        false => format!("{name} {done} {} before the onset", minutes(before_s)),
+    };
     let (mut pro, mut contra) = (Vec::new(), Vec::new());
-    if ranked.time <= 0.05 { &mut contra } else { &mut pro }.push(evidence(timing.clone(), id, None));
+    if ranked.time <= LATE { &mut contra } else { &mut pro }.push(evidence(timing.clone(), id, None));
     let reason = match ranked.diff_reason.strip_prefix("it ") {
         Some(does) => format!("{} {does}", first_of(&name)),
         None => ranked.diff_reason.clone(),
