@@ -32,13 +32,15 @@ export function Head({ investigation, now, highlights, menu, setMenu, patch, con
   const end = investigation.recovered_at ?? investigation.resolved_at ?? investigation.closed_at;
   const lasted = (end ? Date.parse(end) : Math.max(now, Date.parse(findings?.updated_at ?? investigation.updated_at))) - Date.parse(investigation.started_at);
   const noticed = Date.parse(investigation.detected_at) - Date.parse(investigation.started_at);
+  // Kinds of evidence in the line; the whole reason on hover.
+  const because = findings?.opened_families.length ? findings.opened_families.map((family) => words(family).toLowerCase()).join(' and ') : findings?.opened_because;
   const facts: [string, ReactNode, string?][] = [
     ...(findings ? [['sure', unsure ? <>not sure of the cause: <b>{scoreText(findings.confidence)}</b></> : <>sure of the cause: <b>{scoreText(findings.confidence)}</b></>] as [string, ReactNode]] : []),
     ['lasted', <>{end ? 'lasted' : 'lasting'} <b>{duration(lasted)}</b></>],
     ...(investigation.recovered_at ? [['recovered', <b className="well-ink">recovered by itself</b>] as [string, ReactNode]] : []),
     ...(noticed > 0 ? [['noticed', <>noticed <b>{duration(noticed)}</b> after onset</>, 'wide'] as [string, ReactNode, string]] : []),
     ...(findings ? [['hot', <><b>{findings.hot_services.length} of {findings.services_total}</b> services hot</>] as [string, ReactNode]] : []),
-    ['opened', <>opened by {investigation.created_by}{findings?.opened_because ? <>: {findings.opened_because}</> : null}</>, 'wide'],
+    ['opened', <span title={findings?.opened_because}>opened by {investigation.created_by}{because ? `: ${because}` : ''}</span>, 'wide'],
   ];
   return (
     <header className="head">
