@@ -296,8 +296,13 @@ impl Serialize for Properties {
 impl<'de> Deserialize<'de> for Properties {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = BTreeMap::<String, PropertyValue>::deserialize(deserializer)?;
-        Ok(Self(values.into_iter().map(|(name, value)| (name, value.into_text())).collect()))
+        Ok(Self(values.into_iter().map(|(name, value)| (dotted(name), value.into_text())).collect()))
     }
+}
+
+/// Names in the environment have no dots: `sasl_password` is `sasl.password`. One of librdkafka's own has an underscore.
+fn dotted(name: String) -> String {
+    if name.contains('.') || name == "log_level" { name } else { name.replace('_', ".") }
 }
 
 /// Numbers and switches may be written without quotes.

@@ -184,8 +184,12 @@ fn secrets_are_masked_where_settings_are_shown() {
 #[test]
 fn the_environment_goes_over_the_file() {
     let home = Home::new("[kafka]\nbrokers = \"file:9092\"\n");
-    let output = home.command("check").env("WHYDUNIT__KAFKA__BROKERS", "environment:9092").output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stdout).contains("environment:9092"));
+    let mut command = home.command("check");
+    command.env("WHYDUNIT__KAFKA__BROKERS", "environment:9092").env("WHYDUNIT__KAFKA__PROPERTIES__SASL_PASSWORD", "from-the-environment");
+    let output = command.output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("environment:9092") && shown.contains("sasl.password"), "{shown}");
+    assert!(!shown.contains("from-the-environment"), "{shown}");
 }
 
 #[test]
