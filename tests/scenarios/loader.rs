@@ -30,7 +30,7 @@ impl Expected {
     /// Whether naming this change, which begins with its short hash, or none, is right.
     pub fn accepts_change(&self, named: Option<&str>) -> bool {
         match named.and_then(|named| named.split(' ').next()) {
-            Some(sha) => self.change != "none" && sha.len() >= 7 && self.change.starts_with(sha),
+            Some(sha) => self.change != "none" && sha.len() >= 7 && (self.change.starts_with(sha) || sha.starts_with(&self.change)),
             None => self.change == "none",
         }
     }
