@@ -1,8 +1,6 @@
 //! Names under which producers write the fields of a log line.
 
-use std::collections::HashMap;
-
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A field of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,13 +314,13 @@ impl Recent {
 /// Key → meaning.
 #[derive(Debug)]
 pub(super) struct Fields {
-    targets: HashMap<Box<str>, Target, FxBuildHasher>,
+    targets: FxHashMap<Box<str>, Target>,
     longest: usize,
 }
 
 impl Default for Fields {
     fn default() -> Self {
-        let mut fields = Self { targets: HashMap::default(), longest: 0 };
+        let mut fields = Self { targets: FxHashMap::default(), longest: 0 };
         let mut prefixes = FxHashSet::default();
         for (slot, names) in NAMES {
             for (rank, name) in names.iter().enumerate() {
