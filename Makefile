@@ -8,7 +8,6 @@ SHELL := /usr/bin/env bash
 
 CANVAS := src/web/canvas
 CANVAS_SOURCES := $(shell find $(CANVAS) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
-# Runs a command as root where we are root or sudo asks nothing; else says what to run.
 export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help demo build test proof canvas lint bench setup setup-build setup-test clean
