@@ -47,7 +47,11 @@ impl Handler<Rejected> for DeadLetterStage {
                 status.last_error_at = Some(now);
             });
         }
-        let send = self.recorder.send(Record { batch: WriteBatch { letters, ..WriteBatch::default() }, trace: rejected.trace, closed_through: None });
+        let send = self.recorder.send(Record {
+            batch: WriteBatch { letters, ..WriteBatch::default() },
+            trace: rejected.trace,
+            closed_through: None,
+        });
         AtomicResponse::new(Box::pin(send.into_actor(self).map(|result, _, ctx| {
             if result.is_err() {
                 ctx.stop();

@@ -58,7 +58,20 @@ impl RecorderStage {
         life: LifeLine,
     ) -> Self {
         let backoff = Backoff::new(0);
-        Self { writer, pending: WriteBatch::default(), traces: Vec::new(), closed_through: None, flush: None, backoff, status, broadcaster, commands, inbox, supervisor, _life: life }
+        Self {
+            writer,
+            pending: WriteBatch::default(),
+            traces: Vec::new(),
+            closed_through: None,
+            flush: None,
+            backoff,
+            status,
+            broadcaster,
+            commands,
+            inbox,
+            supervisor,
+            _life: life,
+        }
     }
 
     fn take(&mut self, batch: WriteBatch) {

@@ -113,6 +113,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     let mut writer = (parts.open_writer)().map_err(|error| error.to_string())?;
     let snapshot = writer.load_snapshot().map_err(|error| error.to_string())?;
     let cores = Cores::restore(parts, &snapshot)?;
+    parts.status.watermark(cores.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
     let written = Arc::new(Notify::new());
     let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.closed_through)));

@@ -81,9 +81,8 @@ pub fn install(options: &Options) -> Guard {
     let provider = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").and_then(|_| tracer_provider(options.trace_share));
     // Of spans, only those of batches: what the libraries of the exporter and the API trace is theirs.
     let batches = Targets::new().with_target(batch_trace::TARGET, LevelFilter::INFO);
-    let spans = provider
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("whydunit")).with_filter(batches));
+    let spans =
+        provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("whydunit")).with_filter(batches));
     if tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init().is_err() {
         return Guard::default();
     }

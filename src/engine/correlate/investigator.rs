@@ -306,8 +306,7 @@ impl Investigator {
         if self.teach_until.is_some_and(|until| bucket.end() <= until) {
             return;
         }
-        let mut due: Vec<(&String, &Firing)> =
-            firing.iter().filter(|(service, _)| self.may_open(environment, service)).collect();
+        let mut due: Vec<(&String, &Firing)> = firing.iter().filter(|(service, _)| self.may_open(environment, service)).collect();
         due.sort_by(|left, right| right.1.surprise.total_cmp(&left.1.surprise).then(left.0.cmp(right.0)));
         for (service, why) in due {
             if self.taken(environment).contains(service) {
