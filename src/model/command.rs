@@ -67,10 +67,27 @@ pub enum Action {
         verdict: Verdict,
         comment: Option<String>,
     },
-    DiscardDeadLetter {
-        id: String,
+    DiscardDeadLetters {
+        select: LetterSelection,
         reason: String,
     },
+    /// Decodes letters again, with the settings as they are now.
+    ReplayDeadLetters {
+        select: LetterSelection,
+        /// In the place of the record's value; for one letter only.
+        edited: Option<Vec<u8>>,
+    },
+}
+
+/// Which waiting dead letters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LetterSelection {
+    One(String),
+    /// A group, by its fingerprint.
+    Group(String),
+    Connector(String),
+    All,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -120,6 +137,8 @@ pub enum CommandOutcome {
     Investigation(Box<Investigation>),
     Closed { ids: Vec<String> },
     Note(Box<Note>),
+    /// Dead letters that the decision took.
+    Letters { count: u64 },
     Done,
 }
 

@@ -76,22 +76,88 @@ impl RejectionClass {
 pub enum LetterStatus {
     #[default]
     Waiting,
+    /// Asked to be decoded again; the outcome is under way.
+    Replaying,
     Replayed,
     Discarded,
 }
 
 impl LetterStatus {
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Replaying, Self::Replayed, Self::Discarded];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Replaying => "replaying",
             Self::Replayed => "replayed",
             Self::Discarded => "discarded",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Waiting, Self::Replayed, Self::Discarded].into_iter().find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
+}
+
+/// The record of a letter, whole: what it takes to decode it again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LetterRecord {
+    /// Derived from the position.
+    pub id: String,
+    pub connector: String,
+    pub position: Position,
+    /// The record's Kafka time.
+    pub timestamp: Option<Timestamp>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Items that were bad; empty when the whole record was.
+    pub bad_items: Vec<u32>,
+}
+
+/// A letter that a person wants decoded again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// Its offset among all replays ever asked for.
+    pub id: i64,
+    pub letter: LetterRecord,
+    /// Bytes a person put in the place of the record's value.
+    pub edited: Option<Vec<u8>>,
+}
+
+/// What came of a [`Replay`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplayOutcome {
+    pub replay: i64,
+    pub letter_id: String,
+    pub at: Timestamp,
+    pub items_read: u64,
+    /// Why it, or some of it, still cannot be read: back to waiting.
+    pub failure: Option<LetterFailure>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LetterFailure {
+    pub class: RejectionClass,
+    pub message: String,
+    pub format: String,
+    pub fingerprint: String,
+    pub bad_items: Vec<u32>,
+}
+
+/// What a dead letter would become if it were replayed now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DryRun {
+    /// Format it was read as.
+    pub format: String,
+    /// Items that would be taken in.
+    pub items: u64,
+    /// What they are, at most 20: an event, a log line, a metric point or a span each.
+    #[schema(value_type = Vec<Object>)]
+    pub preview: Vec<serde_json::Value>,
+    /// Why it, or some of it, still cannot be read; `None` when all can.
+    pub error_class: Option<RejectionClass>,
+    pub error_message: Option<String>,
 }
 
 /// A rejected record on its way into the store.
@@ -101,6 +167,8 @@ pub struct DeadLetter {
     pub id: String,
     pub connector: String,
     pub position: Position,
+    /// The record's Kafka time.
+    pub timestamp: Option<Timestamp>,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
@@ -161,6 +229,8 @@ pub struct DeadLetterGroup {
     pub error_message: String,
     pub count: u64,
     pub waiting: u64,
+    pub replaying: u64,
+    pub replayed: u64,
     pub bytes: u64,
     #[schema(value_type = String, format = DateTime)]
     pub first_failed_at: Timestamp,

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
 use super::connector::{ConnectorStatus, Health};
-use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView};
+use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome};
 use super::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
 use super::live::LiveUpdate;
@@ -104,13 +104,15 @@ pub struct WriteBatch {
     pub events: Vec<Event>,
     pub findings: Vec<EngineFindings>,
     pub letters: Vec<DeadLetter>,
+    pub replays: Vec<ReplayOutcome>,
     pub rows: Vec<BucketRow>,
     pub checkpoint: Option<Checkpoint>,
 }
 
 impl WriteBatch {
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.findings.is_empty() && self.letters.is_empty() && self.rows.is_empty() && self.checkpoint.is_none()
+        let facts = self.events.is_empty() && self.findings.is_empty() && self.letters.is_empty() && self.replays.is_empty();
+        facts && self.rows.is_empty() && self.checkpoint.is_none()
     }
 }
 
@@ -122,6 +124,8 @@ pub struct WriteReport {
     pub events_seen_before: u64,
     pub letters_stored: u64,
     pub letters_seen_before: u64,
+    /// Replays of letters that came to an end.
+    pub letters_replayed: u64,
     /// (id, revision, version) of investigations whose findings changed.
     pub investigations: Vec<(String, u64, u64)>,
     /// Of these, opened by this write.
@@ -150,6 +154,9 @@ pub trait StoreReader: Send + Sync {
     fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Page<DeadLetterView>, StoreError>;
     fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, StoreError>;
     fn dead_letter(&self, id: &str) -> Result<Option<DeadLetterView>, StoreError>;
+    fn letter_record(&self, id: &str) -> Result<Option<LetterRecord>, StoreError>;
+    /// Replays with id ≥ `from`, oldest first, at most `limit`.
+    fn replays(&self, from: i64, limit: u32) -> Result<Vec<Replay>, StoreError>;
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.
@@ -171,6 +178,11 @@ pub trait Commands: Send + Sync {
 pub trait PipelineStatus: Send + Sync {
     fn connectors(&self) -> Vec<ConnectorStatus>;
     fn health(&self) -> Health;
+}
+
+/// Decodes a dead letter again and stores nothing; `edited` stands in the place of its value.
+pub trait DryRuns: Send + Sync {
+    fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun;
 }
 
 /// Pause, resume, reset a connector by name; `false` when there is none of that name.

@@ -102,6 +102,11 @@ impl Decoder {
 
     /// `observed_at` is the wall time of reading, for events' `observed_at`.
     pub fn decode(&mut self, records: Arc<RecordBatch>, observed_at: Timestamp) -> ObservationBatch {
+        self.decode_items(records, None, observed_at)
+    }
+
+    /// [`Decoder::decode`], of each record only the items at these indexes; the others are neither taken nor counted.
+    pub fn decode_items(&mut self, records: Arc<RecordBatch>, only: Option<&[u32]>, observed_at: Timestamp) -> ObservationBatch {
         let mut batch = ObservationBatch::empty(Arc::clone(&records));
         if records.source == Source::Logs {
             batch.logs.reserve_exact(records.records.len());
@@ -121,7 +126,7 @@ impl Decoder {
                 let format = self.named.map_or_else(|| format::detect(&records, record, value), Ok)?;
                 Ok((value, format))
             });
-            let mut sink = RecordSink::new(&self.options, &mut self.symbols, &mut batch, index as u32, record, observed_at);
+            let mut sink = RecordSink::new(&self.options, &mut self.symbols, &mut batch, index as u32, record, observed_at).only(only);
             let (outcome, format) = match value {
                 Ok((value, format)) => read_as(&mut self.json_logs, format, &records, record, value, &mut sink),
                 Err(refusal) => (Err(refusal), self.named.map_or("auto", Format::as_str)),

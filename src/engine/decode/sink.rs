@@ -58,6 +58,9 @@ pub(super) struct RecordSink<'a> {
     first_refusal: Option<Refusal>,
     newest: Option<Timestamp>,
     skewed: u64,
+    only: Option<&'a [u32]>,
+    /// Items passed over because of it.
+    passed_over: u32,
 }
 
 impl<'a> RecordSink<'a> {
@@ -84,7 +87,15 @@ impl<'a> RecordSink<'a> {
             first_refusal: None,
             newest: None,
             skewed: 0,
+            only: None,
+            passed_over: 0,
         }
+    }
+
+    /// Takes only the items at these indexes.
+    pub(super) fn only(mut self, items: Option<&'a [u32]>) -> Self {
+        self.only = items;
+        self
     }
 
     pub(super) fn items(&self) -> u32 {
@@ -92,19 +103,22 @@ impl<'a> RecordSink<'a> {
     }
 
     pub(super) fn log(&mut self, mut line: LogLine) {
-        (line.record, line.item) = self.number();
+        let Some(number) = self.number() else { return };
+        (line.record, line.item) = number;
         self.book_time(line.timestamp);
         self.batch.logs.push(line);
     }
 
     pub(super) fn point(&mut self, mut point: MetricPoint) {
-        (point.record, point.item) = self.number();
+        let Some(number) = self.number() else { return };
+        (point.record, point.item) = number;
         self.book_time(point.timestamp);
         self.batch.points.push(point);
     }
 
     pub(super) fn span(&mut self, mut span: Span) {
-        (span.record, span.item) = self.number();
+        let Some(number) = self.number() else { return };
+        (span.record, span.item) = number;
         self.book_time(span.end);
         self.batch.spans.push(span);
     }
@@ -112,7 +126,7 @@ impl<'a> RecordSink<'a> {
     /// Completes an event: id (unless its source names it), provenance. One that names no environment, as a
     /// commit, belongs to any.
     pub(super) fn event(&mut self, mut event: Event, format: &'static str) {
-        let (record, item) = self.number();
+        let Some((record, item)) = self.number() else { return };
         self.book_time(event.timestamp);
         event.observed_at = self.observed_at;
         let records = &self.batch.records;
@@ -135,7 +149,7 @@ impl<'a> RecordSink<'a> {
 
     /// Counts an item that cannot be one. The record's other items stay.
     pub(super) fn refuse_item(&mut self, refusal: Refusal) {
-        let (_, item) = self.number();
+        let Some((_, item)) = self.number() else { return };
         self.bad_items.push(item);
         self.first_refusal.get_or_insert(refusal);
     }
@@ -147,7 +161,7 @@ impl<'a> RecordSink<'a> {
             0 => Err(Refusal::no_items(format!("{format} without a single item"))),
             _ => Ok(()),
         });
-        let good = u64::from(self.next_item) - self.bad_items.len() as u64;
+        let good = u64::from(self.next_item - self.passed_over) - self.bad_items.len() as u64;
         match outcome {
             Ok(()) => {
                 self.book_partition(partition);
@@ -176,10 +190,15 @@ impl<'a> RecordSink<'a> {
         }
     }
 
-    fn number(&mut self) -> (u32, u32) {
+    /// The place of the next item, unless it is passed over.
+    fn number(&mut self) -> Option<(u32, u32)> {
         let item = self.next_item;
         self.next_item = item.saturating_add(1);
-        (self.record, item)
+        if self.only.is_some_and(|only| !only.contains(&item)) {
+            self.passed_over += 1;
+            return None;
+        }
+        Some((self.record, item))
     }
 
     /// Too far ahead of the record's Kafka time: kept, counted, and without a say in the watermark.

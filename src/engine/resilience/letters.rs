@@ -14,6 +14,7 @@ pub fn letter(batch: &RecordBatch, rejection: &Rejection, now: Timestamp) -> Opt
     Some(DeadLetter {
         id: derived_id(&format!("letter\0{}", position.item_id(0))),
         connector: batch.connector.to_string(),
+        timestamp: record.timestamp,
         key: batch.key(record).map(<[u8]>::to_vec),
         value: batch.value(record).map(<[u8]>::to_vec),
         headers: batch.headers(record).map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec))).collect(),
@@ -30,7 +31,7 @@ pub fn letter(batch: &RecordBatch, rejection: &Rejection, now: Timestamp) -> Opt
 }
 
 /// Letters of one connector, class and format whose reasons differ only in numbers and quoted parts are alike.
-fn fingerprint(connector: &str, rejection: &Rejection) -> String {
+pub(super) fn fingerprint(connector: &str, rejection: &Rejection) -> String {
     let key = format!("{connector}\0{}\0{}\0{}", rejection.class.as_str(), rejection.format, without_variables(&rejection.reason));
     derived_id(&key)[..16].to_owned()
 }

@@ -4,4 +4,5 @@ pub mod backoff;
 pub mod circuit_breaker;
 pub mod letters;
 pub mod offset_ledger;
+pub mod redecode;
 pub mod restart_budget;

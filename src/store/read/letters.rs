@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use super::filter::{Filter, check_lengths, check_range};
 use super::investigations::time;
 use super::paging::{EXACT_UP_TO, SortValue, Window, told_total};
-use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, HeaderView, LetterStatus, RejectionClass};
+use crate::model::Timestamp;
+use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, HeaderView, LetterRecord, LetterStatus, RejectionClass, Replay};
 use crate::model::ports::StoreError;
 use crate::model::position::{PartitionKey, Position};
 use crate::model::query::{DeadLetterQuery, Page};
@@ -64,11 +65,54 @@ pub(super) fn letter(connection: &Connection, id: &str) -> Result<Option<DeadLet
     connection.prepare_cached(&sql)?.query_row([id], |row| Ok(from_row(row, usize::MAX))).optional()?.transpose()
 }
 
+/// The record of one letter, whole.
+pub(super) fn record(connection: &Connection, id: &str) -> Result<Option<LetterRecord>, Fault> {
+    let sql = format!("SELECT {RECORD_COLUMNS} FROM letters l JOIN letter_records r ON r.n = l.n WHERE l.id = ?");
+    connection.prepare_cached(&sql)?.query_row([id], |row| Ok(record_from_row(row))).optional()?.transpose()
+}
+
+pub(super) fn replays(connection: &Connection, from: i64, limit: u32) -> Result<Vec<Replay>, Fault> {
+    let sql = format!(
+        "SELECT {RECORD_COLUMNS}, p.id, p.edited FROM replays p JOIN letters l ON l.n = p.letter JOIN letter_records r ON r.n = l.n \
+         WHERE p.id >= ? ORDER BY p.id LIMIT ?"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query((from, limit))?;
+    let mut replays = Vec::new();
+    while let Some(row) = rows.next()? {
+        replays.push(Replay { id: row.get(12)?, letter: record_from_row(row)?, edited: row.get(13)? });
+    }
+    Ok(replays)
+}
+
+const RECORD_COLUMNS: &str = "l.id, l.connector, l.cluster, l.topic, l.incarnation, l.partition, l.\"offset\", l.kafka_time, l.bad_items, \
+     r.key, r.value, r.headers";
+
+fn record_from_row(row: &Row<'_>) -> Result<LetterRecord, Fault> {
+    let (cluster, topic): (String, String) = (row.get(2)?, row.get(3)?);
+    let partition = PartitionKey { cluster: cluster.into(), topic: topic.into(), incarnation: row.get(4)?, partition: row.get(5)? };
+    Ok(LetterRecord {
+        id: row.get(0)?,
+        connector: row.get(1)?,
+        position: Position { partition, offset: row.get(6)? },
+        timestamp: row.get::<_, Option<i64>>(7)?.map(Timestamp::from_nanos),
+        bad_items: serde_json::from_str(row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?)?,
+        key: row.get(9)?,
+        value: row.get(10)?,
+        headers: headers(row.get_ref(11)?.as_blob_or_null().map_err(rusqlite::Error::from)?)?,
+    })
+}
+
+fn headers(bytes: Option<&[u8]>) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
+    postcard::from_bytes(bytes.unwrap_or_default()).map_err(|error| StoreError::Corrupt(format!("headers of a dead letter: {error}")))
+}
+
 pub(super) fn groups(connection: &Connection) -> Result<Vec<DeadLetterGroup>, Fault> {
     // SQLite takes the other columns from the row that holds the maximum.
     let mut statement = connection.prepare_cached(
         "SELECT fingerprint, connector, error_class, format, error_message, count(*), sum(status = 'waiting'), sum(bytes), \
-         min(first_failed_at), max(last_failed_at), id FROM letters GROUP BY fingerprint ORDER BY 7 DESC, 10 DESC, 1 LIMIT 1000",
+         min(first_failed_at), max(last_failed_at), id, sum(status = 'replaying'), sum(status = 'replayed') FROM letters \
+         GROUP BY fingerprint ORDER BY 7 DESC, 10 DESC, 1 LIMIT 1000",
     )?;
     let groups = statement.query_map([], |row| {
         Ok(DeadLetterGroup {
@@ -83,6 +127,8 @@ pub(super) fn groups(connection: &Connection) -> Result<Vec<DeadLetterGroup>, Fa
             first_failed_at: time(row, 8)?,
             last_failed_at: time(row, 9)?,
             newest_id: row.get(10)?,
+            replaying: row.get(11)?,
+            replayed: row.get(12)?,
         })
     })?;
     Ok(groups.collect::<Result<_, _>>()?)
@@ -115,8 +161,7 @@ fn from_row(row: &Row<'_>, value_limit: usize) -> Result<DeadLetterView, Fault> 
     let partition = PartitionKey { cluster: cluster.into(), topic: topic.into(), incarnation: row.get(4)?, partition: row.get(5)? };
     let bytes = |column: usize| row.get_ref(column).and_then(|value| Ok(value.as_blob_or_null()?));
     let (key, value) = (bytes(17)?, bytes(18)?);
-    let headers: Vec<(String, Option<Vec<u8>>)> = postcard::from_bytes(bytes(19)?.unwrap_or_default())
-        .map_err(|error| StoreError::Corrupt(format!("headers of a dead letter: {error}")))?;
+    let own_headers = headers(bytes(19)?)?;
     let mut view = DeadLetterView {
         id: row.get(0)?,
         connector: row.get(1)?,
@@ -138,7 +183,7 @@ fn from_row(row: &Row<'_>, value_limit: usize) -> Result<DeadLetterView, Fault> 
         replay_count: row.get(16)?,
     };
     view.headers = connect_headers(&view);
-    view.headers.extend(headers.into_iter().map(|(name, value)| HeaderView {
+    view.headers.extend(own_headers.into_iter().map(|(name, value)| HeaderView {
         name,
         value: value.map(|bytes| String::from_utf8(bytes).unwrap_or_else(|error| format!("base64:{}", STANDARD.encode(error.as_bytes())))),
     }));

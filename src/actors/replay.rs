@@ -1,0 +1,218 @@
+//! Stage: decodes dead letters again that a person asked for, like one more partition, at a limited rate.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, WrapFuture};
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+
+use super::life_line::LifeLine;
+use super::messages::{Hold, Passing, Record, Stop, ToJoin};
+use super::status::StatusBoard;
+use crate::clock;
+use crate::engine::decode;
+use crate::engine::detect::ShardInput;
+use crate::engine::resilience::redecode::{Redecoder, failure, outcome};
+use crate::model::dead_letter::{Replay, ReplayOutcome};
+use crate::model::ledger::{LedgerRow, LedgerSums};
+use crate::model::observation::ObservationBatch;
+use crate::model::ports::{StoreReader, WriteBatch};
+use crate::model::position::PartitionKey;
+
+/// Connector name of replays in the ledger.
+pub const NAME: &str = "replay";
+/// Replays announce themselves; this only catches an announcement that was dropped.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+pub struct ReplayStage {
+    redecoder: Redecoder,
+    per_second: u32,
+    reader: Arc<dyn StoreReader>,
+    joins: Vec<Recipient<ToJoin>>,
+    recorder: Recipient<Record>,
+    ledger: LedgerRow,
+    /// Fired when a person's write was stored.
+    written: Arc<Notify>,
+    status: Arc<StatusBoard>,
+    /// A look is due: the limited rate has put it off.
+    waiting: bool,
+    _life: LifeLine,
+}
+
+impl std::fmt::Debug for ReplayStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplayStage").field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}
+
+/// Where replays lead.
+#[derive(Debug)]
+pub struct Ways {
+    pub joins: Vec<Recipient<ToJoin>>,
+    pub recorder: Recipient<Record>,
+}
+
+impl ReplayStage {
+    /// `ledger` is the row of the last checkpoint; at most `per_second` letters are decoded again each second.
+    pub fn new(
+        redecoder: Redecoder,
+        per_second: u32,
+        reader: Arc<dyn StoreReader>,
+        ways: Ways,
+        ledger: Option<LedgerRow>,
+        written: Arc<Notify>,
+        status: Arc<StatusBoard>,
+        life: LifeLine,
+    ) -> Self {
+        let fresh = || LedgerRow {
+            connector: NAME.to_owned(),
+            partition: PartitionKey { cluster: "local".into(), topic: NAME.into(), incarnation: 0, partition: 0 },
+            first_offset: 0,
+            next_offset: 0,
+            sums: LedgerSums::default(),
+        };
+        Self {
+            redecoder,
+            per_second: per_second.max(1),
+            reader,
+            joins: ways.joins,
+            recorder: ways.recorder,
+            ledger: ledger.unwrap_or_else(fresh),
+            written,
+            status,
+            waiting: false,
+            _life: life,
+        }
+    }
+
+    /// Letters taken at a time: a tenth of a second's worth.
+    fn step(&self) -> u32 {
+        self.per_second.div_ceil(10)
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.waiting {
+            return;
+        }
+        let replays = match self.reader.replays(self.ledger.next_offset, self.step()) {
+            Ok(replays) => replays,
+            Err(error) => {
+                tracing::warn!(%error, "replays not read; trying again");
+                return;
+            }
+        };
+        let Some(last) = replays.last() else { return };
+        self.status.note_activity();
+        self.ledger.next_offset = last.id + 1;
+        self.waiting = true;
+        let pause = Duration::from_secs_f64(replays.len() as f64 / f64::from(self.per_second));
+        let decoded: Vec<_> = replays.iter().map(|replay| self.decode(replay)).collect();
+        self.deliver(decoded, ctx);
+        ctx.run_later(pause, |stage, ctx| {
+            stage.waiting = false;
+            stage.look(ctx);
+        });
+    }
+
+    /// What one letter became, booked; a panic is its failure, not the stage's.
+    fn decode(&mut self, replay: &Replay) -> (Option<ObservationBatch>, ReplayOutcome) {
+        let now = clock::now();
+        let letter = &replay.letter;
+        let redecoder = &mut self.redecoder;
+        let decoded = catch_unwind(AssertUnwindSafe(|| redecoder.decode(letter, replay.edited.as_deref(), now))).unwrap_or_else(|_| {
+            redecoder.forget(&letter.connector);
+            Err(failure(&letter.connector, &decode::panicked(0, "decoding it again")))
+        });
+        self.ledger.sums.records_read += 1;
+        match decoded {
+            Ok(batch) => {
+                self.book(&batch);
+                let outcome = outcome(replay.id, letter, &batch, now);
+                (Some(batch), outcome)
+            }
+            Err(failure) => {
+                self.ledger.sums.records_rejected += 1;
+                let letter_id = letter.id.clone();
+                (None, ReplayOutcome { replay: replay.id, letter_id, at: now, items_read: 0, failure: Some(failure) })
+            }
+        }
+    }
+
+    fn book(&mut self, batch: &ObservationBatch) {
+        let sums = &mut self.ledger.sums;
+        let stored = batch.events.len() as u64;
+        for counts in &batch.counts {
+            sums.records_decoded += counts.records_decoded;
+            sums.records_rejected += counts.records_rejected;
+            sums.items_decoded += counts.items_decoded;
+            sums.items_rejected += counts.items_rejected;
+            sums.items_folded += counts.items_decoded.saturating_sub(stored);
+        }
+        sums.items_stored += stored;
+    }
+
+    /// Observations first, then what came of the letters: a crash between the two decodes them again.
+    fn deliver(&self, decoded: Vec<(Option<ObservationBatch>, ReplayOutcome)>, ctx: &mut Context<Self>) {
+        let (joins, recorder) = (self.joins.clone(), self.recorder.clone());
+        let send = async move {
+            let mut replays = Vec::with_capacity(decoded.len());
+            for (batch, outcome) in decoded {
+                replays.push(outcome);
+                let Some(batch) = batch.filter(|batch| batch.items() > 0) else { continue };
+                let (inputs, events) = ShardInput::split(batch, joins.len());
+                let mut passing = Some(Passing { events, ..Passing::default() });
+                let sends = joins.iter().zip(inputs).filter_map(|(join, input)| {
+                    let passing = passing.take().unwrap_or_default();
+                    (!input.is_empty() || !passing.is_empty()).then(|| join.send(ToJoin::Observed { input, passing }))
+                });
+                if join_all(sends).await.iter().any(Result::is_err) {
+                    return false;
+                }
+            }
+            recorder.send(WriteBatch { replays, ..WriteBatch::default() }.into()).await.is_ok()
+        };
+        ctx.wait(send.into_actor(self).map(|delivered, _, ctx| {
+            if !delivered {
+                ctx.stop();
+            }
+        }));
+    }
+
+    fn listen(&self, ctx: &mut Context<Self>) {
+        let written = self.written.clone();
+        let fired = async move { written.notified().await };
+        ctx.spawn(fired.into_actor(self).map(|(), stage, ctx| {
+            stage.look(ctx);
+            stage.listen(ctx);
+        }));
+    }
+}
+
+impl Actor for ReplayStage {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look(ctx);
+        self.listen(ctx);
+        ctx.run_interval(LOOK_EVERY, Self::look);
+    }
+}
+
+impl Handler<Hold> for ReplayStage {
+    type Result = MessageResult<Hold>;
+
+    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
+        ctx.wait(hold.resume.into_actor(self).map(|_, _, _| ()));
+        MessageResult(vec![self.ledger.clone()])
+    }
+}
+
+impl Handler<Stop> for ReplayStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,203 @@
+//! Dead letters decoded again: with the settings of now, under the record's own position, and only what was bad in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::letters::fingerprint;
+use crate::engine::decode::{DecodeOptions, Decoder};
+use crate::model::dead_letter::{DryRun, LetterFailure, LetterRecord, Rejection, RejectionClass, ReplayOutcome};
+use crate::model::observation::ObservationBatch;
+use crate::model::record::{BatchPartition, RecordBatch};
+use crate::model::{Source, Symbol, Timestamp};
+
+/// Items shown of a dry run; the rest is counted.
+const PREVIEW_ITEMS: usize = 20;
+
+/// Decodes letters again. Keeps a decoder a connector, for what each has told the stages already.
+#[derive(Debug, Default)]
+pub struct Redecoder {
+    sources: BTreeMap<Arc<str>, (Source, DecodeOptions)>,
+    decoders: BTreeMap<Arc<str>, Decoder>,
+}
+
+impl Redecoder {
+    /// Connectors as they are configured now.
+    pub fn new(sources: impl IntoIterator<Item = (Arc<str>, Source, DecodeOptions)>) -> Self {
+        let sources = sources.into_iter().map(|(name, source, options)| (name, (source, options))).collect();
+        Self { sources, decoders: BTreeMap::new() }
+    }
+
+    /// What the letter's record is now: a batch of one. `edited` stands in the place of its value; a record that was bad in
+    /// part keeps its good items, so only its bad ones are read again.
+    ///
+    /// # Errors
+    /// A connector that is no longer configured.
+    pub fn decode(&mut self, letter: &LetterRecord, edited: Option<&[u8]>, now: Timestamp) -> Result<ObservationBatch, LetterFailure> {
+        let Some((name, (source, options))) = self.sources.get_key_value(letter.connector.as_str()) else {
+            return Err(not_configured(letter));
+        };
+        let decoder = self.decoders.entry(name.clone()).or_insert_with(|| Decoder::new(options.clone()));
+        let only = (!letter.bad_items.is_empty()).then_some(letter.bad_items.as_slice());
+        Ok(decoder.decode_items(Arc::new(batch_of(letter, name.clone(), *source, edited)), only, now))
+    }
+
+    /// Forgets a decoder that panicked.
+    pub fn forget(&mut self, connector: &str) {
+        self.decoders.remove(connector);
+    }
+}
+
+fn batch_of(letter: &LetterRecord, connector: Arc<str>, source: Source, edited: Option<&[u8]>) -> RecordBatch {
+    let mut batch = RecordBatch::new(connector, source);
+    let offset = letter.position.offset;
+    batch.partitions.push(BatchPartition {
+        key: letter.position.partition.clone(),
+        next_offset: offset.saturating_add(1),
+        end_offset: -1,
+        absent: 0,
+        missed: 0,
+        at_end: false,
+    });
+    let headers: Vec<_> = letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+    batch.push(0, offset, letter.timestamp, letter.key.as_deref(), edited.or(letter.value.as_deref()), &headers);
+    batch
+}
+
+fn not_configured(letter: &LetterRecord) -> LetterFailure {
+    let message = format!(
+        "connector `{}` is not configured any more, so nothing says how to read its records; configure it and replay again",
+        letter.connector
+    );
+    failure(&letter.connector, &Rejection {
+        record: 0,
+        class: RejectionClass::UnknownFormat,
+        reason: message,
+        format: "auto",
+        items: letter.bad_items.clone(),
+    })
+}
+
+/// A rejection as the failure of a letter of that connector.
+pub fn failure(connector: &str, rejection: &Rejection) -> LetterFailure {
+    LetterFailure {
+        class: rejection.class,
+        message: crate::model::event::truncate(&rejection.reason, 1_000),
+        format: rejection.format.to_owned(),
+        fingerprint: fingerprint(connector, rejection),
+        bad_items: rejection.items.clone(),
+    }
+}
+
+/// What a replay came to, from what its record was decoded to.
+pub fn outcome(replay: i64, letter: &LetterRecord, decoded: &ObservationBatch, at: Timestamp) -> ReplayOutcome {
+    let failure = decoded.rejections.first().map(|rejection| failure(&letter.connector, rejection));
+    ReplayOutcome { replay, letter_id: letter.id.clone(), at, items_read: decoded.items() as u64, failure }
+}
+
+/// What the letter would become, for a person.
+pub fn dry_run(decoded: Result<&ObservationBatch, &LetterFailure>) -> DryRun {
+    let batch = match decoded {
+        Ok(batch) => batch,
+        Err(failure) => {
+            let (error_class, error_message) = (Some(failure.class), Some(failure.message.clone()));
+            return DryRun { format: failure.format.clone(), error_class, error_message, ..DryRun::default() };
+        }
+    };
+    let rejection = batch.rejections.first();
+    DryRun {
+        format: batch.formats.first().map_or("auto", |(format, _)| format).to_owned(),
+        items: batch.items() as u64,
+        preview: preview(batch),
+        error_class: rejection.map(|rejection| rejection.class),
+        error_message: rejection.map(|rejection| rejection.reason.clone()),
+    }
+}
+
+/// The first items, as JSON with the names behind the symbols.
+fn preview(batch: &ObservationBatch) -> Vec<Value> {
+    let texts: BTreeMap<Symbol, &str> = batch.definitions.iter().map(|definition| (definition.symbol, &*definition.text)).collect();
+    let text = |symbol: Symbol| texts.get(&symbol).copied().unwrap_or_default();
+    let events = batch.events.iter().map(|event| json!({ "kind": "event", "event": event }));
+    let logs = batch.logs.iter().map(|line| {
+        let message = line.text.as_ref().map_or_else(|| text(line.template), |text| text.message.as_str());
+        json!({ "kind": "log", "timestamp": line.timestamp, "service": text(line.entity.service), "severity": line.severity, "message": message })
+    });
+    let points = batch.points.iter().map(|point| {
+        json!({ "kind": "metric", "timestamp": point.timestamp, "service": text(point.entity.service), "metric": text(point.metric), "value": point.value })
+    });
+    let spans = batch.spans.iter().map(|span| {
+        let duration_ms = span.end.seconds_since(span.start) * 1e3;
+        json!({ "kind": "span", "timestamp": span.start, "service": text(span.entity.service), "operation": text(span.operation), "duration_ms": duration_ms, "failed": span.failed })
+    });
+    events.chain(logs).chain(points).chain(spans).take(PREVIEW_ITEMS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::position::{PartitionKey, Position};
+
+    fn letter(value: &str, bad_items: Vec<u32>) -> LetterRecord {
+        let partition = PartitionKey { cluster: "c".into(), topic: "t".into(), incarnation: 0, partition: 3 };
+        LetterRecord {
+            id: "l".to_owned(),
+            connector: "logs".to_owned(),
+            position: Position { partition, offset: 41 },
+            timestamp: Some(Timestamp::from_seconds(1_700_000_000)),
+            key: None,
+            value: Some(value.as_bytes().to_vec()),
+            headers: Vec::new(),
+            bad_items,
+        }
+    }
+
+    fn redecoder(format: &str) -> Redecoder {
+        let options = DecodeOptions { format: format.to_owned(), ..DecodeOptions::default() };
+        Redecoder::new([(Arc::from("logs"), Source::Logs, options)])
+    }
+
+    const LINE: &str = r#"{"message":"payment refused","level":"error","service":"cart"}"#;
+
+    #[test]
+    fn a_letter_is_read_once_the_setting_is_right() {
+        let at = Timestamp::from_seconds(0);
+        let wrong = redecoder("otlp_proto").decode(&letter(LINE, vec![]), None, at).unwrap();
+        let still = outcome(1, &letter(LINE, vec![]), &wrong, at);
+        assert!(still.items_read == 0 && still.failure.is_some());
+        let right = redecoder("auto").decode(&letter(LINE, vec![]), None, at).unwrap();
+        let read = outcome(2, &letter(LINE, vec![]), &right, at);
+        assert_eq!((read.items_read, read.failure), (1, None));
+        assert_eq!(right.logs[0].timestamp, Timestamp::from_seconds(1_700_000_000), "the record's own Kafka time");
+        assert_eq!(right.records.position(&right.records.records[0]), letter(LINE, vec![]).position);
+    }
+
+    #[test]
+    fn an_edited_value_stands_in_for_the_records_own() {
+        let decoded = redecoder("auto").decode(&letter("not a line {", vec![]), Some(LINE.as_bytes()), Timestamp::from_seconds(0)).unwrap();
+        let seen = dry_run(Ok(&decoded));
+        assert_eq!((seen.format.as_str(), seen.items, seen.error_class), ("json_logs", 1, None));
+        assert_eq!(seen.preview[0]["message"], "payment refused");
+        assert_eq!(seen.preview[0]["service"], "cart");
+    }
+
+    #[test]
+    fn only_the_bad_items_of_a_partly_bad_record_are_read_again() {
+        let point = |value: &str| format!(r#"{{"timeUnixNano":"1700000000000000000","asDouble":{value}}}"#);
+        let points = [point("1"), point("2"), point("3")].join(",");
+        let metrics = format!(
+            r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"cart"}}}}]}},"scopeMetrics":[{{"metrics":[{{"name":"queue","gauge":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#
+        );
+        let mut redecoder = Redecoder::new([(Arc::from("logs"), Source::Metrics, DecodeOptions::default())]);
+        let decoded = redecoder.decode(&letter(&metrics, vec![1]), None, Timestamp::from_seconds(0)).unwrap();
+        assert_eq!(decoded.points.iter().map(|point| (point.item, point.value)).collect::<Vec<_>>(), [(1, 2.0)]);
+        assert_eq!(decoded.counts[0].items_decoded, 1);
+    }
+
+    #[test]
+    fn a_connector_that_is_gone_is_named() {
+        let failure = Redecoder::default().decode(&letter(LINE, vec![]), None, Timestamp::from_seconds(0)).unwrap_err();
+        assert!(failure.message.contains("connector `logs`"), "{}", failure.message);
+    }
+}
