@@ -58,7 +58,7 @@ impl InvestigatorStage {
             let mut learning = None;
             for part in &mut parts {
                 metrics().late_items(part.rows.iter().map(|row| row.late).sum());
-                batch.events.append(&mut part.events.clone());
+                batch.detected.append(&mut part.events.clone());
                 batch.rows.append(&mut part.rows.clone());
                 learning = learning.max(part.learning.iter().map(|(_, until)| *until).max());
             }
@@ -89,15 +89,14 @@ impl InvestigatorStage {
         Some((batch, barrier))
     }
 
-    /// Hands a batch to the recorder; releases the barrier it may carry once the recorder has it.
-    fn forward(&self, batch: WriteBatch, barrier: Option<Arc<Barrier>>, ctx: &mut Context<Self>) {
+    fn forward(&self, batch: WriteBatch, ctx: &mut Context<Self>) {
         if batch.is_empty() {
             return;
         }
-        ctx.wait(self.recorder.send(Record(batch)).into_actor(self).map(move |result, _, ctx| match (result, barrier) {
-            (Ok(()), Some(barrier)) => barrier.release(),
-            (Ok(()), None) => {}
-            (Err(_), _) => ctx.stop(),
+        ctx.wait(self.recorder.send(Record(batch)).into_actor(self).map(|result, _, ctx| {
+            if result.is_err() {
+                ctx.stop();
+            }
         }));
     }
 }
@@ -118,15 +117,18 @@ impl Handler<ToInvestigator> for InvestigatorStage {
         match message {
             ToInvestigator::Passing(passing) => {
                 let batch = self.passing(passing);
-                self.forward(batch, None, ctx);
+                self.forward(batch, ctx);
             }
             ToInvestigator::Closed { closed, .. } => {
                 let batch = self.closed(closed);
-                self.forward(batch, None, ctx);
+                self.forward(batch, ctx);
             }
             ToInvestigator::Barrier { part, .. } => {
                 if let Some((batch, barrier)) = self.barrier(part) {
-                    self.forward(batch, Some(barrier), ctx);
+                    self.forward(batch, ctx);
+                    // Every stage with state has handed over: what connectors send from here on comes after the barrier
+                    // everywhere, and need not wait for the recorder.
+                    barrier.release();
                 }
             }
         }

@@ -8,6 +8,7 @@ mod commands;
 mod memory;
 mod pipeline;
 mod recorded;
+mod recording;
 mod scenarios;
 mod way_in;
 mod way_out;

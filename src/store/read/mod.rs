@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::connection;
 use super::error::Fault;
 use super::options::Options;
-use super::write::books;
+use super::write;
 use crate::model::command::InboxRow;
 use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView};
 use crate::model::investigation::{Activity, Investigation, InvestigationSummary, Note};
@@ -129,7 +129,7 @@ impl StoreReader for SqliteReader {
     }
 
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
-        self.read(books::ledger)
+        self.read(write::ledger)
     }
 
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError> {

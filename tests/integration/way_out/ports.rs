@@ -200,6 +200,16 @@ pub fn start_with_store(
     commands: Arc<dyn Commands>,
     adjust: impl FnOnce(&mut Options),
 ) -> Running {
+    start_with_clock(memory, reader, commands, now, adjust)
+}
+
+pub fn start_with_clock(
+    memory: Arc<Memory>,
+    reader: Arc<dyn StoreReader>,
+    commands: Arc<dyn Commands>,
+    now: fn() -> Timestamp,
+    adjust: impl FnOnce(&mut Options),
+) -> Running {
     let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), timeout_ms: 10_000, shutdown_ms: 2_000, ..Options::default() };
     adjust(&mut options);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
