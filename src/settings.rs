@@ -31,6 +31,7 @@ pub struct Settings {
     pub detect: DetectOptions,
     pub correlate: CorrelateOptions,
     pub pipeline: PipelineOptions,
+    pub dead_letters: DeadLetterOptions,
     pub store: store::Options,
     pub web: web::Options,
     pub ops: web::OpsOptions,
@@ -52,6 +53,28 @@ pub struct PipelineOptions {
 impl Default for PipelineOptions {
     fn default() -> Self {
         Self { shards: 1, checkpoint_interval_s: 5, history_teaches_s: 900 }
+    }
+}
+
+/// How records that could not be read are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeadLetterOptions {
+    /// Letters decoded again each second, at most.
+    pub replays_per_second: u32,
+}
+
+impl Default for DeadLetterOptions {
+    fn default() -> Self {
+        Self { replays_per_second: 500 }
+    }
+}
+
+impl DeadLetterOptions {
+    fn problems(&self) -> Vec<(String, String)> {
+        let out_of_range = !(1..=100_000).contains(&self.replays_per_second);
+        let reason = || format!("{} is outside 1 to 100000", self.replays_per_second);
+        out_of_range.then(|| ("dead_letters.replays_per_second".to_owned(), reason())).into_iter().collect()
     }
 }
 
@@ -108,8 +131,8 @@ impl Settings {
                 problems.push((format!("connectors.{name}.format"), reason));
             }
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-            if name.is_empty() || name.len() > 50 || !name.chars().all(plain) || name == "inbox" {
-                let reason = "a connector's name has 1 to 50 letters, digits, - or _, and is not `inbox`";
+            if name.is_empty() || name.len() > 50 || !name.chars().all(plain) || ["inbox", "replay"].contains(&name.as_str()) {
+                let reason = "a connector's name has 1 to 50 letters, digits, - or _, and is neither `inbox` nor `replay`";
                 problems.push((format!("connectors.{name}"), reason.to_owned()));
             }
         }
@@ -117,6 +140,7 @@ impl Settings {
         problems.extend(self.ops.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.telemetry.validate());
         problems.extend(self.pipeline.problems());
+        problems.extend(self.dead_letters.problems());
         problems.extend(self.correlate_problems());
         if problems.is_empty() { Ok(()) } else { Err(SettingsError { problems }) }
     }

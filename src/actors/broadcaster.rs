@@ -53,8 +53,9 @@ impl Handler<Stored> for BroadcasterStage {
         if report.events_stored > 0 {
             self.publish.publish(LiveUpdate::EventsStored { count: report.events_stored, newest: stored.newest_event });
         }
-        if report.letters_stored > 0 {
-            self.publish.publish(LiveUpdate::DeadLettersStored { count: report.letters_stored });
+        let letters = report.letters_stored + report.letters_replayed;
+        if letters > 0 {
+            self.publish.publish(LiveUpdate::DeadLettersStored { count: letters });
         }
         for (id, revision, version) in report.investigations {
             self.publish.publish(LiveUpdate::InvestigationChanged { id, revision, version });
@@ -76,6 +77,7 @@ impl Handler<CommandStored> for BroadcasterStage {
                 ids.into_iter().for_each(|id| self.publish.publish(LiveUpdate::InvestigationChanged { id, revision: 0, version: 0 }));
             }
             CommandOutcome::Note(note) => self.publish.publish(LiveUpdate::NotesChanged { investigation_id: note.investigation_id }),
+            CommandOutcome::Letters { count } => self.publish.publish(LiveUpdate::DeadLettersStored { count }),
             CommandOutcome::Event(_) | CommandOutcome::Done => {}
         }
     }

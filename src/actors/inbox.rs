@@ -12,12 +12,15 @@ use super::messages::{Hold, Passing, Stop, ToJoin};
 use super::status::StatusBoard;
 use crate::engine::detect::ShardInput;
 use crate::model::command::{Action, InboxRow};
+use crate::model::event::Provenance;
 use crate::model::ledger::{LedgerRow, LedgerSums};
 use crate::model::ports::StoreReader;
-use crate::model::position::PartitionKey;
+use crate::model::position::{PartitionKey, Position};
 
 /// Connector name of the inbox in the ledger.
 pub const NAME: &str = "inbox";
+/// Format of its records.
+const FORMAT: &str = "command";
 const ROWS_PER_READ: u32 = 100;
 /// Writes announce themselves; this only catches an announcement that was dropped.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -98,7 +101,12 @@ impl InboxStage {
             sums.items_decoded += 1;
             sums.items_stored += 1;
             match row.command.action {
-                Action::CreateEvent { event } => passing.events.push(*event),
+                Action::CreateEvent { mut event } => {
+                    // The books tell items apart by where they come from.
+                    let position = Position { partition: self.ledger.partition.clone(), offset: row.id };
+                    event.provenance = Some(Provenance { connector: NAME.to_owned(), position, format: FORMAT.to_owned() });
+                    passing.events.push(*event);
+                }
                 _ => passing.commands.push(row),
             }
         }

@@ -61,7 +61,7 @@ impl InvestigatorStage {
             let mut learning = None;
             for part in &mut parts {
                 metrics().late_items(part.rows.iter().map(|row| row.late).sum());
-                batch.events.append(&mut part.events.clone());
+                batch.detected.append(&mut part.events.clone());
                 batch.rows.append(&mut part.rows.clone());
                 learning = learning.max(part.learning.iter().map(|(_, until)| *until).max());
             }
@@ -91,15 +91,14 @@ impl InvestigatorStage {
         Some((batch, barrier))
     }
 
-    /// Hands a batch to the recorder; releases the barrier it may carry once the recorder has it.
-    fn forward(&self, record: Record, barrier: Option<Arc<Barrier>>, ctx: &mut Context<Self>) {
+    fn forward(&self, record: Record, ctx: &mut Context<Self>) {
         if record.batch.is_empty() && record.closed_through.is_none() {
             return;
         }
-        ctx.wait(self.recorder.send(record).into_actor(self).map(move |result, _, ctx| match (result, barrier) {
-            (Ok(()), Some(barrier)) => barrier.release(),
-            (Ok(()), None) => {}
-            (Err(_), _) => ctx.stop(),
+        ctx.wait(self.recorder.send(record).into_actor(self).map(|result, _, ctx| {
+            if result.is_err() {
+                ctx.stop();
+            }
         }));
     }
 }
@@ -121,15 +120,18 @@ impl Handler<ToInvestigator> for InvestigatorStage {
             ToInvestigator::Passing(passing) => {
                 let trace = passing.trace.clone();
                 let batch = trace.stage(STAGE).in_scope(|| self.passing(passing));
-                self.forward(Record { batch, trace, closed_through: None }, None, ctx);
+                self.forward(Record { batch, trace, closed_through: None }, ctx);
             }
             ToInvestigator::Closed { closed, .. } => {
                 let (batch, closed_through) = self.closed(closed);
-                self.forward(Record { closed_through, ..batch.into() }, None, ctx);
+                self.forward(Record { closed_through, ..batch.into() }, ctx);
             }
             ToInvestigator::Barrier { part, .. } => {
                 if let Some((batch, barrier)) = self.barrier(part) {
-                    self.forward(batch.into(), Some(barrier), ctx);
+                    self.forward(batch.into(), ctx);
+                    // Every stage with state has handed over: what connectors send from here on comes after the barrier
+                    // everywhere, and need not wait for the recorder.
+                    barrier.release();
                 }
             }
         }

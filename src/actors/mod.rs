@@ -13,6 +13,7 @@ pub mod investigator;
 pub mod life_line;
 pub mod messages;
 pub mod recorder;
+pub mod replay;
 pub mod status;
 pub mod supervisor;
 pub mod trace_join;

@@ -1,4 +1,7 @@
 //! Stage: the only one that writes. Batches what comes into one durable transaction, on the disk thread.
+//!
+//! A transaction takes whatever has come while the one before it was written: few rows when little comes, many when it falls
+//! behind. A checkpoint's state goes along in parts, so that no row waits for the whole of it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,14 +16,20 @@ use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::resilience::backoff::Backoff;
 use crate::model::Bucket;
-use crate::model::ports::{StoreError, StoreWriter, WriteBatch};
+use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::snapshot::Checkpoint;
 use crate::telemetry::batch_trace::BatchTrace;
 use crate::telemetry::metrics::metrics;
 
-/// Rows that make a transaction worth its disk flush.
+/// Rows that make a transaction worth its disk flush at once.
 const FLUSH_ROWS: usize = 500;
-/// Longest a row waits for its transaction; most of what a person waits until an event is visible.
-const FLUSH_AFTER: Duration = Duration::from_millis(50);
+/// Fewer rows wait this long after the last transaction, milliseconds: what bounds disk flushes while little comes.
+const GAP: Duration = Duration::from_millis(20);
+/// Rows and messages that make a transaction large enough; a message holds at most a Kafka batch, or some closed buckets.
+const FULL_ROWS: usize = 5_000;
+const FULL_MESSAGES: usize = 16;
+/// State entries that go along with one transaction: serialising and writing them takes milliseconds.
+const PART_ENTRIES: usize = 250;
 const WHO: &str = "store";
 
 pub struct RecorderStage {
@@ -30,20 +39,41 @@ pub struct RecorderStage {
     traces: Vec<BatchTrace>,
     /// What is closed once the pending writes are stored.
     closed_through: Option<Bucket>,
-    flush: Option<SpawnHandle>,
+    /// Messages in `pending`.
+    messages: usize,
+    /// The checkpoint whose state is being written in parts.
+    checkpoint: Option<Checkpoint>,
+    /// What was written of it.
+    progress: Progress,
+    flush: Option<Flush>,
+    flushed_at: Option<Instant>,
     backoff: Backoff,
     status: Arc<StatusBoard>,
     broadcaster: Recipient<Stored>,
     commands: Recipient<CommandStored>,
-    /// Wakes the inbox.
-    inbox: Arc<Notify>,
+    /// Wake the stages that read what people write.
+    inboxes: Vec<Arc<Notify>>,
     supervisor: Option<(Recipient<Stored>, Recipient<StoreFailed>)>,
     _life: LifeLine,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    began: Option<Instant>,
+    entries: u64,
+    bytes: u64,
+}
+
+/// A transaction to come.
+#[derive(Clone, Copy, Debug)]
+struct Flush {
+    handle: SpawnHandle,
+    at_once: bool,
+}
+
 impl std::fmt::Debug for RecorderStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecorderStage").field("pending", &rows(&self.pending)).finish_non_exhaustive()
+        f.debug_struct("RecorderStage").field("pending", &self.pending.rows()).finish_non_exhaustive()
     }
 }
 
@@ -53,41 +83,75 @@ impl RecorderStage {
         status: Arc<StatusBoard>,
         broadcaster: Recipient<Stored>,
         commands: Recipient<CommandStored>,
-        inbox: Arc<Notify>,
+        inboxes: Vec<Arc<Notify>>,
         supervisor: Option<(Recipient<Stored>, Recipient<StoreFailed>)>,
         life: LifeLine,
     ) -> Self {
-        let backoff = Backoff::new(0);
         Self {
             writer,
             pending: WriteBatch::default(),
             traces: Vec::new(),
             closed_through: None,
+            messages: 0,
+            checkpoint: None,
+            progress: Progress::default(),
             flush: None,
-            backoff,
+            flushed_at: None,
+            backoff: Backoff::new(0),
             status,
             broadcaster,
             commands,
-            inbox,
+            inboxes,
             supervisor,
             _life: life,
         }
     }
 
     fn take(&mut self, batch: WriteBatch) {
+        self.messages += 1;
         self.pending.events.extend(batch.events);
+        self.pending.detected.extend(batch.detected);
         self.pending.findings.extend(batch.findings);
         self.pending.letters.extend(batch.letters);
+        self.pending.replays.extend(batch.replays);
         self.pending.rows.extend(batch.rows);
-        self.pending.checkpoint = batch.checkpoint.or(self.pending.checkpoint.take());
+        if let Some(checkpoint) = batch.checkpoint {
+            // One that is not written yet is overtaken: what it changed and the newer did not goes with the newer.
+            let older = self.checkpoint.take().map(|older| older.deltas).unwrap_or_default();
+            let newer = self.checkpoint.insert(checkpoint);
+            newer.absorb(older);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending.rows() >= FULL_ROWS || self.messages >= FULL_MESSAGES
+    }
+
+    /// Sees to it that what is pending is written: at once when there is much, after the gap when there is little. "At once" is
+    /// after the messages that wait already: the mailbox is emptied before anything else is done.
+    fn schedule(&mut self, ctx: &mut Context<Self>) {
+        let at_once = self.checkpoint.is_some() || self.pending.rows() >= FLUSH_ROWS;
+        if let Some(flush) = self.flush {
+            if flush.at_once || !at_once {
+                return;
+            }
+            ctx.cancel_future(flush.handle);
+        }
+        let since = self.flushed_at.map_or(GAP, |at| at.elapsed());
+        let handle = match GAP.checked_sub(since).filter(|wait| !at_once && !wait.is_zero()) {
+            Some(wait) => ctx.run_later(wait, |stage, ctx| stage.flush(ctx)),
+            None => ctx.spawn(std::future::ready(()).into_actor(self).map(|(), stage, ctx| stage.flush(ctx))),
+        };
+        self.flush = Some(Flush { handle, at_once });
     }
 
     /// One transaction. A passing failure is tried again, with everything upstream waiting, so that nothing is lost and
     /// nothing piles up.
     fn flush(&mut self, ctx: &mut Context<Self>) {
-        if let Some(timer) = self.flush.take() {
-            ctx.cancel_future(timer);
+        if let Some(flush) = self.flush.take() {
+            ctx.cancel_future(flush.handle);
         }
+        self.add_checkpoint();
         if self.pending.is_empty() {
             self.publish_watermark();
             return;
@@ -107,8 +171,13 @@ impl RecorderStage {
                 }
                 self.traces.clear();
                 self.publish_watermark();
+                self.flushed_at = Some(Instant::now());
+                self.messages = 0;
                 let written = std::mem::take(&mut self.pending);
                 self.tell(written, report);
+                if self.checkpoint.is_some() {
+                    self.schedule(ctx);
+                }
             }
             Err(error @ (StoreError::DiskFull(_) | StoreError::Busy(_))) => self.try_again(&error, ctx),
             Err(error) => self.give_up(error, ctx),
@@ -122,19 +191,37 @@ impl RecorderStage {
         }
     }
 
-    fn tell(&self, written: WriteBatch, report: crate::model::ports::WriteReport) {
-        if let Some(checkpoint) = &written.checkpoint {
-            metrics().checkpoint_size(report.checkpoint_bytes);
-            tracing::debug!(epoch = checkpoint.epoch, bytes = report.checkpoint_bytes, "checkpoint");
+    /// Adds the next part of the checkpoint's state to the transaction, and with the last the checkpoint itself.
+    fn add_checkpoint(&mut self) {
+        let Some(checkpoint) = &mut self.checkpoint else { return };
+        // A transaction that failed has its part already.
+        if self.pending.state.is_none() {
+            let part = checkpoint.take_part(PART_ENTRIES);
+            self.progress.began.get_or_insert_with(Instant::now);
+            self.progress.entries += part.deltas.iter().map(|delta| delta.entries.len() as u64).sum::<u64>();
+            self.pending.state = Some(part);
         }
-        let newest_event = written.events.last().map(|event| event.id.clone());
+        if checkpoint.deltas.is_empty() {
+            self.pending.checkpoint = self.checkpoint.take();
+        }
+    }
+
+    fn tell(&mut self, written: WriteBatch, report: WriteReport) {
+        self.progress.bytes += report.checkpoint_bytes;
+        if let Some(checkpoint) = &written.checkpoint {
+            let Progress { began, entries, bytes } = std::mem::take(&mut self.progress);
+            metrics().checkpoint_size(bytes);
+            let took_ms = began.map_or(0, |began| began.elapsed().as_millis() as u64);
+            tracing::debug!(epoch = checkpoint.epoch, entries, bytes, took_ms, "checkpoint");
+        }
+        let newest_event = written.detected.last().or(written.events.last()).map(|event| event.id.clone());
         let checkpoint = written.checkpoint.map(|checkpoint| (checkpoint.epoch, checkpoint.ledger));
         let stored = Stored { report, newest_event, checkpoint };
         if stored.checkpoint.is_some()
             && let Some((supervisor, _)) = &self.supervisor
-            && supervisor.try_send(stored.clone()).is_err()
         {
-            tracing::warn!("supervisor did not take the news of a checkpoint");
+            // Past the mailbox's bound: an end waits for it, and there is one every few seconds.
+            supervisor.do_send(stored.clone());
         }
         if self.broadcaster.try_send(stored).is_err() {
             metrics().live_dropped(1);
@@ -159,10 +246,6 @@ impl RecorderStage {
     }
 }
 
-fn rows(batch: &WriteBatch) -> usize {
-    batch.events.len() + batch.letters.len() + batch.rows.len() + batch.findings.len()
-}
-
 impl Actor for RecorderStage {
     type Context = Context<Self>;
 
@@ -180,10 +263,10 @@ impl Handler<Record> for RecorderStage {
         if trace.is_recorded() {
             self.traces.push(trace);
         }
-        if self.pending.checkpoint.is_some() || rows(&self.pending) >= FLUSH_ROWS {
+        if self.is_full() {
             self.flush(ctx);
-        } else if self.flush.is_none() {
-            self.flush = Some(ctx.run_later(FLUSH_AFTER, |stage, ctx| stage.flush(ctx)));
+        } else {
+            self.schedule(ctx);
         }
     }
 }
@@ -194,7 +277,7 @@ impl Handler<Execute> for RecorderStage {
     fn handle(&mut self, Execute(command): Execute, _: &mut Self::Context) -> Self::Result {
         let result = self.writer.execute(&command, clock::now());
         if let Ok(outcome) = &result {
-            self.inbox.notify_one();
+            self.inboxes.iter().for_each(|inbox| inbox.notify_one());
             if self.commands.try_send(CommandStored(outcome.clone())).is_err() {
                 metrics().live_dropped(1);
             }
@@ -208,6 +291,10 @@ impl Handler<Stop> for RecorderStage {
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         self.flush(ctx);
+        // The parts of a checkpoint that are left; after a failure there is no time to try again.
+        while self.checkpoint.is_some() && self.pending.is_empty() {
+            self.flush(ctx);
+        }
         ctx.stop();
     }
 }

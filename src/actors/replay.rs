@@ -15,14 +15,12 @@ use crate::clock;
 use crate::engine::decode;
 use crate::engine::detect::ShardInput;
 use crate::engine::resilience::redecode::{Redecoder, failure, outcome};
-use crate::model::dead_letter::{Replay, ReplayOutcome};
+use crate::model::dead_letter::{REPLAY, Replay, ReplayOutcome};
 use crate::model::ledger::{LedgerRow, LedgerSums};
 use crate::model::observation::ObservationBatch;
 use crate::model::ports::{StoreReader, WriteBatch};
 use crate::model::position::PartitionKey;
 
-/// Connector name of replays in the ledger.
-pub const NAME: &str = "replay";
 /// Replays announce themselves; this only catches an announcement that was dropped.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -47,18 +45,19 @@ impl std::fmt::Debug for ReplayStage {
     }
 }
 
-/// Where replays lead.
+/// Where replays lead, and how fast.
 #[derive(Debug)]
 pub struct Ways {
     pub joins: Vec<Recipient<ToJoin>>,
     pub recorder: Recipient<Record>,
+    /// At most so many letters are decoded again each second.
+    pub per_second: u32,
 }
 
 impl ReplayStage {
-    /// `ledger` is the row of the last checkpoint; at most `per_second` letters are decoded again each second.
+    /// `ledger` is the row of the last checkpoint.
     pub fn new(
         redecoder: Redecoder,
-        per_second: u32,
         reader: Arc<dyn StoreReader>,
         ways: Ways,
         ledger: Option<LedgerRow>,
@@ -67,15 +66,15 @@ impl ReplayStage {
         life: LifeLine,
     ) -> Self {
         let fresh = || LedgerRow {
-            connector: NAME.to_owned(),
-            partition: PartitionKey { cluster: "local".into(), topic: NAME.into(), incarnation: 0, partition: 0 },
+            connector: REPLAY.to_owned(),
+            partition: PartitionKey { cluster: "local".into(), topic: REPLAY.into(), incarnation: 0, partition: 0 },
             first_offset: 0,
             next_offset: 0,
             sums: LedgerSums::default(),
         };
         Self {
             redecoder,
-            per_second: per_second.max(1),
+            per_second: ways.per_second.max(1),
             reader,
             joins: ways.joins,
             recorder: ways.recorder,

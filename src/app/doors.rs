@@ -1,14 +1,20 @@
-//! Ways from the API into the running pipeline; shut while it is being rebuilt.
+//! Ways from the API into the running pipeline, shut while it is being rebuilt, and past it to the decoders.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::Recipient;
 
+use super::pipeline::{SourcePart, redecoder};
 use crate::actors::messages::{Execute, Steer};
 use crate::actors::supervisor::Doors;
 use crate::model::command::{Command, CommandError, CommandOutcome};
-use crate::model::ports::{BoxFuture, Commands, ConnectorControl};
+use crate::clock;
+use crate::engine::decode;
+use crate::engine::resilience::redecode::{dry_run, failure};
+use crate::model::dead_letter::{DryRun, LetterRecord};
+use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns};
 
 /// Longest a person's write waits for the disk.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,5 +61,17 @@ impl ConnectorControl for SharedDoors {
 
     fn reset_breaker(&self, name: &str) -> bool {
         self.steer(name, Steer::ResetBreaker)
+    }
+}
+
+/// Decodes with the settings of the connectors, and stores nothing.
+#[derive(Clone, Debug)]
+pub struct DryRunner(pub Vec<SourcePart>);
+
+impl DryRuns for DryRunner {
+    fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun {
+        let decoded = catch_unwind(AssertUnwindSafe(|| redecoder(&self.0).decode(letter, edited, clock::now())));
+        let decoded = decoded.unwrap_or_else(|_| Err(failure(&letter.connector, &decode::panicked(0, "a dry run"))));
+        dry_run(decoded.as_ref())
     }
 }

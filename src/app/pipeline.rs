@@ -15,6 +15,7 @@ use crate::actors::inbox::{self, InboxStage};
 use crate::actors::investigator::{self, InvestigatorStage};
 use crate::actors::life_line::LifeLine;
 use crate::actors::recorder::RecorderStage;
+use crate::actors::replay::{ReplayStage, Ways};
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{Pipeline, Reports, SourceHandle};
 use crate::actors::trace_join::{self, TraceJoinStage};
@@ -23,6 +24,8 @@ use crate::engine::correlate::{CorrelateOptions, Investigator};
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::{DetectOptions, Detector, TraceJoin};
 use crate::engine::resilience::offset_ledger::OffsetLedger;
+use crate::engine::resilience::redecode::Redecoder;
+use crate::model::dead_letter::REPLAY;
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{FeedTrouble, Publish, StoreError, StoreReader, StoreWriter, StoredOffsets};
 use crate::model::snapshot::Snapshot;
@@ -68,6 +71,8 @@ impl Placement {
 pub struct PipelineParts {
     pub sources: Vec<SourcePart>,
     pub shards: usize,
+    /// Dead letters decoded again a second, at most.
+    pub replays_per_second: u32,
     pub detect: DetectOptions,
     pub correlate: CorrelateOptions,
     /// History before this only teaches, at a first start.
@@ -115,11 +120,11 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     let cores = Cores::restore(parts, &snapshot)?;
     parts.status.watermark(cores.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
-    let written = Arc::new(Notify::new());
+    let written = [Arc::new(Notify::new()), Arc::new(Notify::new())];
     let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.closed_through)));
 
     let broadcaster = builder.broadcaster();
-    let recorder = builder.recorder(writer, &broadcaster, written.clone());
+    let recorder = builder.recorder(writer, &broadcaster, written.to_vec());
     let dead_letter = builder.dead_letter(&recorder);
     let investigator = builder.investigator(cores.investigator, &recorder);
     let detections = builder.detections(cores.detectors, cores.closed_through, &investigator);
@@ -132,7 +137,9 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
         ended: reports.ended.clone(),
     };
     let mut sources = builder.connectors(&wiring, &snapshot);
-    sources.extend(builder.inbox(&wiring, &snapshot, written));
+    let [inbox, replays] = written;
+    sources.extend(builder.inbox(&wiring, &snapshot, inbox));
+    sources.push(builder.replay(&wiring, &recorder, &snapshot, replays));
 
     let mut stops: Vec<_> = joins.iter().map(|join| join.clone().recipient()).collect();
     stops.extend(detections.iter().map(|detection| detection.clone().recipient()));
@@ -219,7 +226,7 @@ impl Builder<'_> {
         &mut self,
         writer: Box<dyn StoreWriter>,
         broadcaster: &Addr<BroadcasterStage>,
-        written: Arc<Notify>,
+        written: Vec<Arc<Notify>>,
     ) -> Addr<RecorderStage> {
         let (status, life) = (self.parts.status.clone(), self.life("recorder"));
         let (stored, commands) = (broadcaster.clone().recipient(), broadcaster.clone().recipient());
@@ -297,4 +304,22 @@ impl Builder<'_> {
         let (hold, stop) = (inbox.clone().recipient(), inbox.recipient());
         Some(SourceHandle { name: inbox::NAME.to_owned(), hold, stop, steer: None, committed: None })
     }
+
+    fn replay(&mut self, wiring: &Wiring, recorder: &Addr<RecorderStage>, snapshot: &Snapshot, written: Arc<Notify>) -> SourceHandle {
+        let redecoder = redecoder(&self.parts.sources);
+        let ways =
+            Ways { joins: wiring.joins.clone(), recorder: recorder.clone().recipient(), per_second: self.parts.replays_per_second };
+        let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(REPLAY));
+        let ledger = snapshot.ledger.iter().find(|row| row.connector == REPLAY).cloned();
+        let replay = ReplayStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
+            ReplayStage::new(redecoder, reader, ways, ledger, written, status, life)
+        });
+        let (hold, stop) = (replay.clone().recipient(), replay.recipient());
+        SourceHandle { name: REPLAY.to_owned(), hold, stop, steer: None, committed: None }
+    }
+}
+
+/// Decodes dead letters with the settings of their connectors.
+pub(super) fn redecoder(sources: &[SourcePart]) -> Redecoder {
+    Redecoder::new(sources.iter().map(|part| (part.name.clone(), part.source, part.decode.clone())))
 }

@@ -173,6 +173,7 @@ fn parts(
     PipelineParts {
         sources,
         shards: run.shards,
+        replays_per_second: 1_000,
         detect: run.detect,
         correlate: run.correlate,
         teach_until: None,

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
-use super::doors::SharedDoors;
+use super::doors::{DryRunner, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::kafka_sources;
 use crate::actors::status::StatusBoard;
@@ -69,12 +69,14 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
     let status = Arc::new(StatusBoard::default());
     let doors = SharedDoors::default();
     let hub = Hub::new(clock::now());
+    let sources = kafka_sources(settings, &database_id, &status);
     let exporter = Exporter::install(status.clone()).context("setting up metrics")?;
     let parts = web::Parts {
         reader: reader.clone(),
         commands: Arc::new(doors.clone()),
         status: status.clone(),
         control: Arc::new(doors.clone()),
+        dry_runs: Arc::new(DryRunner(sources.clone())),
         live: hub.clone(),
         now: clock::now,
         version: env!("CARGO_PKG_VERSION"),
@@ -86,8 +88,9 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
     let [connectors, disk, shards @ ..] = handles.as_slice() else { anyhow::bail!("no threads") };
     let history_teaches_s = i64::from(settings.pipeline.history_teaches_s);
     let parts = PipelineParts {
-        sources: kafka_sources(settings, &database_id, &status),
+        sources,
         shards: settings.pipeline.shards,
+        replays_per_second: settings.dead_letters.replays_per_second,
         detect: settings.detect.clone(),
         correlate: settings.correlate.clone(),
         teach_until: (history_teaches_s > 0).then(|| clock::now().plus_seconds(-history_teaches_s)),

@@ -6,6 +6,9 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::position::Position;
 
+/// Connector name of replays in the books.
+pub const REPLAY: &str = "replay";
+
 /// What decode says of a record it could not read, or could read only in part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejection {

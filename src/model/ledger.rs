@@ -35,3 +35,12 @@ pub struct LedgerRow {
     pub next_offset: i64,
     pub sums: LedgerSums,
 }
+
+impl LedgerSums {
+    /// The same sums with `items` of those booked as stored counted as seen before: their events belong to other positions.
+    pub const fn with_duplicates(mut self, items: u64) -> Self {
+        self.items_stored = self.items_stored.saturating_sub(items);
+        self.items_seen_before += items;
+        self
+    }
+}

@@ -16,7 +16,7 @@ use super::position::PartitionKey;
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use super::record::RecordBatch;
 use super::signal::BucketRow;
-use super::snapshot::{Checkpoint, Snapshot};
+use super::snapshot::{Checkpoint, Snapshot, StatePart};
 use super::view::{AnalyticsSummary, Facet, Timeline};
 use super::{Event, Timestamp};
 
@@ -101,18 +101,27 @@ pub enum StoreError {
 /// Everything one transaction of the recorder holds.
 #[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
+    /// Each made of one item of a record, which the books count as stored.
     pub events: Vec<Event>,
+    /// Each made by a detector of many items, which the books count as folded.
+    pub detected: Vec<Event>,
     pub findings: Vec<EngineFindings>,
     pub letters: Vec<DeadLetter>,
     pub replays: Vec<ReplayOutcome>,
     pub rows: Vec<BucketRow>,
+    /// Without force until its checkpoint comes.
+    pub state: Option<StatePart>,
     pub checkpoint: Option<Checkpoint>,
 }
 
 impl WriteBatch {
     pub fn is_empty(&self) -> bool {
-        let facts = self.events.is_empty() && self.findings.is_empty() && self.letters.is_empty() && self.replays.is_empty();
-        facts && self.rows.is_empty() && self.checkpoint.is_none()
+        self.rows() == 0 && self.state.is_none() && self.checkpoint.is_none()
+    }
+
+    /// What there is to store, state apart.
+    pub fn rows(&self) -> usize {
+        self.events.len() + self.detected.len() + self.findings.len() + self.letters.len() + self.replays.len() + self.rows.len()
     }
 }
 
@@ -130,6 +139,7 @@ pub struct WriteReport {
     pub investigations: Vec<(String, u64, u64)>,
     /// Of these, opened by this write.
     pub opened: u64,
+    /// Bytes of state written, of a part or a whole checkpoint.
     pub checkpoint_bytes: u64,
 }
 
@@ -137,6 +147,7 @@ pub struct WriteReport {
 pub trait StoreWriter: Send {
     fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError>;
     fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError>;
+    /// What the last whole checkpoint left; state parts of an unfinished one are forgotten.
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError>;
 }
 

@@ -1,5 +1,6 @@
 //! State of stages as it goes into a checkpoint.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,12 +37,51 @@ pub struct StateDelta {
     pub entries: Vec<StateEntry>,
 }
 
-/// Offsets and the state that stands for them; committed in one transaction.
+/// Some of a checkpoint's state, written ahead of the checkpoint that puts it into force.
+#[derive(Clone, Debug)]
+pub struct StatePart {
+    pub epoch: u64,
+    pub deltas: Vec<StateDelta>,
+}
+
+/// Offsets and the state that stands for them; in force together.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
     pub epoch: u64,
     pub ledger: Vec<LedgerRow>,
     pub deltas: Vec<StateDelta>,
+}
+
+impl Checkpoint {
+    /// Takes in what an older checkpoint changed that this one did not change again.
+    pub fn absorb(&mut self, older: Vec<StateDelta>) {
+        for delta in older {
+            let Some(ours) = self.deltas.iter_mut().find(|ours| ours.stage == delta.stage) else {
+                self.deltas.push(delta);
+                continue;
+            };
+            let changed: BTreeSet<&[u8]> = ours.entries.iter().map(|entry| entry.key.as_slice()).collect();
+            let left: Vec<StateEntry> = delta.entries.into_iter().filter(|entry| !changed.contains(entry.key.as_slice())).collect();
+            ours.entries.extend(left);
+        }
+    }
+
+    /// Takes `entries` state entries out, or all that are left when they are no more than that.
+    pub fn take_part(&mut self, entries: usize) -> StatePart {
+        let mut part = StatePart { epoch: self.epoch, deltas: Vec::new() };
+        let mut room = entries;
+        while room > 0
+            && let Some(last) = self.deltas.last_mut()
+        {
+            let taken = last.entries.split_off(last.entries.len().saturating_sub(room));
+            room -= taken.len();
+            part.deltas.push(StateDelta { stage: last.stage.clone(), entries: taken });
+            if last.entries.is_empty() {
+                self.deltas.pop();
+            }
+        }
+        part
+    }
 }
 
 /// What a restart loads: every stage's entries, and the books.
@@ -57,5 +97,49 @@ impl Snapshot {
     /// Entries of one stage, in key order.
     pub fn of_stage<'a>(&'a self, stage: &'a str) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         self.entries.iter().filter(move |(name, _, _)| name == stage).map(|(_, key, value)| (key.as_slice(), value.as_slice()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn a_newer_change_of_a_key_stands_over_an_older_one() {
+        let entry = |key: u8, value: u32| StateEntry { key: vec![key], value: Some(Arc::new(value)) };
+        let delta = |stage: &str, entries| StateDelta { stage: stage.to_owned(), entries };
+        let mut newer = Checkpoint { epoch: 2, ledger: Vec::new(), deltas: vec![delta("a", vec![entry(1, 20)])] };
+        newer.absorb(vec![delta("a", vec![entry(1, 10), entry(2, 11)]), delta("b", vec![entry(1, 12)])]);
+        let found: Vec<(&str, u8, Vec<u8>)> = newer
+            .deltas
+            .iter()
+            .flat_map(|delta| {
+                delta.entries.iter().map(|entry| (&*delta.stage, entry.key[0], entry.value.as_ref().unwrap().encode().unwrap()))
+            })
+            .collect();
+        assert_eq!(found, [("a", 1, vec![20]), ("a", 2, vec![11]), ("b", 1, vec![12])]);
+    }
+
+    #[test]
+    fn a_checkpoint_is_taken_apart_without_losing_an_entry() {
+        let entries = |stage: &str, count: u8| StateDelta {
+            stage: stage.to_owned(),
+            entries: (0..count).map(|n| StateEntry { key: vec![n], value: None }).collect(),
+        };
+        let mut checkpoint =
+            Checkpoint { epoch: 7, ledger: Vec::new(), deltas: vec![entries("a", 5), entries("empty", 0), entries("b", 4)] };
+        let (mut parts, mut keys) = (Vec::new(), Vec::new());
+        while !checkpoint.deltas.is_empty() {
+            let part = checkpoint.take_part(3);
+            parts.push((part.epoch, part.deltas.iter().map(|delta| delta.entries.len()).sum::<usize>()));
+            keys.extend(
+                part.deltas.into_iter().flat_map(|delta| delta.entries.into_iter().map(move |entry| (delta.stage.clone(), entry.key))),
+            );
+        }
+        assert_eq!(parts, [(7, 3), (7, 3), (7, 3)]);
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 9);
     }
 }

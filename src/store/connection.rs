@@ -11,7 +11,11 @@ use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_parts_and_duplicates.sql"),
+    include_str!("migrations/0003_replays.sql"),
+];
 
 /// Marks the file as ours ("whyd").
 const APPLICATION_ID: i64 = 0x7768_7964;
@@ -47,6 +51,18 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// A connection beside the writer's that empties the log, and does nothing else.
+pub(super) fn open_for_emptying(options: &Options) -> Result<Connection, StoreError> {
+    let (path, flags) = target(&options.location);
+    let open = || {
+        let connection = Connection::open_with_flags(&path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "synchronous", options.synchronous.as_str())?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        Ok(connection)
+    };
+    open().map_err(|error| opening(&error, options))
+}
+
 /// The writer's connection: created, checked, migrated.
 pub(super) fn open_for_writing(options: &Options) -> Result<Connection, StoreError> {
     let (path, flags) = target(&options.location);
@@ -67,8 +83,8 @@ fn prepare_writer(connection: &Connection, options: &Options) -> rusqlite::Resul
     }
     connection.pragma_update(None, "synchronous", options.synchronous.as_str())?;
     connection.pragma_update(None, "journal_size_limit", i64::from(options.wal_limit_mib) * 1_048_576)?;
-    // Fewer, larger moves from the log into the file: 4,000 pages of 4 KiB.
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    // No commit empties the log: see `write::log`.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     if options.max_size_mib > 0 {
         connection.pragma_update_and_check(None, "max_page_count", i64::from(options.max_size_mib) * 256, |_| Ok(()))?;
     }

@@ -26,6 +26,7 @@ pub struct Metrics {
     live_dropped: Counter<u64>,
     stage_duration: Histogram<f64>,
     transaction_duration: Histogram<f64>,
+    store_phase_duration: Histogram<f64>,
     checkpoint_hold: Histogram<f64>,
     checkpoint_size: Histogram<u64>,
 }
@@ -76,6 +77,10 @@ impl Metrics {
             live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
             stage_duration: seconds("whydunit.stage.duration", "Time a stage took for one message"),
             transaction_duration: seconds("whydunit.store.transaction.duration", "Time of one store transaction"),
+            store_phase_duration: seconds(
+                "whydunit.store.phase.duration",
+                "Time of each phase of a store transaction, and of emptying its log",
+            ),
             checkpoint_hold: seconds("whydunit.checkpoint.hold", "Time connectors were held for a checkpoint"),
             checkpoint_size: meter
                 .u64_histogram("whydunit.checkpoint.size")
@@ -121,6 +126,10 @@ impl Metrics {
 
     pub fn transaction(&self, seconds: f64) {
         self.transaction_duration.record(seconds, &[]);
+    }
+
+    pub fn store_phase(&self, phase: &'static str, seconds: f64) {
+        self.store_phase_duration.record(seconds, &[KeyValue::new("phase", phase)]);
     }
 
     pub fn checkpoint(&self, held_seconds: f64) {

@@ -18,6 +18,9 @@
 //! | POST | `/connectors/{name}/pause` `/resume` `/reset` | 202: the order is given |
 //! | GET | `/dead-letters` `/dead-letters/groups` `/dead-letters/{id}` | records that could not be read |
 //! | DELETE | `/dead-letters/{id}` | discards one, with a reason |
+//! | POST | `/dead-letters/{id}/dry-run` | what it would become now, nothing stored |
+//! | POST | `/dead-letters/{id}/replay` `/dead-letters/replay` | decodes one or many again (202: the order is durable) |
+//! | POST | `/dead-letters/discard` | discards many, with a reason |
 //! | GET | `/analytics/summary` | counts and medians |
 //! | GET | `/health` `/openapi.json` | how the process fares; this API's document |
 //! | GET | `/stream` | live updates as server-sent events |
@@ -46,7 +49,7 @@ use tokio::sync::{Semaphore, watch};
 use warp::Filter;
 
 use crate::model::Timestamp;
-use crate::model::ports::{Commands, ConnectorControl, PipelineStatus, StoreReader};
+use crate::model::ports::{Commands, ConnectorControl, DryRuns, PipelineStatus, StoreReader};
 
 pub use live::Hub;
 pub use ops::serve_ops;
@@ -60,6 +63,7 @@ pub struct Parts {
     pub commands: Arc<dyn Commands>,
     pub status: Arc<dyn PipelineStatus>,
     pub control: Arc<dyn ConnectorControl>,
+    pub dry_runs: Arc<dyn DryRuns>,
     pub live: Hub,
     pub now: fn() -> Timestamp,
     pub version: &'static str,

@@ -5,9 +5,11 @@ mod support;
 
 mod canvas;
 mod commands;
+mod dead_letters;
 mod memory;
 mod pipeline;
 mod recorded;
+mod recording;
 mod scenarios;
 mod telemetry;
 mod way_in;

@@ -1,6 +1,7 @@
 //! The store keeps what it was given: once, whole, through crashes, full disks and hostile questions.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod books;
 mod crashes;
 mod people;
 mod search;
@@ -47,6 +48,7 @@ fn whole_batch() -> WriteBatch {
             ledger: vec![things::ledger_row(6)],
             deltas: vec![StateDelta { stage: "detection/0".into(), entries: vec![entry] }],
         }),
+        ..WriteBatch::default()
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashSet;
+
 use crate::engine::detect::SeenBefore;
 use crate::model::ledger::{LedgerRow, LedgerSums};
 use crate::model::observation::ObservationBatch;
-use crate::model::position::PartitionKey;
+use crate::model::position::{PartitionKey, Position};
 
 /// Sums by partition; the next offset of each is where a restart reads on.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +26,7 @@ impl OffsetLedger {
         let stored = one_to_one_by_partition(batch);
         for (index, partition) in batch.records.partitions.iter().enumerate() {
             let counts = batch.counts.get(index).copied().unwrap_or_default();
-            let stored = stored.get(index).copied().unwrap_or_default();
+            let OneToOne { stored, repeated } = stored.get(index).copied().unwrap_or_default();
             let row = self.rows.entry(partition.key.clone()).or_insert_with(|| LedgerRow {
                 connector: batch.records.connector.to_string(),
                 partition: partition.key.clone(),
@@ -42,7 +44,8 @@ impl OffsetLedger {
             sums.items_decoded += counts.items_decoded;
             sums.items_rejected += counts.items_rejected;
             sums.items_stored += stored;
-            sums.items_folded += counts.items_decoded.saturating_sub(stored);
+            sums.items_seen_before += repeated;
+            sums.items_folded += counts.items_decoded.saturating_sub(stored + repeated);
         }
     }
 
@@ -66,14 +69,25 @@ fn first_offset(batch: &ObservationBatch, partition: usize) -> Option<i64> {
     batch.records.records.iter().find(|record| usize::from(record.partition) == partition).map(|record| record.offset)
 }
 
-/// Items that become events of their own, by partition of the batch.
-fn one_to_one_by_partition(batch: &ObservationBatch) -> Vec<u64> {
-    let mut counts = vec![0; batch.records.partitions.len()];
+/// Items of one partition that make an event each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct OneToOne {
+    stored: u64,
+    /// Named an event that an earlier item of the same record had named. Across records only the store can tell.
+    repeated: u64,
+}
+
+/// Aligned with the batch's partitions.
+fn one_to_one_by_partition(batch: &ObservationBatch) -> Vec<OneToOne> {
+    let mut counts = vec![OneToOne::default(); batch.records.partitions.len()];
+    let mut named = FxHashSet::default();
     for event in &batch.events {
         let Some(provenance) = &event.provenance else { continue };
-        let key = &provenance.position.partition;
+        let Position { partition: key, offset } = &provenance.position;
         if let Some(index) = batch.records.partitions.iter().position(|partition| partition.key == *key) {
-            counts[index] += 1;
+            let is_first = named.insert((index, *offset, event.id.as_str()));
+            counts[index].stored += u64::from(is_first);
+            counts[index].repeated += u64::from(!is_first);
         }
     }
     counts

@@ -13,7 +13,7 @@ use crate::model::ports::StoreError;
 use crate::model::signal::BucketRow;
 use crate::model::time::Bucket;
 use crate::store::error::Fault;
-use crate::store::write::books;
+use crate::store::write::ledger;
 
 /// One JSON value a line: events by id, findings by id with their links, letters by position, bucket rows, ledger.
 /// What people did is no part of it.
@@ -22,7 +22,7 @@ pub(super) fn write(connection: &Connection, out: &mut dyn Write) -> Result<(), 
     write_findings(connection, out)?;
     write_letters(connection, out)?;
     write_rows(connection, out)?;
-    for row in books::ledger(connection)? {
+    for row in ledger(connection)? {
         line(out, "ledger", json!(row))?;
     }
     Ok(())

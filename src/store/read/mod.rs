@@ -20,9 +20,9 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::connection;
 use super::error::Fault;
 use super::options::Options;
-use super::write::books;
+use super::write;
 use crate::model::command::InboxRow;
-use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView};
+use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterRecord, Replay};
 use crate::model::investigation::{Activity, Investigation, InvestigationSummary, Note};
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, StoreReader};
@@ -128,8 +128,16 @@ impl StoreReader for SqliteReader {
         self.read(|connection| letters::letter(connection, id))
     }
 
+    fn letter_record(&self, id: &str) -> Result<Option<LetterRecord>, StoreError> {
+        self.read(|connection| letters::record(connection, id))
+    }
+
+    fn replays(&self, from: i64, limit: u32) -> Result<Vec<Replay>, StoreError> {
+        self.read(|connection| letters::replays(connection, from, limit))
+    }
+
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
-        self.read(books::ledger)
+        self.read(write::ledger)
     }
 
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError> {

@@ -4,7 +4,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::duplicates::{self, place};
 use crate::model::Event;
+use crate::model::event::Provenance;
 use crate::model::ports::StoreError;
 use crate::store::error::Fault;
 use crate::store::search;
@@ -62,7 +64,9 @@ impl EventIndex {
         self.words.clear();
     }
 
-    pub fn store(&mut self, tx: &Transaction<'_>, event: &Event) -> Result<Stored, Fault> {
+    /// Stores an event once. `is_item`: it is made of one item of a record, which is booked as a duplicate when the event belongs
+    /// to another.
+    pub fn store(&mut self, tx: &Transaction<'_>, event: &Event, is_item: bool) -> Result<Stored, Fault> {
         let dim = self.dim(tx, event)?;
         let encoded = encode(event)?;
         let mut places = candidate_seqs(event.timestamp, &event.id);
@@ -73,9 +77,12 @@ impl EventIndex {
             return Ok(Stored::New);
         }
         if let Some(existing) = existing(tx, &event.id)? {
-            return self.merge(tx, event, &encoded, dim, &existing);
+            return self.merge(tx, event, &encoded, dim, &existing, is_item);
         }
-        if source_key_exists(tx, encoded.source_key.as_deref())? {
+        if let Some(owner) = owner_of_source_key(tx, encoded.source_key.as_deref())? {
+            if is_item {
+                duplicates::book(tx, event, owner.as_ref(), false)?;
+            }
             return Ok(Stored::SeenBefore);
         }
         self.place(tx, event, &encoded, dim, places)?;
@@ -100,17 +107,31 @@ impl EventIndex {
         Err(Fault::Store(StoreError::Other(format!("no place left for event {} at {}", event.id, event.timestamp))))
     }
 
-    /// Of two versions of one event the larger stays, whichever came first: more counted, seen later, else by hash.
-    fn merge(&mut self, tx: &Transaction<'_>, event: &Event, encoded: &Encoded, dim: i64, existing: &Existing) -> Result<Stored, Fault> {
+    /// Of two versions of one event the larger stays, whichever came first: more counted, seen later, else by hash; of two with
+    /// the same content that of the first position.
+    fn merge(
+        &mut self,
+        tx: &Transaction<'_>,
+        event: &Event,
+        encoded: &Encoded,
+        dim: i64,
+        existing: &Existing,
+        is_item: bool,
+    ) -> Result<Stored, Fault> {
         let new = (to_i64(event.count), event.last_seen.nanos(), encoded.content_hash);
         let old = (existing.count, existing.last_seen, existing.content_hash);
-        if encoded.content_hash == existing.content_hash {
-            if encoded.provenance < existing.provenance {
-                tx.prepare_cached("UPDATE events SET provenance = ? WHERE seq = ?")?.execute(params![encoded.provenance, existing.seq])?;
-            }
+        let owner: Option<Provenance> = existing.provenance.as_deref().map(serde_json::from_str).transpose()?;
+        let is_same = encoded.content_hash == existing.content_hash;
+        let is_first = event.provenance.as_ref().is_some_and(|item| owner.as_ref().is_none_or(|owner| place(item) < place(owner)));
+        let takes_over = if is_same { is_first } else { new > old };
+        if is_item {
+            duplicates::book(tx, event, owner.as_ref(), takes_over)?;
+        }
+        if !takes_over {
             return Ok(Stored::SeenBefore);
         }
-        if new < old {
+        if is_same {
+            tx.prepare_cached("UPDATE events SET provenance = ? WHERE seq = ?")?.execute(params![encoded.provenance, existing.seq])?;
             return Ok(Stored::SeenBefore);
         }
         self.unindex(tx, existing)?;
@@ -260,9 +281,12 @@ fn existing(tx: &Transaction<'_>, id: &str) -> Result<Option<Existing>, Fault> {
     Ok(found.optional()?)
 }
 
-fn source_key_exists(tx: &Transaction<'_>, key: Option<&str>) -> Result<bool, Fault> {
-    let Some(key) = key else { return Ok(false) };
-    Ok(tx.prepare_cached("SELECT 1 FROM events WHERE source_key = ?")?.exists([key])?)
+/// Where the event comes from that has this external id, if there is one.
+fn owner_of_source_key(tx: &Transaction<'_>, key: Option<&str>) -> Result<Option<Option<Provenance>>, Fault> {
+    let Some(key) = key else { return Ok(None) };
+    let mut statement = tx.prepare_cached("SELECT provenance FROM events WHERE source_key = ?")?;
+    let found: Option<Option<String>> = statement.query_row([key], |row| row.get(0)).optional()?;
+    found.map(|owner| owner.as_deref().map(serde_json::from_str).transpose()).transpose().map_err(Fault::from)
 }
 
 fn encode(event: &Event) -> Result<Encoded, Fault> {

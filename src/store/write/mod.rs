@@ -1,16 +1,22 @@
 //! The one writer.
 
-pub(super) mod books;
+mod books;
+mod checkpoint;
+mod duplicates;
 mod events;
 pub(super) mod findings;
+mod log;
+mod replays;
 
 use std::fs::File;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::time::Instant;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
+pub(super) use self::checkpoint::ledger;
+use self::checkpoint::{EncodedEntry, Replaced};
 use self::events::{EventIndex, Stored};
+use self::log::Log;
 use super::connection;
 use super::error::Fault;
 use super::options::{Location, Options};
@@ -19,16 +25,16 @@ use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::snapshot::Snapshot;
+use crate::telemetry::metrics::metrics;
 
 /// The only connection that writes. Holds the database's lock file until it is dropped.
 #[derive(Debug)]
 pub struct SqliteWriter {
     connection: Connection,
     index: EventIndex,
+    replaced: Replaced,
     database_id: String,
-    /// The log file, and the size at which it is emptied by force.
-    wal: Option<(PathBuf, u64)>,
-    writes: u64,
+    log: Log,
     _lock: Option<File>,
 }
 
@@ -43,22 +49,15 @@ pub fn open_writer(options: &Options) -> Result<SqliteWriter, StoreError> {
     };
     let connection = connection::open_for_writing(options)?;
     let database_id = database_id(&connection).map_err(StoreError::from)?;
-    let wal = match &options.location {
-        Location::File(path) => {
-            let mut name = path.as_os_str().to_owned();
-            name.push("-wal");
-            Some((PathBuf::from(name), u64::from(options.wal_limit_mib) * 1_048_576))
-        }
-        Location::Memory(_) => None,
-    };
-    Ok(SqliteWriter { connection, index: EventIndex::default(), database_id, wal, writes: 0, _lock: lock })
+    let log = Log::of(options)?;
+    Ok(SqliteWriter { connection, index: EventIndex::default(), replaced: Replaced::default(), database_id, log, _lock: lock })
 }
 
 /// Drawn once, when the database is made.
 fn database_id(connection: &Connection) -> Result<String, Fault> {
     let fresh = uuid::Uuid::now_v7().simple().to_string();
     connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('database_id', ?)", [fresh])?;
-    books::meta(connection, "database_id")?.ok_or_else(|| StoreError::Corrupt("the database has lost its id".into()).into())
+    meta(connection, "database_id")?.ok_or_else(|| StoreError::Corrupt("the database has lost its id".into()).into())
 }
 
 impl SqliteWriter {
@@ -72,54 +71,98 @@ impl SqliteWriter {
     /// # Errors
     /// What the disk says.
     pub fn compact_log(&mut self) -> Result<(), StoreError> {
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(Fault::from)?;
-        Ok(())
+        Ok(self.log.empty(&self.connection).map_err(Fault::from)?)
     }
 
     fn write_in(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, Fault> {
+        let mut phases = Phases::begin();
+        let state = encode(batch)?;
+        phases.end("encode");
         let tx = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let mut report = WriteReport::default();
-        for event in &batch.events {
-            match self.index.store(&tx, event)? {
-                Stored::New | Stored::Grown => report.events_stored += 1,
-                Stored::SeenBefore => report.events_seen_before += 1,
-            }
-        }
-        self.index.write_counts(&tx)?;
+        store_events(&tx, &mut self.index, batch, &mut report)?;
+        phases.end("events");
         books::store_rows(&tx, &batch.rows)?;
-        for letter in &batch.letters {
-            if books::store_letter(&tx, letter)? {
-                report.letters_stored += 1;
-            } else {
-                report.letters_seen_before += 1;
-            }
-        }
-        for findings in &batch.findings {
-            let revised = findings::store(&tx, findings, now)?;
-            if revised.changed {
-                report.investigations.push((findings.id.clone(), findings.revision, revised.version));
-                report.opened += u64::from(revised.opened);
-            }
+        store_letters(&tx, batch, &mut report)?;
+        store_findings(&tx, batch, now, &mut report)?;
+        phases.end("findings");
+        for (epoch, entries) in &state {
+            report.checkpoint_bytes += checkpoint::store_state(&tx, *epoch, entries, &mut self.replaced)?;
         }
         if let Some(checkpoint) = &batch.checkpoint {
-            report.checkpoint_bytes = books::store_checkpoint(&tx, checkpoint)?;
+            checkpoint::put_in_force(&tx, checkpoint)?;
+            replays::forget_passed(&tx, checkpoint)?;
         }
+        let removed = self.replaced.remove_some(&tx)?;
+        phases.end("state");
         tx.commit()?;
+        phases.end("commit");
+        self.replaced.removed(removed);
+        if batch.checkpoint.is_some() {
+            self.replaced.in_force();
+        }
         Ok(report)
     }
+}
 
-    /// A reader that never ends keeps the log from being emptied by the automatic way; this waits for it, briefly.
-    fn bound_log(&mut self) {
-        self.writes += 1;
-        let Some((path, limit)) = &self.wal else { return };
-        if !self.writes.is_multiple_of(64) || std::fs::metadata(path).map_or(0, |file| file.len()) <= *limit {
-            return;
+/// The state of a batch by epoch, serialised.
+fn encode(batch: &WriteBatch) -> Result<Vec<(u64, Vec<EncodedEntry<'_>>)>, StoreError> {
+    let part = batch.state.iter().map(|part| (part.epoch, &part.deltas));
+    let whole = batch.checkpoint.iter().map(|checkpoint| (checkpoint.epoch, &checkpoint.deltas));
+    part.chain(whole).map(|(epoch, deltas)| Ok((epoch, checkpoint::encode(deltas)?))).collect()
+}
+
+fn store_events(tx: &Transaction<'_>, index: &mut EventIndex, batch: &WriteBatch, report: &mut WriteReport) -> Result<(), Fault> {
+    let of_items = batch.events.iter().map(|event| (event, true));
+    for (event, is_item) in of_items.chain(batch.detected.iter().map(|event| (event, false))) {
+        match index.store(tx, event, is_item)? {
+            Stored::New | Stored::Grown => report.events_stored += 1,
+            Stored::SeenBefore => report.events_seen_before += 1,
         }
-        let timeout: Result<u32, _> = self.connection.query_row("PRAGMA busy_timeout", [], |row| row.get(0));
-        let _ = self.connection.busy_timeout(Duration::from_millis(100));
-        // Not being able to now is no error: it is tried again after the next 64 writes.
-        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        let _ = self.connection.busy_timeout(Duration::from_millis(u64::from(timeout.unwrap_or(5_000))));
+    }
+    index.write_counts(tx)
+}
+
+fn store_letters(tx: &Transaction<'_>, batch: &WriteBatch, report: &mut WriteReport) -> Result<(), Fault> {
+    for letter in &batch.letters {
+        if books::store_letter(tx, letter)? {
+            report.letters_stored += 1;
+        } else {
+            report.letters_seen_before += 1;
+        }
+    }
+    for outcome in &batch.replays {
+        report.letters_replayed += u64::from(replays::store(tx, outcome)?);
+    }
+    Ok(())
+}
+
+fn store_findings(tx: &Transaction<'_>, batch: &WriteBatch, now: Timestamp, report: &mut WriteReport) -> Result<(), Fault> {
+    for findings in &batch.findings {
+        let revised = findings::store(tx, findings, now)?;
+        if revised.changed {
+            report.investigations.push((findings.id.clone(), findings.revision, revised.version));
+            report.opened += u64::from(revised.opened);
+        }
+    }
+    Ok(())
+}
+
+fn meta(connection: &Connection, key: &str) -> Result<Option<String>, Fault> {
+    Ok(connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?.query_row([key], |row| row.get(0)).optional()?)
+}
+
+/// Times the phases of a transaction, one after the other.
+struct Phases(Instant);
+
+impl Phases {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    fn end(&mut self, phase: &'static str) {
+        metrics().store_phase(phase, self.0.elapsed().as_secs_f64());
+        self.0 = Instant::now();
     }
 }
 
@@ -132,7 +175,7 @@ impl StoreWriter for SqliteWriter {
         if result.is_err() {
             self.index.forget();
         }
-        self.bound_log();
+        self.log.after_commit(&self.connection);
         Ok(result?)
     }
 
@@ -141,6 +184,7 @@ impl StoreWriter for SqliteWriter {
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {
-        Ok(books::load_snapshot(&self.connection)?)
+        self.replaced = Replaced::default();
+        Ok(checkpoint::load_snapshot(&mut self.connection)?)
     }
 }

@@ -2,11 +2,12 @@
 
 use rusqlite::{Transaction, params};
 
-use crate::model::dead_letter::{LetterStatus, ReplayOutcome};
+use crate::model::dead_letter::{LetterStatus, REPLAY, ReplayOutcome};
+use crate::model::snapshot::Checkpoint;
 use crate::store::error::Fault;
 
 /// `true` when the outcome is new. After a crash a replay is done again: its outcome counts once.
-pub(in crate::store) fn store(tx: &Transaction<'_>, outcome: &ReplayOutcome) -> Result<bool, Fault> {
+pub(super) fn store(tx: &Transaction<'_>, outcome: &ReplayOutcome) -> Result<bool, Fault> {
     let items = i64::try_from(outcome.items_read).unwrap_or(i64::MAX);
     let changed = match &outcome.failure {
         None => tx
@@ -37,8 +38,10 @@ pub(in crate::store) fn store(tx: &Transaction<'_>, outcome: &ReplayOutcome) -> 
     Ok(changed > 0)
 }
 
-/// Removes the replays that a checkpoint has passed.
-pub(in crate::store) fn forget(tx: &Transaction<'_>, next: i64) -> Result<(), Fault> {
-    tx.prepare_cached("DELETE FROM replays WHERE id < ?")?.execute([next])?;
+/// Removes the replays that the checkpoint has passed: nobody reads them again.
+pub(super) fn forget_passed(tx: &Transaction<'_>, checkpoint: &Checkpoint) -> Result<(), Fault> {
+    for row in checkpoint.ledger.iter().filter(|row| row.connector == REPLAY) {
+        tx.prepare_cached("DELETE FROM replays WHERE id < ?")?.execute([row.next_offset])?;
+    }
     Ok(())
 }

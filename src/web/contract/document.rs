@@ -22,6 +22,7 @@ use crate::web::routes::{analytics, connectors, dead_letters, events, health, in
         events::list, events::create, events::search, events::facets, events::show,
         connectors::list, connectors::show, connectors::pause, connectors::resume, connectors::reset,
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
+        dead_letters::dry_run, dead_letters::replay, dead_letters::replay_many, dead_letters::discard_many,
         analytics::summary, health::health, health::openapi, stream::stream
     ),
     components(schemas(Details)),

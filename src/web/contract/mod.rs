@@ -3,5 +3,6 @@
 pub mod bodies;
 pub mod document;
 pub mod fields;
+pub mod letters;
 pub mod paging;
 pub mod query;

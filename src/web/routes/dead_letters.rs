@@ -1,12 +1,14 @@
 //! Dead letters: records that could not be read.
 
 use warp::Filter;
+use warp::http::StatusCode;
 
 use super::Route;
-use crate::model::command::Action;
-use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterStatus, RejectionClass};
+use crate::model::command::{Action, CommandOutcome, LetterSelection};
+use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, DryRun, LetterStatus, RejectionClass};
 use crate::model::query::DeadLetterQuery;
 use crate::web::contract::bodies::{DiscardRequest, PROSE_CHARS_MAX};
+use crate::web::contract::letters::{EditedRequest, LettersTaken, SelectionRequest};
 use crate::web::contract::paging::{PAGING, paged, paging};
 use crate::web::contract::query::{Kind, Param, documents, param};
 use crate::web::rejection::{Answer, Problem};
@@ -14,7 +16,7 @@ use crate::web::request::{Api, Request, Segment, asked, asked_with_body, json, n
 use crate::web::server::any_of;
 
 const CLASSES: &[&str] = &["tombstone", "empty", "unknown_format", "malformed", "no_items", "invalid_field", "too_large", "panic"];
-const STATUSES: &[&str] = &["waiting", "replayed", "discarded"];
+const STATUSES: &[&str] = &["waiting", "replaying", "replayed", "discarded"];
 
 const FILTERS: &[Param] = &[
     param("connector", Kind::Texts, "Any of these."),
@@ -34,6 +36,10 @@ pub fn routes(api: &Api) -> Route {
     any_of([
         warp::path!("dead-letters").and(warp::get()).and(asked(api)).then(list).boxed(),
         warp::path!("dead-letters" / "groups").and(warp::get()).and(asked(api)).then(groups).boxed(),
+        warp::path!("dead-letters" / "replay").and(warp::post()).and(asked_with_body(api)).then(replay_many).boxed(),
+        warp::path!("dead-letters" / "discard").and(warp::post()).and(asked_with_body(api)).then(discard_many).boxed(),
+        warp::path!("dead-letters" / Segment / "dry-run").and(warp::post()).and(asked_with_body(api)).then(dry_run).boxed(),
+        warp::path!("dead-letters" / Segment / "replay").and(warp::post()).and(asked_with_body(api)).then(replay).boxed(),
         warp::path!("dead-letters" / Segment).and(warp::get()).and(asked(api)).then(show).boxed(),
         warp::path!("dead-letters" / Segment).and(warp::delete()).and(asked_with_body(api)).then(discard).boxed(),
     ])
@@ -86,6 +92,59 @@ pub async fn discard(id: Segment, mut request: Request) -> Answer {
         Some(reason) if reason.chars().count() <= PROSE_CHARS_MAX => reason,
         _ => DiscardRequest::read(request.fields_if_any().await?)?.reason,
     };
-    request.submit(Action::DiscardDeadLetter { id: id.0, reason }, None).await?;
+    request.submit(Action::DiscardDeadLetters { select: LetterSelection::One(id.0), reason }, None).await?;
     Ok(no_content())
+}
+
+/// Decodes it again with the settings as they are now, edited or not, and shows what would come of it. Nothing is stored.
+#[utoipa::path(post, path = "/api/v1/dead-letters/{id}/dry-run", tag = "dead letters", params(("id" = String, Path)),
+    request_body(content = Option<EditedRequest>), responses((status = 200, body = DryRun)))]
+pub async fn dry_run(id: Segment, mut request: Request) -> Answer {
+    request.no_query()?;
+    let edited = EditedRequest::read(request.fields_if_any().await?)?;
+    let dry_runs = request.api.parts.dry_runs.clone();
+    let wanted = id.0.clone();
+    let found = request.api.read(move |reader| {
+        let letter = reader.letter_record(&wanted)?;
+        Ok(letter.map(|letter| dry_runs.dry_run(&letter, edited.as_deref())))
+    });
+    json(&found.await?.ok_or_else(|| Problem::not_found(format!("no dead letter with id {}", id.0)))?)
+}
+
+/// Decodes it again, edited or not, and takes in what can be read. One that still cannot be read waits again, with
+/// `replay_count` one higher. The order is durable when this answers; what came of it shows in the letter's status.
+#[utoipa::path(post, path = "/api/v1/dead-letters/{id}/replay", tag = "dead letters", params(("id" = String, Path)),
+    request_body(content = Option<EditedRequest>), responses((status = 202, body = LettersTaken)))]
+pub async fn replay(id: Segment, mut request: Request) -> Answer {
+    request.no_query()?;
+    let edited = EditedRequest::read(request.fields_if_any().await?)?;
+    taken(&request, Action::ReplayDeadLetters { select: LetterSelection::One(id.0), edited }).await
+}
+
+/// Decodes many again, at the rate of `dead_letters.replays_per_second`; the groups' counts show how far it is.
+#[utoipa::path(post, path = "/api/v1/dead-letters/replay", tag = "dead letters", request_body = SelectionRequest,
+    responses((status = 202, body = LettersTaken)))]
+pub async fn replay_many(mut request: Request) -> Answer {
+    request.no_query()?;
+    let (select, _) = SelectionRequest::read(request.fields().await?, false)?;
+    taken(&request, Action::ReplayDeadLetters { select, edited: None }).await
+}
+
+/// Sets many aside for good, with the reason; their bytes stay.
+#[utoipa::path(post, path = "/api/v1/dead-letters/discard", tag = "dead letters", request_body = SelectionRequest,
+    responses((status = 202, body = LettersTaken)))]
+pub async fn discard_many(mut request: Request) -> Answer {
+    request.no_query()?;
+    let (select, reason) = SelectionRequest::read(request.fields().await?, true)?;
+    taken(&request, Action::DiscardDeadLetters { select, reason }).await
+}
+
+async fn taken(request: &Request, action: Action) -> Answer {
+    let count = match request.submit(action, None).await? {
+        CommandOutcome::Letters { count } => count,
+        _ => 0,
+    };
+    let mut response = json(&LettersTaken { count })?;
+    *response.status_mut() = StatusCode::ACCEPTED;
+    Ok(response)
 }

@@ -23,6 +23,11 @@ impl Home {
         Self { folder }
     }
 
+    /// Other settings from the next start on.
+    pub fn settings(&self, text: &str) {
+        std::fs::write(self.folder.path().join("whydunit.toml"), text).unwrap();
+    }
+
     /// The binary with a subcommand, these settings and this database.
     pub fn command(&self, subcommand: &str) -> Command {
         let mut command = binary();
@@ -74,6 +79,12 @@ impl Run {
     /// A JSON answer of the API; null while it cannot be had.
     pub fn api(&self, path: &str) -> serde_json::Value {
         get(&self.page, path)
+    }
+
+    /// The JSON answer to a write.
+    pub fn post(&self, path: &str, body: &serde_json::Value) -> serde_json::Value {
+        let request = ureq::post(format!("http://{}{path}", self.page)).config().http_status_as_error(false).build();
+        request.send_json(body).ok().and_then(|mut answer| answer.body_mut().read_json().ok()).unwrap_or_default()
     }
 
     pub fn ops(&self, path: &str) -> serde_json::Value {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use whydunit::model::Event;
 use whydunit::model::ports::{StoreError, StoreReader, StoreWriter, WriteBatch};
 use whydunit::model::query::EventQuery;
-use whydunit::model::snapshot::{Checkpoint, Encode, StateDelta, StateEntry};
+use whydunit::model::snapshot::{Checkpoint, Encode, StateDelta, StateEntry, StatePart};
 use whydunit::store::{Options, open_reader, open_writer};
 
-use super::things::{at, event, ledger_row};
+use super::things::{at, event, ledger_row, random_event};
 use super::{Database, batch_of, export, whole_batch};
 
 /// A state entry that cannot be written.
@@ -46,6 +46,47 @@ fn a_checkpoint_comes_back_and_removed_state_stays_away() {
     let snapshot = open_writer(&database.options()).unwrap().load_snapshot().unwrap();
     assert_eq!((snapshot.epoch, snapshot.ledger), (2, vec![ledger_row(2)]));
     assert_eq!(snapshot.entries, [("detection/0".to_owned(), b"other".to_vec(), vec![8])]);
+}
+
+/// What a restart finds: the epoch, and each entry's key and number.
+fn restart(database: &Database) -> (u64, Vec<(Vec<u8>, u32)>) {
+    let snapshot = open_writer(&database.options()).unwrap().load_snapshot().unwrap();
+    let number = |value: &[u8]| postcard::from_bytes(value).unwrap();
+    (snapshot.epoch, snapshot.entries.iter().map(|(_, key, value)| (key.clone(), number(value))).collect())
+}
+
+#[test]
+fn a_checkpoint_written_in_parts_is_in_force_with_its_last_and_not_before() {
+    let database = Database::new();
+    let put = |key: &str, value: u32| StateEntry { key: key.into(), value: Some(Arc::new(value)) };
+    let remove = |key: &str| StateEntry { key: key.into(), value: None };
+    let part = |epoch: u64, entries: Vec<StateEntry>| WriteBatch {
+        state: Some(StatePart { epoch, deltas: vec![StateDelta { stage: "detection/0".into(), entries }] }),
+        ..WriteBatch::default()
+    };
+    let end = |epoch: u64| WriteBatch {
+        checkpoint: Some(Checkpoint { epoch, ledger: vec![ledger_row(epoch as i64)], deltas: vec![] }),
+        ..WriteBatch::default()
+    };
+    let key = |text: &str| text.as_bytes().to_vec();
+    let write = |batches: &[WriteBatch]| {
+        let mut writer = open_writer(&database.options()).unwrap();
+        writer.load_snapshot().unwrap();
+        batches.iter().for_each(|batch| drop(writer.write(batch, at(0)).unwrap()));
+    };
+    write(&[part(1, vec![put("a", 1), put("b", 1)]), part(1, vec![put("c", 1)]), end(1)]);
+    let first = (1, vec![(key("a"), 1), (key("b"), 1), (key("c"), 1)]);
+    assert_eq!(restart(&database), first);
+    // Broken off before its end: a change, a removal and something new are all without effect, now and when the same epoch is
+    // taken again with other content.
+    write(&[part(2, vec![put("a", 2), remove("b"), put("new", 2)])]);
+    assert_eq!(restart(&database), first);
+    write(&[part(2, vec![put("c", 3)]), end(2), batch_of(vec![event("later", 1)])]);
+    assert_eq!(restart(&database), (2, vec![(key("a"), 1), (key("b"), 1), (key("c"), 3)]));
+    write(&[part(3, vec![remove("b"), remove("never there")]), end(3), batch_of(vec![event("last", 1)])]);
+    assert_eq!(restart(&database), (3, vec![(key("a"), 1), (key("c"), 3)]));
+    write(&[part(4, vec![put("b", 4)]), end(4)]);
+    assert_eq!(restart(&database), (4, vec![(key("a"), 1), (key("b"), 4), (key("c"), 3)]));
 }
 
 #[test]
@@ -143,10 +184,15 @@ fn a_reader_of_nothing_is_told_so() {
 fn a_process_that_is_killed() {
     let Ok(path) = std::env::var("WHYDUNIT_TEST_KILLED_DATABASE") else { return };
     let mut writer = open_writer(&Options::file(path)).unwrap();
-    for epoch in 1.. {
+    let epoch = writer.load_snapshot().unwrap().epoch as i64;
+    for epoch in epoch + 1.. {
         let events = (0..20).map(|n| event(&format!("{epoch}-{n}"), epoch * 20 + n)).collect();
-        let batch = WriteBatch { events, checkpoint: Some(checkpoint(epoch as u64, epoch as u32)), ..WriteBatch::default() };
-        writer.write(&batch, at(0)).unwrap();
+        let mut whole = checkpoint(epoch as u64, epoch as u32);
+        let other = StateEntry { key: b"other".to_vec(), value: Some(Arc::new(epoch as u32)) };
+        whole.deltas[0].entries.push(other);
+        let part = WriteBatch { events, state: Some(whole.take_part(1)), ..WriteBatch::default() };
+        writer.write(&part, at(0)).unwrap();
+        writer.write(&WriteBatch { checkpoint: Some(whole), ..WriteBatch::default() }, at(0)).unwrap();
         println!("\ncommitted {epoch}");
     }
 }
@@ -171,10 +217,29 @@ fn a_killed_process_leaves_whole_checkpoints_and_frees_the_lock() {
         let mut writer = open_writer(&database.options()).unwrap();
         let snapshot = writer.load_snapshot().unwrap();
         assert!(snapshot.epoch >= told, "what was said to be durable is: {} of {told}", snapshot.epoch);
-        assert_eq!(snapshot.ledger[0].next_offset as u64, snapshot.epoch, "offsets and state are of one transaction");
+        assert_eq!(snapshot.ledger[0].next_offset as u64, snapshot.epoch, "offsets and state are of one checkpoint");
+        let numbers: Vec<u32> = snapshot.entries.iter().map(|(_, _, value)| postcard::from_bytes(value).unwrap()).collect();
+        assert_eq!(numbers, [snapshot.epoch as u32; 2], "all parts of the state are of one checkpoint");
         let total = open_reader(&database.options()).unwrap().events(&EventQuery::default()).unwrap().total;
         assert_eq!(total % 20, 0, "no batch is there by half");
         assert!(total >= 20 * snapshot.epoch);
     }
     assert!(told > 0);
+}
+
+#[test]
+fn the_log_is_emptied_while_writing_goes_on() {
+    let database = Database::new();
+    let mut writer = open_writer(&database.options()).unwrap();
+    let log = database.folder.path().join("whydunit.db-wal");
+    let mut longest = 0;
+    for first in (0..16_000).step_by(40) {
+        let events = (first..first + 40).map(|n| Event { data: serde_json::json!({ "dump": "y".repeat(2_000) }), ..random_event(1, n) });
+        writer.write(&batch_of(events.collect()), at(0)).unwrap();
+        longest = longest.max(std::fs::metadata(&log).unwrap().len() >> 20);
+    }
+    let size = std::fs::metadata(database.folder.path().join("whydunit.db")).unwrap().len() >> 20;
+    println!("database {size} MiB, log {longest} MiB at most");
+    assert!(size > 40, "the log is emptied beside the writer, not only when it closes: {size} MiB");
+    assert!(longest < 64, "{longest} MiB of log");
 }

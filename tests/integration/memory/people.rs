@@ -1,6 +1,6 @@
 //! What people do: every step of an investigation's life, and every refusal.
 
-use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InvestigationPatch, NewInvestigation};
+use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InvestigationPatch, LetterSelection, NewInvestigation};
 use whydunit::model::dead_letter::LetterStatus;
 use whydunit::model::investigation::{CloseReason, Investigation, Note, Priority, Status};
 use whydunit::model::ports::{StoreReader, StoreWriter, WriteBatch};
@@ -298,7 +298,7 @@ fn an_event_is_linked_by_hand_and_stays_so() {
 #[test]
 fn a_dead_letter_is_discarded_once() {
     let mut desk = Desk::new();
-    let discard = || Action::DiscardDeadLetter { id: letter(5).id, reason: "known noise".into() };
+    let discard = || Action::DiscardDeadLetters { select: LetterSelection::One(letter(5).id), reason: "known noise".into() };
     desk.ask(discard(), None).unwrap();
     assert!(matches!(desk.ask(discard(), None), Err(CommandError::Conflict { .. })));
     assert_eq!(desk.reader.dead_letter(&letter(5).id).unwrap().unwrap().status, LetterStatus::Discarded);

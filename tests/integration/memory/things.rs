@@ -108,6 +108,7 @@ pub fn position(offset: i64) -> Position {
 
 pub fn letter(offset: i64) -> DeadLetter {
     DeadLetter {
+        timestamp: None,
         id: position(offset).item_id(0),
         connector: "logs".into(),
         position: position(offset),

@@ -8,10 +8,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InboxRow};
 use whydunit::model::connector::{BreakerView, ConnectorState, ConnectorStatus, Health};
-use whydunit::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterStatus, RejectionClass};
+use whydunit::model::dead_letter::{DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay};
 use whydunit::model::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
-use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, PipelineStatus, StoreError, StoreReader};
+use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, StoreError, StoreReader};
 use whydunit::model::position::{PartitionKey, Position};
 use whydunit::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use whydunit::model::suspect::{Suspect, SuspectKind, Verdict};
@@ -104,6 +104,14 @@ impl StoreReader for Memory {
         self.asked(id)?;
         Ok((id == KNOWN).then(letter))
     }
+    fn letter_record(&self, _: &str) -> Result<Option<LetterRecord>, StoreError> {
+        Ok(None)
+    }
+
+    fn replays(&self, _: i64, _: u32) -> Result<Vec<Replay>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
         Ok(Vec::new())
     }
@@ -155,6 +163,12 @@ impl PipelineStatus for Memory {
     }
 }
 
+impl DryRuns for Memory {
+    fn dry_run(&self, _: &LetterRecord, _: Option<&[u8]>) -> DryRun {
+        DryRun::default()
+    }
+}
+
 impl ConnectorControl for Memory {
     fn pause(&self, name: &str) -> bool {
         self.tell("pause", name)
@@ -200,11 +214,21 @@ pub fn start_with_store(
     commands: Arc<dyn Commands>,
     adjust: impl FnOnce(&mut Options),
 ) -> Running {
+    start_with_clock(memory, reader, commands, now, adjust)
+}
+
+pub fn start_with_clock(
+    memory: Arc<Memory>,
+    reader: Arc<dyn StoreReader>,
+    commands: Arc<dyn Commands>,
+    now: fn() -> Timestamp,
+    adjust: impl FnOnce(&mut Options),
+) -> Running {
     let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), timeout_ms: 10_000, shutdown_ms: 2_000, ..Options::default() };
     adjust(&mut options);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let hub = Hub::new(now());
-    let parts = Parts { reader, commands, status: memory.clone(), control: memory.clone(), live: hub.clone(), now, version: "0.0.0-test" };
+    let parts = Parts { reader, commands, status: memory.clone(), control: memory.clone(), dry_runs: memory.clone(), live: hub.clone(), now, version: "0.0.0-test" };
     let (stop, stopped) = oneshot::channel();
     let server = runtime
         .block_on(web::serve(&options, parts, async {

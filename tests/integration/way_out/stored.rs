@@ -1,14 +1,16 @@
 //! A night's work through the API, with the real store behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use whydunit::model::Timestamp;
 use whydunit::model::command::{Command, CommandError, CommandOutcome};
 use whydunit::model::ports::{BoxFuture, Commands, StoreWriter, WriteBatch};
 use whydunit::store::{Options, open_reader, open_writer};
 
-use super::ports::{Memory, Running, event, now, start_with_store};
+use super::ports::{Memory, Running, event, now, start_with_clock};
 
 /// Executes commands at once.
 struct Direct(Arc<Mutex<dyn StoreWriter>>);
@@ -20,6 +22,12 @@ impl Commands for Direct {
     }
 }
 
+/// A clock that goes on by a second each time somebody looks.
+fn ticking() -> Timestamp {
+    static LOOKS: AtomicI64 = AtomicI64::new(0);
+    now().plus_seconds(LOOKS.fetch_add(1, Ordering::SeqCst))
+}
+
 /// A server on a database of its own; the folder goes with it.
 fn start() -> (Running, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -27,7 +35,7 @@ fn start() -> (Running, tempfile::TempDir) {
     let mut writer = open_writer(&options).unwrap();
     writer.write(&WriteBatch { events: vec![event()], ..WriteBatch::default() }, now()).unwrap();
     let reader = Arc::new(open_reader(&options).unwrap());
-    let web = start_with_store(Arc::new(Memory::default()), reader, Arc::new(Direct(Arc::new(Mutex::new(writer)))), |_| {});
+    let web = start_with_clock(Arc::new(Memory::default()), reader, Arc::new(Direct(Arc::new(Mutex::new(writer)))), ticking, |_| {});
     (web, folder)
 }
 
@@ -111,4 +119,15 @@ fn an_event_told_by_hand_is_taken_once() {
     assert_eq!(told.json()["id"], again.json()["id"]);
     let other = send(&web, "POST", "/events", "*", "e1", &json!({"title": "something else"}));
     assert_eq!(other.status, 409, "{}", other.text);
+}
+
+#[test]
+fn an_event_without_a_time_of_its_own_is_taken_once_too_however_late_it_is_repeated() {
+    let (web, _folder) = start();
+    for (key, body) in [("u1", json!({"title": "failover by hand"})), ("u2", json!({"title": "switched off", "source_id": "flag/7"}))] {
+        let told = send(&web, "POST", "/events", "*", key, &body);
+        let again = send(&web, "POST", "/events", "*", key, &body);
+        assert_eq!((told.status, again.status), (202, 202), "{} {}", told.text, again.text);
+        assert_eq!(told.json(), again.json(), "the first answer again");
+    }
 }
