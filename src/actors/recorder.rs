@@ -15,8 +15,10 @@ use super::messages::{CommandStored, Execute, Record, Stop, StoreFailed, Stored}
 use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::resilience::backoff::Backoff;
+use crate::model::Bucket;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::snapshot::Checkpoint;
+use crate::telemetry::batch_trace::BatchTrace;
 use crate::telemetry::metrics::metrics;
 
 /// Rows that make a transaction worth its disk flush at once.
@@ -39,6 +41,10 @@ pub struct RecorderStage {
     checkpoint: Option<Checkpoint>,
     /// What was written of it.
     progress: Progress,
+    /// Of the batches whose writes are pending.
+    traces: Vec<BatchTrace>,
+    /// What is closed once the pending writes are stored.
+    closed_through: Option<Bucket>,
     flush: Option<Flush>,
     flushed_at: Option<Instant>,
     backoff: Backoff,
@@ -87,6 +93,8 @@ impl RecorderStage {
             messages: 0,
             checkpoint: None,
             progress: Progress::default(),
+            traces: Vec::new(),
+            closed_through: None,
             flush: None,
             flushed_at: None,
             backoff: Backoff::new(0),
@@ -144,10 +152,15 @@ impl RecorderStage {
         }
         self.add_checkpoint();
         if self.pending.is_empty() {
+            self.messages = 0;
+            self.publish_watermark();
             return;
         }
         let began = Instant::now();
-        match self.writer.write(&self.pending, clock::now()) {
+        let spans: Vec<_> = self.traces.iter().map(|trace| trace.stage("store")).collect();
+        let written = self.writer.write(&self.pending, clock::now());
+        drop(spans);
+        match written {
             Ok(report) => {
                 metrics().transaction(began.elapsed().as_secs_f64());
                 metrics().stored(report.events_stored, report.letters_stored, report.opened);
@@ -158,6 +171,8 @@ impl RecorderStage {
                 }
                 self.flushed_at = Some(Instant::now());
                 self.messages = 0;
+                self.traces.clear();
+                self.publish_watermark();
                 let written = std::mem::take(&mut self.pending);
                 self.tell(written, report);
                 if self.checkpoint.is_some() {
@@ -166,6 +181,13 @@ impl RecorderStage {
             }
             Err(error @ (StoreError::DiskFull(_) | StoreError::Busy(_))) => self.try_again(&error, ctx),
             Err(error) => self.give_up(error, ctx),
+        }
+    }
+
+    /// Who reads the watermark may rely on finding what lies before it.
+    fn publish_watermark(&mut self) {
+        if let Some(closed) = self.closed_through.take() {
+            self.status.watermark(Some(closed.end()));
         }
     }
 
@@ -235,8 +257,12 @@ impl Actor for RecorderStage {
 impl Handler<Record> for RecorderStage {
     type Result = ();
 
-    fn handle(&mut self, Record(batch): Record, ctx: &mut Self::Context) {
+    fn handle(&mut self, Record { batch, trace, closed_through }: Record, ctx: &mut Self::Context) {
         self.take(batch);
+        self.closed_through = self.closed_through.max(closed_through);
+        if trace.is_recorded() {
+            self.traces.push(trace);
+        }
         if self.is_full() {
             self.flush(ctx);
         } else {

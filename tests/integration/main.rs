@@ -10,5 +10,6 @@ mod pipeline;
 mod recorded;
 mod recording;
 mod scenarios;
+mod telemetry;
 mod way_in;
 mod way_out;

@@ -141,7 +141,7 @@ fn what_comes_while_a_transaction_is_written_goes_with_the_next_one() {
         let desk = Desk::new(Duration::from_millis(50), 0);
         let mut sends = Vec::new();
         for n in 0..60 {
-            sends.push(actix::spawn(desk.recorder.send(Record(batch(&format!("batch-{n}"), 20)))));
+            sends.push(actix::spawn(desk.recorder.send(Record::from(batch(&format!("batch-{n}"), 20)))));
         }
         desk.until(|seen| seen.iter().map(|transaction| transaction.events).sum::<usize>() == 1_200).await;
         let seen = desk.seen();
@@ -156,8 +156,8 @@ fn what_comes_while_a_transaction_is_written_goes_with_the_next_one() {
 fn rows_do_not_wait_for_the_whole_of_a_checkpoint() {
     System::new().block_on(async {
         let desk = Desk::new(Duration::from_millis(20), 0);
-        desk.recorder.send(Record(checkpoint(7, 5_000))).await.unwrap();
-        desk.recorder.send(Record(batch("meanwhile", 10))).await.unwrap();
+        desk.recorder.send(Record::from(checkpoint(7, 5_000))).await.unwrap();
+        desk.recorder.send(Record::from(batch("meanwhile", 10))).await.unwrap();
         desk.until(|seen| seen.iter().any(|transaction| transaction.checkpoint.is_some())).await;
         let seen = desk.seen();
         assert_eq!(seen.iter().map(|transaction| transaction.state).sum::<usize>(), 5_000, "no entry is lost");
@@ -172,9 +172,9 @@ fn rows_do_not_wait_for_the_whole_of_a_checkpoint() {
 fn a_checkpoint_overtaken_by_a_newer_one_loses_nothing() {
     System::new().block_on(async {
         let desk = Desk::new(Duration::from_millis(20), 0);
-        desk.recorder.send(Record(checkpoint(1, 2_000))).await.unwrap();
+        desk.recorder.send(Record::from(checkpoint(1, 2_000))).await.unwrap();
         desk.until(|seen| !seen.is_empty()).await;
-        desk.recorder.send(Record(checkpoint(2, 3))).await.unwrap();
+        desk.recorder.send(Record::from(checkpoint(2, 3))).await.unwrap();
         desk.until(|_| !desk.checkpoints.lock().unwrap().is_empty()).await;
         let seen = desk.seen();
         // The newer one changes three keys that the older changed too; those may be written twice, none may be left out.
@@ -189,8 +189,8 @@ fn a_checkpoint_overtaken_by_a_newer_one_loses_nothing() {
 fn a_stop_writes_what_is_pending_and_ends_the_checkpoint_even_after_a_full_disk() {
     System::new().block_on(async {
         let desk = Desk::new(Duration::from_millis(5), 1);
-        desk.recorder.send(Record(checkpoint(3, 1_000))).await.unwrap();
-        desk.recorder.send(Record(batch("last", 10))).await.unwrap();
+        desk.recorder.send(Record::from(checkpoint(3, 1_000))).await.unwrap();
+        desk.recorder.send(Record::from(batch("last", 10))).await.unwrap();
         desk.recorder.send(Stop).await.unwrap();
         desk.until(|seen| seen.iter().any(|transaction| transaction.checkpoint.is_some())).await;
         let seen = desk.seen();
