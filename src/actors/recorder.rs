@@ -35,16 +35,16 @@ const WHO: &str = "store";
 pub struct RecorderStage {
     writer: Box<dyn StoreWriter>,
     pending: WriteBatch,
-    /// Of the batches whose writes are pending.
-    traces: Vec<BatchTrace>,
-    /// What is closed once the pending writes are stored.
-    closed_through: Option<Bucket>,
     /// Messages in `pending`.
     messages: usize,
     /// The checkpoint whose state is being written in parts.
     checkpoint: Option<Checkpoint>,
     /// What was written of it.
     progress: Progress,
+    /// Of the batches whose writes are pending.
+    traces: Vec<BatchTrace>,
+    /// What is closed once the pending writes are stored.
+    closed_through: Option<Bucket>,
     flush: Option<Flush>,
     flushed_at: Option<Instant>,
     backoff: Backoff,
@@ -90,11 +90,11 @@ impl RecorderStage {
         Self {
             writer,
             pending: WriteBatch::default(),
-            traces: Vec::new(),
-            closed_through: None,
             messages: 0,
             checkpoint: None,
             progress: Progress::default(),
+            traces: Vec::new(),
+            closed_through: None,
             flush: None,
             flushed_at: None,
             backoff: Backoff::new(0),
@@ -153,6 +153,7 @@ impl RecorderStage {
         }
         self.add_checkpoint();
         if self.pending.is_empty() {
+            self.messages = 0;
             self.publish_watermark();
             return;
         }

@@ -2,8 +2,10 @@
 //!
 //! A thread with a connection of its own copies what is committed, by SQLite's passive checkpoint: it waits for nobody, and
 //! nobody for it. It cannot let the log begin anew, because under load some pages are always younger than its pass; those few
-//! the writer copies itself. Where a reader or the disk keeps the log growing up to its limit, the writer waits, briefly.
+//! the writer copies itself, the more the longer the log has become. Where a reader or the disk keeps the log growing up to its
+//! limit, the writer waits, briefly.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,8 +22,8 @@ use crate::telemetry::metrics::metrics;
 const PASS_PAGES: u32 = 1_000;
 /// Length of the log from which it should begin anew: 16 MiB.
 const LONG_PAGES: u32 = 4_000;
-/// As many as this the writer copies itself without anybody noticing.
-const REST_PAGES: u32 = 250;
+/// Of a long log the writer copies the last part itself: at 16 MiB some milliseconds' worth.
+const REST_SHARE: u32 = 8;
 /// Writes between two attempts to empty a log beyond its limit.
 const FORCE_EVERY: u32 = 64;
 /// Longest wait for readers then.
@@ -67,19 +69,22 @@ impl Log {
     pub fn after_commit(&mut self, connection: &Connection) {
         let Some(mover) = &self.mover else { return };
         let Ok(extent) = checkpoint(connection, "NOOP") else { return };
-        if extent.rest() >= PASS_PAGES {
-            mover.wake();
-        }
-        if extent.pages >= LONG_PAGES && (1..=REST_PAGES).contains(&extent.rest()) {
-            let began = Instant::now();
-            let _ = checkpoint(connection, "PASSIVE");
-            metrics().store_phase("log_rest", began.elapsed().as_secs_f64());
-        }
         self.writes = self.writes.wrapping_add(1);
         if extent.pages > self.limit_pages && self.writes.is_multiple_of(FORCE_EVERY) {
             let _ = connection.busy_timeout(FORCE_WAIT);
             let _ = self.empty(connection);
             let _ = connection.busy_timeout(self.busy_timeout);
+            return;
+        }
+        if mover.is_moving() {
+            return;
+        }
+        if extent.pages >= LONG_PAGES && (1..=extent.pages / REST_SHARE).contains(&extent.rest()) {
+            let began = Instant::now();
+            let _ = checkpoint(connection, "PASSIVE");
+            metrics().store_phase("log_rest", began.elapsed().as_secs_f64());
+        } else if extent.rest() >= PASS_PAGES {
+            mover.wake();
         }
     }
 
@@ -106,24 +111,30 @@ struct Mover {
     wakes: Option<SyncSender<()>>,
     /// Held during a pass.
     pass: Arc<Mutex<()>>,
+    moving: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Mover {
     fn start(connection: Connection) -> Result<Self, StoreError> {
         let (wakes, woken) = sync_channel(1);
-        let pass = Arc::new(Mutex::new(()));
-        let shared = Arc::clone(&pass);
+        let (pass, moving) = (Arc::new(Mutex::new(())), Arc::new(AtomicBool::new(false)));
+        let (turn, busy) = (Arc::clone(&pass), Arc::clone(&moving));
         let thread = std::thread::Builder::new()
             .name("store log".to_owned())
-            .spawn(move || move_while_asked(&connection, &woken, &shared))
+            .spawn(move || move_while_asked(&connection, &woken, &turn, &busy))
             .map_err(|error| StoreError::Other(format!("no thread to empty the database's log: {error}")))?;
-        Ok(Self { wakes: Some(wakes), pass, thread: Some(thread) })
+        Ok(Self { wakes: Some(wakes), pass, moving, thread: Some(thread) })
+    }
+
+    fn is_moving(&self) -> bool {
+        self.moving.load(Ordering::Acquire)
     }
 
     fn wake(&self) {
         if let Some(wakes) = &self.wakes {
-            // Full: it is awake.
+            self.moving.store(true, Ordering::Release);
+            // Full cannot be: it is woken only when it does not move.
             let _ = wakes.try_send(());
         }
     }
@@ -144,20 +155,14 @@ impl Drop for Mover {
     }
 }
 
-fn move_while_asked(connection: &Connection, woken: &Receiver<()>, pass: &Mutex<()>) {
+fn move_while_asked(connection: &Connection, woken: &Receiver<()>, pass: &Mutex<()>, moving: &AtomicBool) {
     while woken.recv().is_ok() {
-        let mut before = Extent { pages: 0, copied: 0 };
-        loop {
-            let turn = pass.lock().unwrap_or_else(PoisonError::into_inner);
-            let began = Instant::now();
-            let extent = checkpoint(connection, "PASSIVE");
-            metrics().store_phase("log", began.elapsed().as_secs_f64());
-            drop(turn);
-            // No progress: a reader or the disk is in the way, and the next commit asks again.
-            match extent {
-                Ok(extent) if extent.rest() >= PASS_PAGES && extent != before => before = extent,
-                _ => break,
-            }
-        }
+        let turn = pass.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
+        // One that cannot be made now is asked for again by the next commit.
+        let _ = checkpoint(connection, "PASSIVE");
+        metrics().store_phase("log", began.elapsed().as_secs_f64());
+        drop(turn);
+        moving.store(false, Ordering::Release);
     }
 }
