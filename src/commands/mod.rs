@@ -1,6 +1,7 @@
 //! Subcommands, one file each.
 
 mod check;
+mod dead_letters;
 mod demo;
 mod evaluate;
 mod export;
@@ -43,6 +44,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Runs a pack of labelled incidents through the pipeline and scores what it finds.
     Evaluate(evaluate::Arguments),
+    /// Records that could not be read: list, show, export, replay, discard.
+    DeadLetters(dead_letters::Arguments),
     /// Prints everything a run determined, one JSON value a line, sorted, without wall-clock times.
     Export(export::Arguments),
 }
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::DeadLetters(arguments) => dead_letters::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
     };
     match result {
