@@ -1186,6 +1186,11 @@ export interface components {
             event_id?: string | null;
             event_type: string;
             linked: boolean;
+            /**
+             * Format: date-time
+             * @description When whydunit read or found it; of what people did, when they wrote it down.
+             */
+            seen_at: string;
             service?: string | null;
             severity: components["schemas"]["Severity"];
             source?: components["schemas"]["Source"] | null;
