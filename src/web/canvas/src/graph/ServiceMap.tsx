@@ -67,7 +67,7 @@ function ServiceBox({ data: { node, origin, focus, change } }: NodeProps<Service
   return (
     <div className={`service-box ${node.hot ? 'hot' : ''} ${origin ? 'origin' : ''} ${focus ? 'focus' : ''} ${!node.hot && node.score > 0 ? 'outside' : ''}`} title={`${node.service}: ${node.label}`}>
       <Handle type="target" position={Position.Top} isConnectable={false} />
-      <div className="row" style={{ gap: 4 }}><b className="trunc grow">{node.service}</b>{delay && <span className="small sec">{delay}</span>}</div>
+      <div className="row" style={{ gap: 3 }}><b className="trunc grow">{node.service}</b>{delay && <span className="small sec">{delay}</span>}</div>
       <div className="trunc small own">{node.label}</div>
       {change && <span className="service-change"><svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true"><path d="M6 0L12 6L6 12L0 6Z" fill="currentColor" stroke="var(--panel)" /></svg><span className="mono">{change}</span></span>}
       <Handle type="source" position={Position.Bottom} isConnectable={false} />

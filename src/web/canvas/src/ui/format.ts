@@ -78,6 +78,12 @@ export function value(n: number): string {
   return size >= 1 ? n.toFixed(2) : String(Number(n.toPrecision(2)));
 }
 
+/** A unit as people say it: UCUM annotations lose their braces (`{request}` → `requests`), `1` is no unit. */
+export function unitText(unit: string): string {
+  if (unit === '1') return '';
+  return unit.replace(/\{([^}]*)\}/g, (_, name: string) => (name && !name.endsWith('s') ? `${name}s` : name)).replace(/^By\b/, 'bytes');
+}
+
 /** A rate per second: `11,402`, `2.1`, `0`. */
 export const rate = (n: number) => (n >= 10 || n === 0 ? count(n) : n.toFixed(1));
 

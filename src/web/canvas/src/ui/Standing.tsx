@@ -1,0 +1,33 @@
+import { useQuery } from '@tanstack/react-query';
+import { AlertTriangle, GraduationCap } from 'lucide-react';
+import { Link } from 'wouter';
+import { queries } from '../api/queries';
+import { useNow } from './now';
+import { learningText, otherReasons, troubles } from './standing';
+
+const SHOWN = 3;
+
+/** Whether what is shown is all there is: what is not read and since when, and what is still being learned. Nothing when all is well. */
+export function Standing() {
+  const now = useNow(1000);
+  const { data: health } = useQuery(queries.health());
+  const { data: connectors } = useQuery({ ...queries.connectors(), refetchInterval: 15_000 });
+  const unread = troubles(connectors ?? [], now);
+  const others = health ? otherReasons(health) : [];
+  const learning = health ? learningText(health) : null;
+  return (
+    <>
+      {(unread.length > 0 || others.length > 0) && (
+        <div className="banner standing" role="note">
+          <AlertTriangle size={15} aria-hidden="true" />
+          <ul className="grow">
+            {others.map((text) => <li key={text}>{text}.</li>)}
+            {unread.slice(0, SHOWN).map(({ name, text }) => <li key={name}><Link className="link" href={`/connectors?c=${encodeURIComponent(name)}`}>{name}</Link>{text.slice(name.length)}.</li>)}
+            {unread.length > SHOWN && <li><Link className="link" href="/connectors">{unread.length - SHOWN} more sources</Link> are not read.</li>}
+          </ul>
+        </div>
+      )}
+      {learning && <div className="banner info standing" role="note"><GraduationCap size={15} aria-hidden="true" /><span className="grow"><b>Still learning.</b> {learning}</span></div>}
+    </>
+  );
+}
