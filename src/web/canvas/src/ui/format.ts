@@ -72,6 +72,8 @@ export function shortCount(n: number): string {
 /** Three significant digits, for values of a chart. */
 export function value(n: number): string {
   const size = Math.abs(n);
+  // What is left of a difference is no value.
+  if (size < 1e-9) return '0';
   if (size >= 9_950) return shortCount(n);
   if (size >= 100 || Number.isInteger(n)) return count(n);
   if (size >= 10) return n.toFixed(1);

@@ -66,7 +66,7 @@ export default function Connectors() {
         {error && <Failed error={error} what="The connectors" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       </div>
       {isPending && !error ? <GhostRows rows={6} /> : (
-        <section className="connector-grid" aria-label="Connectors" tabIndex={0}>
+        <section className={`connector-grid ${tones.every((tone) => tone === 'well') ? 'calm' : ''}`} aria-label="Connectors" tabIndex={0}>
           {list.map((one) => <Card key={one.name} one={one} current={one === current} waiting={waitingOf(one.name)} choose={() => patch({ c: one.name })} act={(verb) => void act(one.name, verb)} />)}
           {!list.length && !error && <Empty title="No source is configured" center><span>Each source of the settings has its card here: name its topics under <span className="mono">[kafka]</span>.</span></Empty>}
         </section>

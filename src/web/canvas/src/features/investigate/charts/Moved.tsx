@@ -34,12 +34,13 @@ export function Moved({ paneRef, signals, service, pick, view, ...rest }: Props)
   return (
     <section className="pane moved" aria-label="Metrics that moved" ref={paneRef} tabIndex={-1}>
       <div className="pane-head">
-        <h2>Moved most</h2><span className="note" title="By surprise S: minus the power of ten of how likely it is by chance">{[shown.length ? `${clock(span.from, false)}–${clock(span.to, false)}` : '', drawn.length > FIRST ? `${shown.length} of ${drawn.length}` : ''].filter(Boolean).join(', ')}</span>
-        <span className="row end" style={{ gap: 6 }}>{drawn.length > FIRST && <button type="button" className="btn ghost small" onClick={() => setAll(!all)}>{all ? 'Fewer' : 'All'}</button>}<button type="button" className="btn ghost small" aria-pressed={table} onClick={() => setTable(!table)}>Table</button><span className="wide"><Hint text="" keys={['m']} /></span></span>
+        <h2 title="By surprise S: minus the power of ten of how likely it is by chance">Moved most</h2>
+        <span className="row end" style={{ gap: 6 }}>{drawn.length > FIRST && <button type="button" className="btn ghost small" onClick={() => setAll(!all)}>{all ? 'Fewer' : `${shown.length} of ${drawn.length}`}</button>}<button type="button" className="btn ghost small" aria-pressed={table} onClick={() => setTable(!table)}>Table</button><span className="wide"><Hint text="" keys={['m']} /></span></span>
       </div>
-      {table ? <MovedTable signals={signals} pick={pick} /> : shown.length ? (
+      {table ? <MovedTable signals={signals} pick={pick} /> : shown.length ? <>
         <div className={`charts ${all ? 'all' : ''}`} tabIndex={0} role="region" aria-label="Charts">{shown.map((signal) => <Figure key={`${signal.service.service}\0${signal.key}`} signal={signal} pick={pick} view={span} {...rest} />)}</div>
-      ) : <Empty title={signals.length ? 'No series kept' : `Nothing moved above S ${USUAL_SURPRISE}`}>{signals.length > 0 && <span>{count(signals.length)} signals without a series: see the table.</span>}</Empty>}
+        <div className="chart-axis dim" aria-hidden="true"><span>{clock(span.from)}</span><span>{clock(span.to)}</span></div>
+      </> : <Empty title={signals.length ? 'No series kept' : `Nothing moved above S ${USUAL_SURPRISE}`}>{signals.length > 0 && <span>{count(signals.length)} signals without a series: see the table.</span>}</Empty>}
     </section>
   );
 }

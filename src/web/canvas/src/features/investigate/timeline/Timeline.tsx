@@ -62,11 +62,11 @@ export function Timeline(given: Props) {
       <div className="pane-head">
         <h2>Timeline</h2>
         <span className="note" style={{ flex: 'none' }}>{clock(view.from, false)}–{clock(view.to, false)} UTC</span>
-        <div className="seg small-seg" role="group" aria-label="Time of the marks" title="When it happened, or when whydunit read or found it (w)"><button type="button" aria-pressed={!props.seen} onClick={() => props.setSeen(false)}>Event time</button><button type="button" aria-pressed={props.seen} onClick={() => props.setSeen(true)}>Seen time</button></div>
-        {brush && <button type="button" className="token" onClick={() => setBrush(null)} title="Clear the brush (esc)">brush <b>{duration(brush.to - brush.from)}</b>{inBrush ? `, ${shortCount(inBrush)} records` : ''} ×</button>}
+        <div className="seg small-seg" role="group" aria-label="Time of the marks" title="When it happened, or when whydunit read or found it (w)"><button type="button" aria-pressed={!props.seen} onClick={() => props.setSeen(false)}><span>Event</span><span className="time-word"> time</span></button><button type="button" aria-pressed={props.seen} onClick={() => props.setSeen(true)}><span>Seen</span><span className="time-word"> time</span></button></div>
+        {brush && <button type="button" className="token" onClick={() => setBrush(null)} title="Clear the brush (esc)"><span>brush <b>{duration(brush.to - brush.from)}</b>{inBrush > 0 && <span className="wide">, {shortCount(inBrush)} records</span>}</span> ×</button>}
         <span className="row end" style={{ gap: 10 }}>
           <span className="hint wide"><svg width="9" height="12" aria-hidden="true"><path d="M0 12V5H4V12ZM5 12V0H9V12Z" fill="var(--critical-fill)" /></svg>failing part</span>
-          <Hint text="change" keys={['[', ']']} className="wide" /><Hint text="zoom" keys={['+', '-']} className="wide" /><Hint text="brush" keys={['b']} className="mid" />
+          <Hint text="change" keys={['[', ']']} className="wide" /><Hint text="zoom" keys={['+', '-']} className="wide" />{!brush && <Hint text="brush" keys={['b']} className="mid" />}
           <button type="button" className="btn ghost small" aria-pressed={table} onClick={toggleTable}><Table2 size={14} aria-hidden="true" />Table <Kbd keys="t" /></button>
         </span>
       </div>

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { around, asked, defaultSpan, heightShare, parseSpan, stepFor, ticks, zoomed, SPAN_MIN_MS } from './model';
+import type { Suspect } from '../../../api/types';
+import { around, asked, defaultSpan, heightShare, leadingChange, parseSpan, stepFor, ticks, zoomed, SPAN_MIN_MS } from './model';
 
 const HOUR = 3_600_000;
 
@@ -52,4 +53,14 @@ test('one error beside a million lines has a height one can see', () => {
   expect(heightShare(1, 1_000_000)).toBeGreaterThanOrEqual(0.05);
   expect(heightShare(0, 10)).toBe(0);
   expect(heightShare(10, 10)).toBe(1);
+});
+
+test('a change leads when it outranks nothing, when a person confirmed it, or when one looks at it', () => {
+  const suspect = (id: string, kind: Suspect['kind'], score: number, verdict: Suspect['verdict'] = 'suspect') => ({ id, kind, score, verdict, at: '2026-11-23T14:00:00Z' }) as Suspect;
+  const [weak, nothing, strong] = [suspect('weak', 'change', 0.05), suspect('none', 'none', 0.15), suspect('strong', 'change', 0.6)];
+  expect(leadingChange([nothing, weak], nothing)).toBe(null);
+  expect(leadingChange([nothing, weak], weak)).toBe(weak);
+  expect(leadingChange([strong, nothing, weak], null)).toBe(strong);
+  expect(leadingChange([{ ...strong, verdict: 'refuted' }, nothing, weak], null)).toBe(null);
+  expect(leadingChange([nothing, { ...weak, verdict: 'confirmed' }], null)?.id).toBe('weak');
 });

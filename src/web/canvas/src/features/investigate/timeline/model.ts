@@ -89,8 +89,9 @@ export function ticks(span: Span, widthPx: number): Tick[] {
 /** Height of a count as a share of a lane: its square root, so that one part in a thousand is seen and a doubling still shows. */
 export const heightShare = (count: number, top: number) => (count <= 0 ? 0 : Math.max(0.05, Math.sqrt(count / Math.max(1, top, count))));
 
-/** The change whose distance to the onset matters: the chosen suspect's, else the first change's. */
+/** The change whose distance to the onset matters: the chosen suspect's, else the first that outranks "nothing we can see". */
 export function leadingChange(suspects: readonly Suspect[], chosen: Suspect | null): Suspect | null {
   if (chosen?.kind === 'change' && chosen.at) return chosen;
-  return suspects.find(({ kind, at, verdict }) => kind === 'change' && at && verdict !== 'refuted') ?? null;
+  const nothing = suspects.find(({ kind }) => kind === 'none')?.score ?? 0;
+  return suspects.find(({ kind, at, verdict, score }) => kind === 'change' && at && (verdict === 'confirmed' || (verdict !== 'refuted' && score >= nothing))) ?? null;
 }

@@ -57,6 +57,7 @@ function paintGrid(ctx: Ctx, scene: Scene, color: Palette, xOf: (ms: number) => 
   const taken: [number, number][] = [];
   if (scene.onset !== null) taken.push([xOf(scene.onset) - 8, xOf(scene.onset) + 104]);
   if (scene.onset !== null && scene.change) taken.push([xOf(scene.change.at) - 76, xOf(scene.onset) + 4]);
+  if (scene.now !== null) taken.push([xOf(scene.now) - 14, xOf(scene.now) + 14]);
   ctx.textAlign = 'center';
   for (const { at, text } of ticks(scene.span, scene.width)) {
     const x = xOf(at);
