@@ -74,7 +74,7 @@ function Shell() {
             <Route path="/connectors"><Connectors /></Route>
             <Route path="/dead-letters"><DeadLetters /></Route>
             <Route path="/events"><Events /></Route>
-            <Route><main id="main" className="page"><Empty title="There is no page here" center><a className="link" href="/investigations">To the investigations</a></Empty></main></Route>
+            <Route><main id="main" className="page"><Empty title="There is no page here" center page><a className="link" href="/investigations">To the investigations</a></Empty></main></Route>
           </Switch>
         </Suspense>
       </Guard>
@@ -104,7 +104,7 @@ class Guard extends Component<{ children: ReactNode }, { error: Error | null }> 
     if (!this.state.error) return this.props.children;
     return (
       <main id="main" className="page">
-        <Empty title="This screen broke" center>
+        <Empty title="This screen broke" center page>
           <span>{this.state.error.message}</span>
           <button type="button" className="btn" onClick={() => this.setState({ error: null })}>Draw it again</button>
         </Empty>

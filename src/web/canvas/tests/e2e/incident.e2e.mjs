@@ -1,9 +1,9 @@
-// An engineer at three in the morning: stories over the stand-in server (or, read-only ones, over BASE_URL).
+// An engineer at three in the morning: stories over the stand-in server, which can be made to fail.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { ID, T0 } from '../mock/data.mjs';
-import { openBrowser, openPage, serve } from './browser.mjs';
+import { openBrowser, openPage, serve, until } from './browser.mjs';
 
 const WAIT = { timeout: 60_000 };
 let browser;
@@ -26,13 +26,6 @@ async function at(path, options) {
   await opened.page.waitForSelector('#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row)', WAIT);
   return opened;
 }
-const until = async (what, check) => {
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
-    if (await check()) return;
-    await new Promise((wake) => setTimeout(wake, 50));
-  }
-  assert.fail(`never: ${what}`);
-};
 const story = (name, run) => test(name, { timeout: 240_000 }, run);
 
 story('from the list to the proof with the keyboard alone', async () => {

@@ -29,7 +29,7 @@ export default function Investigate({ id }: { id: string }) {
     return () => void (document.title = 'whydunit');
   }, [data]);
   if (data) return <Loaded investigation={data} trouble={error} readAt={dataUpdatedAt} retry={() => void refetch()} />;
-  if (error instanceof Problem && error.status === 404) return <main id="main" className="page"><Empty title="There is no such investigation" center><Link href="/investigations" className="link">To the investigations</Link></Empty></main>;
+  if (error instanceof Problem && error.status === 404) return <main id="main" className="page"><Empty title="There is no such investigation" center page><Link href="/investigations" className="link">To the investigations</Link></Empty></main>;
   const row = client.getQueriesData<{ pages: { items: InvestigationSummary[] }[] }>({ queryKey: ['investigations'] }).flatMap(([, list]) => list?.pages?.flatMap(({ items }) => items) ?? []).find((one) => one.id === id);
   return (
     <main id="main" className="page investigate">

@@ -23,6 +23,7 @@ interface Props {
 }
 
 const FIRST = 4;
+const FIGURE_MAX_PX = 150;
 
 /** The metrics that moved most, over the same time as the timeline. */
 export function Moved({ paneRef, signals, service, pick, view, ...rest }: Props) {
@@ -38,7 +39,7 @@ export function Moved({ paneRef, signals, service, pick, view, ...rest }: Props)
         <span className="row end" style={{ gap: 6 }}>{drawn.length > FIRST && <button type="button" className="btn ghost small" onClick={() => setAll(!all)}>{all ? 'Fewer' : `${shown.length} of ${drawn.length}`}</button>}<button type="button" className="btn ghost small" aria-pressed={table} onClick={() => setTable(!table)}>Table</button><span className="wide"><Hint text="" keys={['m']} /></span></span>
       </div>
       {table ? <MovedTable signals={signals} pick={pick} /> : shown.length ? <>
-        <div className={`charts ${all ? 'all' : ''}`} tabIndex={0} role="region" aria-label="Charts">{shown.map((signal) => <Figure key={`${signal.service.service}\0${signal.key}`} signal={signal} pick={pick} view={span} {...rest} />)}</div>
+        <div className={`charts ${all ? 'all' : ''}`} style={{ height: shown.length * FIGURE_MAX_PX }} tabIndex={0} role="region" aria-label="Charts">{shown.map((signal) => <Figure key={`${signal.service.service}\0${signal.key}`} signal={signal} pick={pick} view={span} {...rest} />)}</div>
         <div className="chart-axis dim" aria-hidden="true"><span>{clock(span.from)}</span><span>{clock(span.to)}</span></div>
       </> : <Empty title={signals.length ? 'No series kept' : `Nothing moved above S ${USUAL_SURPRISE}`}>{signals.length > 0 && <span>{count(signals.length)} signals without a series: see the table.</span>}</Empty>}
     </section>
