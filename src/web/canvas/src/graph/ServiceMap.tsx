@@ -48,7 +48,7 @@ function Map({ graph, origin, focus, change, pick }: Props) {
     if (!places) return undefined;
     const frame = requestAnimationFrame(async () => {
       // Room at the right for the name of a change.
-      await flow.fitView({ padding: { top: '4px', bottom: '4px', left: '4px', right: '20px' }, maxZoom: 1 });
+      await flow.fitView({ padding: { top: '4px', bottom: '4px', left: '10px', right: '20px' }, maxZoom: 1 });
       // A graph too large to be read whole starts at its origin; the rest is a drag, or the table, away.
       const place = places[origin ?? ''] ?? places[graph.nodes.find(({ hot }) => hot)?.service ?? ''];
       if (flow.getZoom() < READABLE_ZOOM && place) void flow.setCenter(place.x + NODE_WIDTH / 2, place.y + NODE_HEIGHT * 2, { zoom: 0.85 });
@@ -87,13 +87,12 @@ function Call(props: EdgeProps<CallEdge>) {
   if (!data) return null;
   const { edge, corners } = data;
   const { path, words: place } = lineThrough({ x: sourceX, y: sourceY }, corners, { x: targetX, y: targetY });
-  // Slow and not failing: how long it takes is what travels.
-  const words = edge.label || (edge.failed > 0 ? `${count(edge.failed)} failed` : `${value(edge.mean_ms)} ms mean`);
-  const left = place.x <= sourceX + 1;
+  // Failing, or slow: what travels up this call.
+  const words = edge.failed > 0 ? `${value((100 * edge.failed) / Math.max(1, edge.calls))} % fail` : `${value(edge.mean_ms)} ms`;
   return (
     <>
       <BaseEdge path={path} markerStart={props.markerStart} className={edge.hot ? 'call hot' : 'call'} />
-      {edge.hot && <EdgeLabelRenderer><span className="call-label" style={{ transform: `translate(${left ? '-100%' : '0'}, -50%) translate(${place.x + (left ? -6 : 6)}px, ${place.y}px)` }}>{words}</span></EdgeLabelRenderer>}
+      {edge.hot && <EdgeLabelRenderer><span className="call-label" style={{ transform: `translate(${place.left ? '-100%' : '0'}, -50%) translate(${place.x}px, ${place.y}px)` }} title={`${edge.caller} calls ${edge.callee}: ${count(edge.failed)} of ${count(edge.calls)} failed, ${value(edge.mean_ms)} ms mean`}>{words}</span></EdgeLabelRenderer>}
     </>
   );
 }

@@ -84,16 +84,21 @@ function laidOut({ nodes, edges }: Pick<LayoutRequest, 'nodes' | 'edges'>, nodeW
   return { places, ways, nodeWidth };
 }
 
-/** A smooth line through the corners of a way, and the place of its words: near the caller. */
-export function lineThrough(from: Point, corners: readonly Point[], to: Point): { path: string; words: Point } {
-  const points = [from, ...corners, to];
-  const words = { x: from.x + ((points[1] ?? to).x - from.x) * 0.5, y: from.y + ((points[1] ?? to).y - from.y) * 0.5 };
+/** Words of a call stand this far from its caller. */
+const WORDS_BELOW_PX = 13;
+const WORDS_BESIDE_PX = 9;
+
+/** A smooth line through the corners of a way, and where its words stand: under the caller, on the side to which it leaves. */
+export function lineThrough(from: Point, corners: readonly Point[], to: Point): { path: string; words: Point & { left: boolean } } {
+  const towards = corners[0] ?? to;
+  const left = towards.x <= from.x + 1;
+  const words = { x: from.x + (left ? -WORDS_BESIDE_PX : WORDS_BESIDE_PX), y: from.y + WORDS_BELOW_PX, left };
   if (corners.length < 2) {
     const middle = (from.y + to.y) / 2;
-    const straight = `M${from.x},${from.y} C${from.x},${middle} ${to.x},${middle} ${to.x},${to.y}`;
-    return { path: straight, words: { x: from.x + (to.x - from.x) * 0.36, y: from.y + (to.y - from.y) * 0.42 } };
+    return { path: `M${from.x},${from.y} C${from.x},${middle} ${to.x},${middle} ${to.x},${to.y}`, words };
   }
   // Quadratic pieces from middle to middle: every corner is rounded, none is overshot.
+  const points = [from, ...corners, to];
   const pieces = points.slice(1, -1).map((corner, index) => {
     const next = points[index + 2] ?? to;
     const end = index === corners.length - 1 ? next : { x: (corner.x + next.x) / 2, y: (corner.y + next.y) / 2 };

@@ -3,7 +3,7 @@ import { AlertTriangle, GraduationCap } from 'lucide-react';
 import { Link } from 'wouter';
 import { queries } from '../api/queries';
 import { useNow } from './now';
-import { learningText, otherReasons, troubles } from './standing';
+import { learningText, listed, otherReasons, troubles } from './standing';
 
 const SHOWN = 3;
 
@@ -11,7 +11,7 @@ const SHOWN = 3;
 export function Standing() {
   const now = useNow(1000);
   const { data: health } = useQuery(queries.health());
-  const { data: connectors } = useQuery({ ...queries.connectors(), refetchInterval: 15_000 });
+  const { data: connectors } = useQuery(queries.connectors());
   const unread = troubles(connectors ?? [], now);
   const others = health ? otherReasons(health) : [];
   const learning = health ? learningText(health) : null;
@@ -22,8 +22,8 @@ export function Standing() {
           <AlertTriangle size={15} aria-hidden="true" />
           <ul className="grow">
             {others.map((text) => <li key={text}>{text}.</li>)}
-            {unread.slice(0, SHOWN).map(({ name, text }) => <li key={name}><Link className="link" href={`/connectors?c=${encodeURIComponent(name)}`}>{name}</Link>{text.slice(name.length)}.</li>)}
-            {unread.length > SHOWN && <li><Link className="link" href="/connectors">{unread.length - SHOWN} more sources</Link> are not read.</li>}
+            {unread.slice(0, SHOWN).map(({ names, text, why }) => <li key={names.join()} title={why || undefined}><Link className="link" href={`/connectors?c=${encodeURIComponent(names[0] ?? '')}`}>{listed(names)}</Link>{text}.</li>)}
+            {unread.length > SHOWN && <li><Link className="link" href="/connectors">More sources</Link> are not read.</li>}
           </ul>
         </div>
       )}

@@ -1,19 +1,28 @@
 import { expect, test } from 'vitest';
 import type { ConnectorStatus } from '../api/types';
-import { learningText, otherReasons, troubles } from './standing';
+import { learningText, listed, otherReasons, troubles } from './standing';
 
 const now = Date.parse('2026-11-25T14:11:30Z');
 const connector = (more: Partial<ConnectorStatus>) => ({ name: 'git', state: 'running', since: '2026-11-25T14:08:24Z', because: '', ...more }) as ConnectorStatus;
 
+const said = (...connectors: ConnectorStatus[]) => troubles(connectors, now).map(({ names, text }) => listed(names) + text);
+
 test('a source that is not read is said in words, with since when and why', () => {
-  expect(troubles([connector({ state: 'open', because: 'connection refused' })], now)).toEqual([{ name: 'git', text: 'git is not read since 14:08:24, 3 min 6 s: connection refused' }]);
-  expect(troubles([connector({ state: 'paused' })], now)[0]?.text).toBe('git is paused since 14:08:24, 3 min 6 s');
-  expect(troubles([connector({ state: 'open', since: null })], now)[0]?.text).toBe('git is not read');
+  expect(said(connector({ state: 'open', because: 'connection refused' }))).toEqual(['git is not read since 14:08:24, 3 min 6 s: connection refused']);
+  expect(said(connector({ state: 'paused' }))).toEqual(['git is paused since 14:08:24, 3 min 6 s']);
+  expect(said(connector({ state: 'open', since: null }))).toEqual(['git is not read']);
+});
+
+test('sources that are not read for one reason are one sentence, with its first clause and the longest time', () => {
+  const because = 'no broker of `kafka:9092` can be reached: Connect failed: refused';
+  const found = [connector({ state: 'backing_off', because }), connector({ name: 'ci', state: 'backing_off', because, since: '2026-11-25T14:11:20Z' }), connector({ name: 'logs', state: 'backing_off', because }), connector({ name: 'manual', state: 'paused' })];
+  expect(said(...found)).toEqual(['git, ci and logs are not read since 14:08:24, 3 min 6 s, trying again: no broker of `kafka:9092` can be reached', 'manual is paused since 14:08:24, 3 min 6 s']);
+  expect(troubles(found, now)[0]?.why).toBe(because);
 });
 
 test('what runs, and what has only just begun to connect, is no news', () => {
-  expect(troubles([connector({}), connector({ state: 'connecting', since: '2026-11-25T14:11:25Z' })], now)).toEqual([]);
-  expect(troubles([connector({ state: 'connecting', because: 'connecting' })], now)[0]?.text).toBe('git is not connected yet since 14:08:24, 3 min 6 s');
+  expect(said(connector({}), connector({ state: 'connecting', since: '2026-11-25T14:11:25Z' }), connector({ state: 'connecting', since: null }))).toEqual([]);
+  expect(said(connector({ state: 'connecting', because: 'connecting' }))).toEqual(['git is not connected yet since 14:08:24, 3 min 6 s']);
 });
 
 test('what the process says of a connector is not said twice', () => {

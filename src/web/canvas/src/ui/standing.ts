@@ -3,27 +3,42 @@
 import type { ConnectorStatus, Health } from '../api/types';
 import { clock, duration } from './format';
 
-const WORDS: Partial<Record<ConnectorStatus['state'], string>> = {
-  open: 'is not read', stopped: 'is stopped', backing_off: 'is not read, trying again', half_open: 'is being tried with one batch', paused: 'is paused', connecting: 'is not connected yet',
+const WORDS: Partial<Record<ConnectorStatus['state'], [state: string, next: string]>> = {
+  open: ['not read', ''], stopped: ['stopped', ''], backing_off: ['not read', ', trying again'], half_open: ['being tried with one batch', ''], paused: ['paused', ''], connecting: ['not connected yet', ''],
 };
 
 /** A connector that has only just begun to connect is no news yet. */
 const CONNECTING_GRACE_MS = 10_000;
 
 export interface Trouble {
-  name: string;
+  names: string[];
+  /** What is the matter with them, as it follows their names. */
   text: string;
+  /** The reason with its details. */
+  why: string;
 }
 
-/** One sentence a source that is not read, with since when: `git is not read since 14:08:12, 3 min 6 s: connection refused`. */
+/** Names as a person lists them: `ci, git and logs`. */
+export const listed = (names: readonly string[]) => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`);
+
+/** A sentence for the sources that are not read for one reason, with since when: `git is not read since 14:08:12, 3 min 6 s: connection refused`. */
 export function troubles(connectors: readonly ConnectorStatus[], now: number): Trouble[] {
-  return connectors.flatMap(({ name, state, since, because }) => {
-    const word = WORDS[state];
-    const age = since ? Math.max(0, now - Date.parse(since)) : 0;
-    if (!word || (state === 'connecting' && age < CONNECTING_GRACE_MS)) return [];
-    const when = since ? ` since ${clock(since)}, ${duration(Math.max(1000, age))}` : '';
-    const why = because && because !== 'connecting' ? `: ${because}` : '';
-    return [{ name, text: `${name} ${word}${when}${why}` }];
+  const groups = new Map<string, ConnectorStatus[]>();
+  for (const one of connectors) {
+    // Without a time it has not been anything else yet.
+    const fresh = one.state === 'connecting' && (one.since === null || now - Date.parse(one.since) < CONNECTING_GRACE_MS);
+    if (!WORDS[one.state] || fresh) continue;
+    const key = `${one.state}\0${one.because}`;
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()].map((group) => {
+    const [{ state, because } = { state: 'open' as const, because: '' }] = group;
+    const [word, next] = WORDS[state] ?? ['', ''];
+    const since = group.map((one) => Date.parse(one.since ?? '')).filter(Number.isFinite).sort((a, b) => a - b)[0];
+    const when = since === undefined ? '' : ` since ${clock(since)}, ${duration(Math.max(1000, now - since))}`;
+    // The first clause says what; what librdkafka adds stands on the connector's card.
+    const why = because === 'connecting' ? '' : because;
+    return { names: group.map(({ name }) => name), text: ` ${group.length > 1 ? 'are' : 'is'} ${word}${when}${next}${why ? `: ${why.split(': ')[0]}` : ''}`, why };
   });
 }
 

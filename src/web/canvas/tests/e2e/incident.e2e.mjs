@@ -184,11 +184,14 @@ story('the wheel zooms around the pointer, a drag brushes, brackets step through
   await page.keyboard.press('Escape');
   await page.waitForSelector('.timeline .token', { state: 'detached', ...WAIT });
   await page.keyboard.press('0');
+  const event = () => new URL(page.url()).searchParams.get('event');
   await page.keyboard.press(']');
-  await page.waitForSelector('.event-title', WAIT);
-  const first = await page.textContent('.event-title');
+  await until('the change after the onset', () => event() !== null);
+  const first = event();
   await page.keyboard.press(']');
-  await until('another change', async () => (await page.textContent('.event-title')) !== first);
+  await until('the change after that', () => event() !== first);
+  await page.keyboard.press('[');
+  await until('and back', () => event() === first);
 });
 
 story('zooming stays smooth: a step costs the page less than 16 ms', async () => {
@@ -262,4 +265,16 @@ story('a page in an unknown place says so and leads back', async () => {
   await page.goto(`${mock.url}/investigations/no-such`);
   await page.waitForSelector('text=There is no such investigation', WAIT);
   await close();
+});
+
+story('what is not read and what is still learned is said where one looks for incidents', async () => {
+  const { page } = await at('/investigations');
+  await page.waitForSelector('.standing >> text=/ci is not read since 14:08:12, .*: 412 of the last 500 records could not be decoded/', WAIT);
+  await page.locator('.standing a').first().click();
+  await page.waitForSelector('.connector.current >> text=Red because', WAIT);
+  const fresh = await serve({ mode: 'empty' });
+  const { page: empty, close } = await openPage(browser, `${fresh.url}/investigations`);
+  await empty.waitForSelector('.standing >> text=/Still learning.*Nothing opens before 14:21:30 UTC of event time, 10 min from now/', WAIT);
+  await close();
+  await fresh.close();
 });

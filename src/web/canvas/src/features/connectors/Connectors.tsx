@@ -7,6 +7,7 @@ import { useActions } from '../../ui/actions';
 import { count } from '../../ui/format';
 import { Hint } from '../../ui/Kbd';
 import { SeverityMark } from '../../ui/marks';
+import { otherReasons } from '../../ui/standing';
 import { PageTop } from '../../ui/PageTop';
 import { Empty, Failed, GhostRows, Notice } from '../../ui/states';
 import { say } from '../../ui/toasts';
@@ -62,7 +63,7 @@ export default function Connectors() {
       </PageTop>
       <div>
         <Totals list={list} />
-        {health.data?.reasons.length ? <Notice>{health.data.reasons.join(' ')}</Notice> : null}
+        {health.data && otherReasons(health.data).length > 0 && <Notice>{otherReasons(health.data).join('. ')}.</Notice>}
         {error && <Failed error={error} what="The connectors" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       </div>
       {isPending && !error ? <GhostRows rows={6} /> : (

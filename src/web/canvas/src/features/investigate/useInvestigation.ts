@@ -52,8 +52,8 @@ export function useInvestigation(investigation: Investigation) {
   const sign = useRef<string | null>(null);
   sign.current ??= findings ? strongestSign(findings, origin) : null;
   const eventId = params.get('event') ?? sign.current;
-  const lanes = useRef<readonly Lane[]>([]);
-  const lanesRead = useCallback((read: readonly Lane[]) => void (lanes.current = read), []);
+  const lanes = useRef<{ inView: readonly Lane[]; whole: readonly Lane[] }>({ inView: [], whole: [] });
+  const lanesRead = useCallback((read: readonly Lane[], whole: boolean) => void (lanes.current[whole ? 'whole' : 'inView'] = read), []);
   const writes = usePatch(investigation);
 
   const pickEvent = useCallback((event: string | null, at?: string) => {
@@ -85,8 +85,9 @@ export function useInvestigation(investigation: Investigation) {
     if (next) patchUrl({ suspect: next.id });
   };
   const jump = (direction: 1 | -1) => {
-    const current = lanes.current.flatMap(({ marks }) => marks).find(({ event_id }) => event_id !== null && event_id === eventId);
-    const mark = nextChange(lanes.current, current ? Date.parse(current.at) : direction > 0 ? view.from : view.to, direction);
+    const all = [...lanes.current.inView, ...lanes.current.whole];
+    const current = all.flatMap(({ marks }) => marks).find(({ event_id }) => event_id !== null && event_id === eventId);
+    const mark = nextChange(all, current ? Date.parse(current.at) : direction > 0 ? view.from : view.to, direction);
     if (mark) pickEvent(mark.event_id, mark.at);
   };
   const ends = {

@@ -16,6 +16,7 @@ import { Facets } from './Facets';
 import { FACETS, filterQuery, halves, listItems, viewOf, type View } from './filters';
 import { List } from './List';
 import { NewDialog } from './NewDialog';
+import { NothingFound } from './NothingFound';
 import { Peek } from './Peek';
 import { SaveViewDialog, ViewTabs } from './SavedViews';
 import './triage.css';
@@ -108,7 +109,7 @@ export function Triage() {
           ) : !data.error && (saved.filtered ? (
             <Empty title="Nothing matches" center><button type="button" className="btn" onClick={() => patch(saved.cleared())}>Clear all filters</button></Empty>
           ) : (
-            <Empty title="Nothing is broken that we can see" center><span>An investigation opens here by itself when something breaks. To open one by hand, press <Kbd keys="c" />.</span></Empty>
+            <NothingFound />
           ))}
           {selected.size > 0 && <BulkBar count={selected.size} people={people} tags={tags} rows={targets} menu={menu} setMenu={setMenu} patch={(change, said) => void bulk.patch(targets, change, said)} close={(reason) => void bulk.close(targets, reason)} tag={(name, on) => void bulk.tag(targets, name, on)} clear={clear} />}
         </section>

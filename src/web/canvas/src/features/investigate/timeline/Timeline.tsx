@@ -30,7 +30,8 @@ interface Props {
   pick: (mark: Mark) => void;
   table: boolean;
   toggleTable: () => void;
-  lanesRead: (lanes: readonly Lane[]) => void;
+  /** Told of the lanes in view, and of those of the overview around it. */
+  lanesRead: (lanes: readonly Lane[], whole: boolean) => void;
   dark: boolean;
   /** Marks stand where they were seen instead of where they happened. */
   seen: boolean;
@@ -51,7 +52,7 @@ export function Timeline(given: Props) {
   const { from, to } = asked(settled, step);
   const { data, error, refetch, dataUpdatedAt, isPlaceholderData } = useQuery(queries.timeline(id, from, to, step));
   useEffect(() => {
-    if (data) lanesRead(data.lanes);
+    if (data) lanesRead(data.lanes, false);
   }, [data, lanesRead]);
   const lanes = data?.lanes ?? [];
   const unread = useUnread();
@@ -143,7 +144,7 @@ function Plot({ width, lanes, stepMs, unread, ...props }: Props & { width: numbe
   const pointer = useBrush(scene, props, laneHeight);
   return (
     <>
-      <Overview id={props.id} view={view} setView={setView} now={now} gutter={gutter} width={plotWidth} color={color} />
+      <Overview id={props.id} view={view} setView={setView} now={now} gutter={gutter} width={plotWidth} color={color} lanesRead={props.lanesRead} />
       <div style={{ display: 'grid', gridTemplateColumns: `${gutter}px ${plotWidth}px`, position: 'relative' }}>
         <ul className="lane-names" style={{ paddingTop: laneTop(0, laneHeight) }}>
           {LANES.map(({ lane, title }) => {
@@ -273,12 +274,15 @@ function Tip({ placed: { mark, all }, x, y, width }: { placed: Placed; x: number
 }
 
 /** The last two hours; a drag moves the view. */
-function Overview({ id, view, setView, now, gutter, width, color }: { id: string; view: Span; setView: (span: Span) => void; now: number; gutter: number; width: number; color: ReturnType<typeof paletteOf> }) {
+function Overview({ id, view, setView, now, gutter, width, color, lanesRead }: Pick<Props, 'id' | 'view' | 'setView' | 'now' | 'lanesRead'> & { gutter: number; width: number; color: ReturnType<typeof paletteOf> }) {
   // Two hours that hold the view; moved only by whole minutes, so that it is asked for once a minute.
   const end = Math.ceil(Math.max(Math.min(now, view.to + OVERVIEW_MS / 4), view.to) / 60_000) * 60_000;
   const whole: Span = { from: end - Math.max(OVERVIEW_MS, (view.to - view.from) * 1.3), to: end };
   const step = whole.to - whole.from > OVERVIEW_MS * 1.5 ? stepFor(whole, width) : OVERVIEW_STEP_S;
   const { data } = useQuery(queries.timeline(id, new Date(whole.from).toISOString(), new Date(whole.to).toISOString(), step));
+  useEffect(() => {
+    if (data) lanesRead(data.lanes, true);
+  }, [data, lanesRead]);
   const canvas = useCanvas(width, OVERVIEW_PX, (ctx) => paintOverview(ctx, data?.lanes ?? [], whole, view, (data?.step_s ?? step) * 1000, width, OVERVIEW_PX, color));
   const move = (event: PointerEvent<HTMLCanvasElement>) => {
     if (event.buttons === 0) return;

@@ -67,4 +67,5 @@ test('the next change is strictly later, the previous strictly earlier, and a de
   expect(nextChange(lanes, 100_000, 1)?.at).toBe(at(300));
   expect(nextChange(lanes, 0, 1)?.at).toBe(at(100));
   expect(nextChange(lanes, 100_000, -1)).toBe(null);
+  expect(nextChange([...lanes, lane('changes', [mark(20), mark(300)])], 100_000, -1)?.at).toBe(at(20));
 });

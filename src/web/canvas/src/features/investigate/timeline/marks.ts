@@ -111,9 +111,10 @@ export function pickOf({ mark, all }: Placed, selected: string | null): Joined {
   return at < 0 ? mark : (all[(at + 1) % all.length] ?? mark);
 }
 
-/** Changes of the lane in order, for `[` and `]`. */
+/** Changes in order, for `[` and `]`; lanes of several ranges may overlap. */
 export function nextChange(lanes: readonly Lane[], from: number, direction: 1 | -1): Joined | null {
-  const marks = joined(lanes.find(({ lane }) => lane === 'changes')?.marks ?? []);
+  const all = lanes.filter(({ lane }) => lane === 'changes').flatMap(({ marks: some }) => some);
+  const marks = joined([...new Map(all.map((mark) => [mark.event_id ?? mark.at, mark])).values()]);
   if (direction > 0) return marks.find(({ at }) => Date.parse(at) > from) ?? null;
   return [...marks].reverse().find(({ at }) => Date.parse(at) < from) ?? null;
 }
