@@ -282,6 +282,7 @@ story('when the server stops, the page says so, since when, and keeps what it kn
   await page.waitForSelector('.card[aria-current]', WAIT);
   const code = await demo.stop();
   await page.waitForSelector('.live.broken >> text=not live for', WAIT);
+  await page.waitForSelector('.standing >> text=/The server does not answer since \\d\\d:\\d\\d:\\d\\d/', WAIT);
   await page.keyboard.press('c');
   await page.keyboard.type('written without a server');
   await page.keyboard.press('Enter');
