@@ -10,6 +10,7 @@ const said = (...connectors: ConnectorStatus[]) => troubles(connectors, now).map
 test('a source that is not read is said in words, with since when and why', () => {
   expect(said(connector({ state: 'open', because: 'connection refused' }))).toEqual(['git is not read since 14:08:24, 3 min 6 s: connection refused']);
   expect(said(connector({ state: 'paused' }))).toEqual(['git is paused since 14:08:24, 3 min 6 s']);
+  expect(said(connector({ state: 'paused', since: '2026-11-23T14:08:24Z' }))).toEqual(['git is paused since Mon 14:08, 2 d']);
   expect(said(connector({ state: 'open', since: null }))).toEqual(['git is not read']);
 });
 

@@ -1,7 +1,7 @@
 // What is not as it should be on the way in, as sentences. Pure.
 
 import type { ConnectorStatus, Health } from '../api/types';
-import { clock, duration } from './format';
+import { clock, duration, shortTime } from './format';
 
 const WORDS: Partial<Record<ConnectorStatus['state'], [state: string, next: string]>> = {
   open: ['not read', ''], stopped: ['stopped', ''], backing_off: ['not read', ', trying again'], half_open: ['being tried with one batch', ''], paused: ['paused', ''], connecting: ['not connected yet', ''],
@@ -35,7 +35,7 @@ export function troubles(connectors: readonly ConnectorStatus[], now: number): T
     const [{ state, because } = { state: 'open' as const, because: '' }] = group;
     const [word, next] = WORDS[state] ?? ['', ''];
     const since = group.map((one) => Date.parse(one.since ?? '')).filter(Number.isFinite).sort((a, b) => a - b)[0];
-    const when = since === undefined ? '' : ` since ${clock(since)}, ${duration(Math.max(1000, now - since))}`;
+    const when = since === undefined ? '' : ` since ${shortTime(new Date(since).toISOString(), now, true)}, ${duration(Math.max(1000, now - since))}`;
     // The first clause says what; what librdkafka adds stands on the connector's card.
     const why = because === 'connecting' ? '' : because;
     return { names: group.map(({ name }) => name), text: ` ${group.length > 1 ? 'are' : 'is'} ${word}${when}${next}${why ? `: ${why.split(': ')[0]}` : ''}`, why };

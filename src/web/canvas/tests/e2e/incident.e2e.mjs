@@ -269,7 +269,7 @@ story('a page in an unknown place says so and leads back', async () => {
 
 story('what is not read and what is still learned is said where one looks for incidents', async () => {
   const { page } = await at('/investigations');
-  await page.waitForSelector('.standing >> text=/ci is not read since 14:08:12, .*: 412 of the last 500 records could not be decoded/', WAIT);
+  await page.waitForSelector('.standing >> text=/ci is not read since .*14:08.*, .*: 412 of the last 500 records could not be decoded/', WAIT);
   await page.locator('.standing a').first().click();
   await page.waitForSelector('.connector.current >> text=Red because', WAIT);
   const fresh = await serve({ mode: 'empty' });

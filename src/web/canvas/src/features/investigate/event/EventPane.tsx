@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { Problem } from '../../../api/client';
+import { Link } from 'wouter';
+import { Problem, queryText } from '../../../api/client';
 import { queries } from '../../../api/queries';
 import { EventFields } from '../../../ui/EventFields';
 import { clock, count, words } from '../../../ui/format';
@@ -60,7 +61,7 @@ function Linked({ id, current, pick, brush }: { id: string; current: string | nu
   if (!events.length) return <Empty title={brush ? 'No linked event in the brush' : 'No events linked yet'} />;
   return (
     <ul className="linked">
-      {brush && <li className="dim small linked-note">{count(data.pages[0]?.total ?? events.length)} in the brush</li>}
+      {brush && <li className="dim small linked-note">{count(data.pages[0]?.total ?? events.length)} in the brush; <Link className="link" href={`/events${queryText(rangeOf(brush))}`}>everything of that time</Link></li>}
       {events.map((event) => (
         <li key={event.id}><button type="button" aria-current={event.id === current ? 'true' : undefined} onClick={() => pick(event.id)}>
           <span className="dim small">{clock(event.timestamp)}</span><SourceIcon source={event.source} size={13} /><span className="trunc grow" title={event.title}>{event.title}</span>
