@@ -58,8 +58,8 @@ function Shell() {
     { id: 'palette', title: 'Search or run', keys: ['mod+k'], quiet: true, run: openPalette },
     { id: 'keys', title: 'Keys', keys: ['?'], run: openKeySheet },
     ...PLACES.map(({ place, title, keys }) => ({ id: `go-${place}`, title: `Go to ${title.toLowerCase()}`, keys: [keys], run: () => go(`/${place}`) })),
-    { id: 'scheme', title: dark ? 'Light colours' : 'Dark colours', run: toggle },
-    { id: 'person', title: 'Your name', run: () => setOverlay('person') },
+    { id: 'scheme', title: dark ? 'Light colours' : 'Dark colours', keys: ['mod+shift+l'], run: toggle },
+    { id: 'person', title: 'Your name', keys: ['g p'], run: () => setOverlay('person') },
   ]);
   return (
     <div className="shell">

@@ -235,7 +235,7 @@ story('a dead letter is read in three ways and discarded only with a reason', as
   await page.keyboard.press('l');
   await page.waitForSelector('text=record 2 of 120', WAIT);
   await page.keyboard.press('Shift+Delete');
-  await page.waitForSelector('[role=dialog]', WAIT);
+  await page.waitForSelector('[role=dialog] input:focus', WAIT);
   await page.keyboard.press('Enter');
   assert.equal(mock.state.letters.filter(({ status }) => status === 'discarded').length, 0);
   await page.keyboard.type('sent by a test');

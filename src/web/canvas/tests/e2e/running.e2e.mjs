@@ -39,6 +39,12 @@ async function on(path, act, options = {}) {
   }
 }
 const text = (page, selector) => page.locator(selector).first().textContent();
+/** Types into what the last key opened, once it has the focus. */
+async function typed(page, selector, words) {
+  await page.waitForSelector(`${selector}:focus`, WAIT);
+  await page.keyboard.type(words);
+  await page.keyboard.press('Enter');
+}
 const investigation = () => demo.read(`/investigations/${id}`);
 
 story('an investigation appears by itself on the open page, and says what broke, since when and after which change', async () => {
@@ -113,11 +119,11 @@ story('status, priority, assignee and tags are set by key and kept', async () =>
       await page.waitForSelector(`.facts >> text=${choose}`, WAIT);
     }
     await page.keyboard.press('a');
+    await page.waitForSelector('[role=dialog] button:focus', WAIT);
     await page.keyboard.press('Enter');
     await page.waitForSelector('.facts [aria-label=local]', WAIT);
     await page.keyboard.press('l');
-    await page.keyboard.type('pool');
-    await page.keyboard.press('Enter');
+    await typed(page, '[role=dialog] input', 'pool');
     await page.waitForSelector('.tags-chip >> text=pool', WAIT);
   });
   const { status, priority, assigned_to, tags } = await investigation();
@@ -154,6 +160,12 @@ story('every key of the timeline does what the sheet says', async () => {
       for (const key of keys) await page.keyboard.press(key);
       await page.waitForSelector(`${focused}:focus`, WAIT);
     }
+    for (const [key, twin] of [['Shift+G', '.graph-pane table'], ['Shift+M', '.moved table']]) {
+      await page.keyboard.press(key);
+      await page.waitForSelector(twin, WAIT);
+      await page.keyboard.press(key);
+      await page.waitForSelector(twin, { state: 'detached', ...WAIT });
+    }
     const [file] = await Promise.all([page.waitForEvent('download', WAIT), page.keyboard.press('Shift+E')]);
     assert.match(file.suggestedFilename(), /^wd-.*\.md$/);
     const current = () => page.getAttribute('.suspect-list [aria-current]', 'aria-label');
@@ -179,8 +191,7 @@ story('the list is filtered, searched, peeked into, and a view of it is saved', 
     await until('what matches is shown', async () => (await rows.count()) >= 1);
     await page.locator('.pane-head, .top h1').first().click();
     await page.keyboard.press('Shift+S');
-    await page.keyboard.type('Ours');
-    await page.keyboard.press('Enter');
+    await typed(page, '[role=dialog] input', 'Ours');
     await page.waitForSelector('.saved-view [aria-pressed=true] >> text=Ours', WAIT);
     await page.getByRole('button', { name: 'All', exact: true }).click();
     await until('no filter', () => !/environment/.test(page.url()));
@@ -240,9 +251,7 @@ story('records that nobody can read are dead letters, alike ones in one group, a
     await page.keyboard.press('l');
     await page.waitForSelector('text=record 2 of 2', WAIT);
     await page.keyboard.press('Shift+Delete');
-    await page.waitForSelector('[role=dialog]', WAIT);
-    await page.keyboard.type('sent by a test');
-    await page.keyboard.press('Enter');
+    await typed(page, '[role=dialog] input', 'sent by a test');
     await until('one is waiting', async () => /1 waiting/.test(await group.textContent()));
   });
 });

@@ -69,7 +69,7 @@ function Loaded({ investigation, trouble, readAt, retry }: { investigation: Inve
                   : <div className="graph-plot"><Suspense fallback={<GhostRows rows={3} />}><ServiceMap graph={findings.graph} origin={page.origin} focus={params.get('service')} change={page.changeAt} pick={(service) => patchUrl({ service: params.get('service') === service ? null : service })} /></Suspense>
                     <p className="graph-legend">own: what its callees do not explain. +s: after onset</p></div>}
             </section>
-            <Moved paneRef={page.movedPane} signals={findings?.signals ?? []} service={params.get('service')} view={view} brush={brush} onset={onset} change={change?.at ?? null} dark={dark} selected={eventId} pick={page.pickEvent} />
+            <Moved paneRef={page.movedPane} table={params.get('mt') === '1'} toggleTable={() => patchUrl({ mt: params.get('mt') === '1' ? null : '1' })} signals={findings?.signals ?? []} service={params.get('service')} view={view} brush={brush} onset={onset} change={change?.at ?? null} dark={dark} selected={eventId} pick={page.pickEvent} />
             <div ref={page.eventPane} className={`event-slot ${drawer ? 'open' : ''}`}><EventPane id={investigation.id} eventId={eventId} picked={params.has('event')} brush={brush} eventCount={investigation.event_count} tab={tab} setTab={(next) => patchUrl({ tab: next === 'event' ? null : next })} pick={page.pickEvent} close={() => patchUrl({ drawer: null })} /></div>
           </div>
         </section>

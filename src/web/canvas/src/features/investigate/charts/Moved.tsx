@@ -20,15 +20,16 @@ interface Props {
   dark: boolean;
   selected: string | null;
   pick: (eventId: string) => void;
+  table: boolean;
+  toggleTable: () => void;
 }
 
 const FIRST = 4;
 const FIGURE_MAX_PX = 150;
 
 /** The metrics that moved most, over the same time as the timeline. */
-export function Moved({ paneRef, signals, service, pick, view, ...rest }: Props) {
+export function Moved({ paneRef, signals, service, pick, view, table, toggleTable, ...rest }: Props) {
   const [all, setAll] = useState(false);
-  const [table, setTable] = useState(false);
   const drawn = moved(signals, service);
   const shown = all ? drawn : drawn.slice(0, FIRST);
   const span = chartSpan(shown, view, [rest.onset, rest.change]);
@@ -36,7 +37,7 @@ export function Moved({ paneRef, signals, service, pick, view, ...rest }: Props)
     <section className="pane moved" aria-label="Metrics that moved" ref={paneRef} tabIndex={-1}>
       <div className="pane-head">
         <h2 title="By surprise S: minus the power of ten of how likely it is by chance">Moved most</h2>
-        <span className="row end" style={{ gap: 6 }}>{drawn.length > FIRST && <button type="button" className="btn ghost small" onClick={() => setAll(!all)}>{all ? 'Fewer' : `${shown.length} of ${drawn.length}`}</button>}<button type="button" className="btn ghost small" aria-pressed={table} onClick={() => setTable(!table)}>Table</button><span className="wide"><Hint text="" keys={['m']} /></span></span>
+        <span className="row end" style={{ gap: 6 }}>{drawn.length > FIRST && <button type="button" className="btn ghost small" onClick={() => setAll(!all)}>{all ? 'Fewer' : `${shown.length} of ${drawn.length}`}</button>}<button type="button" className="btn ghost small" aria-pressed={table} onClick={toggleTable}>Table</button><span className="wide"><Hint text="" keys={['m']} /></span></span>
       </div>
       {table ? <MovedTable signals={signals} pick={pick} /> : shown.length ? <>
         <div className={`charts ${all ? 'all' : ''}`} style={{ height: shown.length * FIGURE_MAX_PX }} tabIndex={0} role="region" aria-label="Charts">{shown.map((signal) => <Figure key={`${signal.service.service}\0${signal.key}`} signal={signal} pick={pick} view={span} {...rest} />)}</div>
@@ -46,7 +47,7 @@ export function Moved({ paneRef, signals, service, pick, view, ...rest }: Props)
   );
 }
 
-function Figure({ signal, pick, selected, view, brush, onset, change, dark }: { signal: Signal } & Omit<Props, 'signals' | 'service' | 'paneRef'>) {
+function Figure({ signal, pick, selected, view, brush, onset, change, dark }: { signal: Signal } & Omit<Props, 'signals' | 'service' | 'paneRef' | 'table' | 'toggleTable'>) {
   const { ref, width, height } = useElementSize<HTMLDivElement>();
   const usual = signal.surprise < USUAL_SURPRISE;
   const name = nameOf(signal);
