@@ -88,7 +88,7 @@ function Call(props: EdgeProps<CallEdge>) {
   const { edge, corners } = data;
   const { path, words: place } = lineThrough({ x: sourceX, y: sourceY }, corners, { x: targetX, y: targetY });
   // Failing, or slow: what travels up this call.
-  const words = edge.failed > 0 ? `${value((100 * edge.failed) / Math.max(1, edge.calls))} % fail` : `${value(edge.mean_ms)} ms`;
+  const words = edge.failed > 0 ? `${Number(((100 * edge.failed) / Math.max(1, edge.calls)).toFixed(1))} % fail` : `${value(edge.mean_ms)} ms`;
   return (
     <>
       <BaseEdge path={path} markerStart={props.markerStart} className={edge.hot ? 'call hot' : 'call'} />

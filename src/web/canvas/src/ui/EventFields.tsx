@@ -1,6 +1,7 @@
 import { Fragment, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { EventItem } from '../api/types';
+import { diffLines } from './diff';
 import { eventFacts, type Exemplar } from './eventFacts';
 import { count, duration, exactClock, shortId, words } from './format';
 import { Json, prettyJson } from './Json';
@@ -34,18 +35,18 @@ function Fields({ list }: { list: readonly [string, ReactNode][] }) {
 
 function when(event: EventItem): [string, ReactNode][] {
   const where = [event.service, event.environment, event.host].filter(Boolean).join(', ');
-  const late = Date.parse(event.observed_at) - Date.parse(event.timestamp);
   const fields: [string, ReactNode][] = [['Service', where || '–']];
   if (event.count > 1 || event.last_seen !== event.first_seen) fields.push(['First, last', `${exactClock(event.first_seen)}, ${exactClock(event.last_seen)}`]);
   else fields.push(['When', exactClock(event.timestamp)]);
   if (event.count > 1) fields.push(['Folded', `${count(event.count)} repeats, exact`]);
-  if (late > LATE_MS) fields.push(['Seen', `${exactClock(event.observed_at)}, ${duration(late)} later`]);
   return fields;
 }
 
 function references(event: EventItem, here?: string): [string, ReactNode][] {
   const others = event.investigation_ids.filter((id) => id !== here);
+  const late = Date.parse(event.observed_at) - Date.parse(event.timestamp);
   const fields: [string, ReactNode][] = [];
+  if (late > LATE_MS) fields.push(['Seen', `${exactClock(event.observed_at)}, ${duration(late)} later`]);
   if (event.trace_id) fields.push(['Trace', <Link key="t" className="link mono" href={`/events?trace_id=${event.trace_id}`} title="Events of this trace">{event.trace_id}</Link>]);
   if (event.source_id) fields.push(['Source id', <span className="mono" key="s"><Breakable text={event.source_id} /></span>]);
   if (event.tags.length) fields.push(['Tags', event.tags.join(', ')]);
@@ -60,15 +61,12 @@ function Breakable({ text }: { text: string }) {
 
 const DIFF_LINES_MAX = 400;
 
-/** A unified diff: what went, what came. Read aloud, a line says which. */
-export function Diff({ text }: { text: string }) {
-  const lines = text.replace(/\n$/, '').split('\n');
+/** A unified diff; the sign of each line stays, so that colour is not all that tells. */
+function Diff({ text }: { text: string }) {
+  const lines = diffLines(text);
   return (
     <pre className="code diff-code" tabIndex={0}>
-      {lines.slice(0, DIFF_LINES_MAX).map((line, index) => {
-        const kind = /^(\+\+\+|---|diff |index )/.test(line) ? 'file' : line.startsWith('@@') ? 'at' : line.startsWith('+') ? 'came' : line.startsWith('-') ? 'went' : '';
-        return <span key={index} className={`diff-line ${kind}`}>{line || ' '}{'\n'}</span>;
-      })}
+      {lines.slice(0, DIFF_LINES_MAX).map(({ kind, text: line }, index) => <span key={index} className={`diff-line ${kind}`}>{line || ' '}{'\n'}</span>)}
       {lines.length > DIFF_LINES_MAX && `… ${lines.length - DIFF_LINES_MAX} more lines`}
     </pre>
   );
