@@ -45,7 +45,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         seed: arguments.seed,
         listen: arguments.listen,
         database: arguments.database.clone(),
-        free_ports: arguments.once,
+        // Who asks for any port wants no fixed one anywhere.
+        free_ports: arguments.once || arguments.listen.port() == 0,
     };
     actix::System::new().block_on(async {
         let demo = Demo::start(&options)?;

@@ -161,7 +161,7 @@ pub struct ObservationBatch {
     pub rejections: Vec<Rejection>,
     /// Aligned with `records.partitions`.
     pub counts: Vec<DecodeCounts>,
-    /// Format each record was read as, with how many: the mix shown on the health page.
+    /// Records that could be read, by the format they were read as: the mix shown on the health page.
     pub formats: Vec<(&'static str, u64)>,
     /// Newest event time of each partition that may advance the watermark, aligned with `records.partitions`.
     pub newest: Vec<Option<Timestamp>>,

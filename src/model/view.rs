@@ -87,6 +87,9 @@ pub struct Mark {
     /// For builds: how long they ran.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
+    /// When whydunit read or found it; of what people did, when they wrote it down.
+    #[schema(value_type = String, format = DateTime)]
+    pub seen_at: Timestamp,
     pub severity: Severity,
     pub source: Option<Source>,
     pub event_type: String,

@@ -70,7 +70,7 @@ pub fn headline(symptom: &str, started_at: Timestamp, suspects: &[Suspect], cert
             if let Some(after_s) = change.at.map(|at| started_at.seconds_since(at)).filter(|after_s| *after_s >= 0.0) {
                 text.push_str(&format!(", {} after {}", span(after_s), change.entity));
             } else {
-                text.push_str(&format!(", near {}", change.entity));
+                text.push_str(&format!(", at the time of {}", change.entity));
             }
             if let Some(author) = &change.author {
                 text.push_str(&format!(" by {author}"));
@@ -78,7 +78,7 @@ pub fn headline(symptom: &str, started_at: Timestamp, suspects: &[Suspect], cert
         }
         _ => {
             if let Some(service) = suspects.iter().find(|suspect| suspect.kind == SuspectKind::Service) {
-                text.push_str(if certain { ", first suspect " } else { ", not sure: " });
+                text.push_str(if certain { ", first suspect " } else { ", perhaps " });
                 text.push_str(&service.entity);
             }
         }

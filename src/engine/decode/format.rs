@@ -98,12 +98,12 @@ fn first_key(value: &[u8]) -> Option<&[u8]> {
     rest.iter().take(64).position(|&byte| byte == b'"').map(|end| &rest[..end])
 }
 
-/// The first bytes of a value, readable.
+/// The first bytes of a value, readable and in quotes: letters are alike whatever stands there.
 pub(super) fn excerpt(value: &[u8]) -> String {
     let head = &value[..value.len().min(16)];
     match std::str::from_utf8(head) {
         Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),
-        _ => head.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
+        _ => format!("bytes `{}`", head.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")),
     }
 }
 
@@ -123,6 +123,6 @@ mod tests {
         let refusal = of_bytes(Source::Logs, b"hello").err().map(|refusal| refusal.reason).unwrap_or_default();
         assert!(refusal.contains("\"hello\""), "{refusal}");
         let refusal = of_bytes(Source::Metrics, &[0xff, 0x00]).err().map(|refusal| refusal.reason).unwrap_or_default();
-        assert!(refusal.contains("ff 00"), "{refusal}");
+        assert!(refusal.contains("bytes `ff 00`"), "{refusal}");
     }
 }

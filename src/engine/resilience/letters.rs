@@ -39,8 +39,11 @@ pub(super) fn fingerprint(connector: &str, rejection: &Rejection) -> String {
 fn without_variables(reason: &str) -> String {
     let mut text = String::with_capacity(reason.len());
     let mut quote = None;
+    let mut escaped = false;
     for character in reason.chars() {
         match quote {
+            Some(_) if escaped => escaped = false,
+            Some('"') if character == '\\' => escaped = true,
             Some(open) if character == open => quote = None,
             Some(_) => {}
             None if matches!(character, '`' | '"') => quote = Some(character),
@@ -70,5 +73,9 @@ mod tests {
         assert_eq!(a, fingerprint("logs", &rejection("not JSON: expected `}` at byte 2071")));
         assert_ne!(a, fingerprint("logs", &rejection("not JSON: end of input at byte 14")));
         assert_ne!(a, fingerprint("metrics", &rejection("not JSON: expected `,` at byte 14")));
+        let page = |start: &str| fingerprint("logs", &rejection(&format!("neither: starts with {start:?}; known: auto")));
+        let bytes = |start: &str| fingerprint("logs", &rejection(&format!("neither: starts with bytes `{start}`; known: auto")));
+        assert_eq!(bytes("cb 3d 64"), bytes("07 e7 59 73"));
+        assert_eq!(page("<html lang=\"en\">"), page("<p id=\"a\" b>"));
     }
 }

@@ -165,7 +165,7 @@ fn marks(connection: &Connection, id: &str, subject: &Subject, steps: Steps, sou
     Ok((marks, cut))
 }
 
-const MARK_COLUMNS: &str = "e.id, e.timestamp, e.last_seen, d.severity, d.source, d.event_type, e.title, d.service, e.seq";
+const MARK_COLUMNS: &str = "e.id, e.timestamp, e.last_seen, d.severity, d.source, d.event_type, e.title, d.service, e.observed_at, e.seq";
 
 fn linked_marks(connection: &Connection, id: &str, steps: Steps, source: Option<Source>) -> Result<Vec<Mark>, Fault> {
     let sql = format!(
@@ -208,6 +208,7 @@ fn mark(row: &rusqlite::Row<'_>, linked: bool) -> rusqlite::Result<Mark> {
         event_id: Some(row.get(0)?),
         at,
         until: (last_seen > at).then_some(last_seen),
+        seen_at: time(row, 8)?,
         severity: dims::severity(row.get(3)?),
         source: Some(dims::source(row.get_ref(4)?.as_str()?)),
         event_type: row.get(5)?,
@@ -219,13 +220,14 @@ fn mark(row: &rusqlite::Row<'_>, linked: bool) -> rusqlite::Result<Mark> {
 
 fn people(connection: &Connection, id: &str, steps: Steps) -> Result<Lane, Fault> {
     let inside = |at: Timestamp| at >= steps.from && at < steps.to;
-    let mark = |at: Timestamp, event_type: String, title: String, event_id: Option<String>| Mark {
+    let mark = |at: Timestamp, seen_at: Timestamp, event_type: &str, title: String, event_id: Option<String>| Mark {
         event_id,
         at,
         until: None,
+        seen_at,
         severity: Severity::Info,
         source: None,
-        event_type,
+        event_type: event_type.to_owned(),
         title,
         service: None,
         linked: true,
@@ -234,12 +236,13 @@ fn people(connection: &Connection, id: &str, steps: Steps) -> Result<Lane, Fault
     let mut marks: Vec<Mark> = notes(connection, id)?
         .into_iter()
         .map(|note| {
-            mark(note.at.unwrap_or(note.created_at), "note".into(), format!("{}: {}", note.author, said(&note.body)), note.event_id)
+            let title = format!("{}: {}", note.author, said(&note.body));
+            mark(note.at.unwrap_or(note.created_at), note.created_at, "note", title, note.event_id)
         })
         .collect();
     // Notes stand at the time they are about; the line of activity of their writing would say them twice.
     let deeds = activity(connection, id)?.into_iter().filter(|deed| !deed.what.starts_with("note"));
-    marks.extend(deeds.map(|deed| mark(deed.at, deed.what.clone(), format!("{} {} {}", deed.who, deed.what, said(&deed.detail)), None)));
+    marks.extend(deeds.map(|deed| mark(deed.at, deed.at, &deed.what, format!("{} {} {}", deed.who, deed.what, said(&deed.detail)), None)));
     marks.retain(|mark| inside(mark.at));
     marks.sort_by_key(|mark| mark.at);
     let total = marks.len() as u64;

@@ -58,7 +58,7 @@ export const queries = {
       queryFn: ({ signal }) => read<Timeline>(`/investigations/${segment(id)}/timeline${queryText({ from, to, step_s: stepS })}`, signal),
       placeholderData: keepPreviousData,
     }),
-  linkedEvents: (id: string) => pages<EventItem>(['events', 'linked'], `/investigations/${segment(id)}/events`, { per_page: 50 }),
+  linkedEvents: (id: string, range: Query) => pages<EventItem>(['events', 'linked'], `/investigations/${segment(id)}/events`, { per_page: 50, ...range }),
   events: (query: Query) => pages<EventItem>(['events', 'list'], '/events', { sort: '-timestamp', per_page: 50, ...query }),
   eventFacets: (query: Query) =>
     queryOptions({

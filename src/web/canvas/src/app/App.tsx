@@ -58,8 +58,8 @@ function Shell() {
     { id: 'palette', title: 'Search or run', keys: ['mod+k'], quiet: true, run: openPalette },
     { id: 'keys', title: 'Keys', keys: ['?'], run: openKeySheet },
     ...PLACES.map(({ place, title, keys }) => ({ id: `go-${place}`, title: `Go to ${title.toLowerCase()}`, keys: [keys], run: () => go(`/${place}`) })),
-    { id: 'scheme', title: dark ? 'Light colours' : 'Dark colours', run: toggle },
-    { id: 'person', title: 'Your name', run: () => setOverlay('person') },
+    { id: 'scheme', title: dark ? 'Light colours' : 'Dark colours', keys: ['mod+shift+l'], run: toggle },
+    { id: 'person', title: 'Your name', keys: ['g p'], run: () => setOverlay('person') },
   ]);
   return (
     <div className="shell">
@@ -74,7 +74,7 @@ function Shell() {
             <Route path="/connectors"><Connectors /></Route>
             <Route path="/dead-letters"><DeadLetters /></Route>
             <Route path="/events"><Events /></Route>
-            <Route><main id="main" className="page"><Empty title="There is no page here" center><a className="link" href="/investigations">To the investigations</a></Empty></main></Route>
+            <Route><main id="main" className="page"><Empty title="There is no page here" center page><a className="link" href="/investigations">To the investigations</a></Empty></main></Route>
           </Switch>
         </Suspense>
       </Guard>
@@ -104,7 +104,7 @@ class Guard extends Component<{ children: ReactNode }, { error: Error | null }> 
     if (!this.state.error) return this.props.children;
     return (
       <main id="main" className="page">
-        <Empty title="This screen broke" center>
+        <Empty title="This screen broke" center page>
           <span>{this.state.error.message}</span>
           <button type="button" className="btn" onClick={() => this.setState({ error: null })}>Draw it again</button>
         </Empty>

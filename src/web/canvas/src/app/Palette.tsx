@@ -1,4 +1,5 @@
 import { Spotlight, spotlight, type SpotlightActionData } from '@mantine/spotlight';
+import '@mantine/core/styles/Input.css';
 import '@mantine/spotlight/styles.css';
 import { useEffect } from 'react';
 import { useActionGroups } from '../ui/actions';

@@ -1,6 +1,6 @@
-import { placesOf, type LayoutAnswer, type LayoutRequest } from './layout';
+import { layoutOf, type LayoutAnswer, type LayoutRequest } from './layout';
 
 self.onmessage = ({ data }: MessageEvent<LayoutRequest>) => {
-  const answer: LayoutAnswer = { ticket: data.ticket, places: placesOf(data) };
+  const answer: LayoutAnswer = { ticket: data.ticket, ...layoutOf(data) };
   self.postMessage(answer);
 };

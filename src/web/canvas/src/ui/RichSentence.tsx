@@ -39,7 +39,9 @@ function findWord(text: string, word: string): number {
 const TELLING = /%| of | → |,\d{3}|\d{4}/;
 
 /** Telling numbers bold where `bold`, commit hashes in the mono face. */
-export function Numbers({ text, bold = true }: { text: string; bold?: boolean }) {
+export function Numbers({ text: given, bold = true }: { text: string; bold?: boolean }) {
+  // `8.00 {request}`: the unit's annotation, as people say it.
+  const text = given.replace(/(\d) \{([a-z]+)\}/g, (_, digit: string, name: string) => `${digit} ${name}${name.endsWith('s') ? '' : 's'}`);
   const out: ReactNode[] = [];
   let last = 0;
   for (const match of text.matchAll(PATTERN)) {

@@ -103,6 +103,7 @@ export function resolve(all: readonly ActionGroup[], before: string, key: string
   return before ? resolve(all, '', key) : null;
 }
 
+const OVERLAYS = '[role=dialog],[role=menu],[role=listbox]';
 const isText = (target: Element | null) => !!target?.closest('input:not([type=checkbox]):not([type=radio]),textarea,select,[contenteditable=true]');
 
 function onKey(event: KeyboardEvent) {
@@ -110,7 +111,8 @@ function onKey(event: KeyboardEvent) {
   const target = event.target instanceof Element ? event.target : null;
   const key = keyName(event);
   const combined = key.startsWith('mod+');
-  if (target?.closest('[role=dialog],[role=menu],[role=listbox]') && !combined) return;
+  // Also while one opens and the focus is still on its way: what is typed is meant for it.
+  if (!combined && (target?.closest(OVERLAYS) || document.querySelector(OVERLAYS))) return;
   if (isText(target) && !combined) return;
   if (isText(target) && key === 'mod+z') return;
   if (lettersOff && !combined && [...event.key].length === 1) return;

@@ -15,6 +15,7 @@ test('times say the day only when it is another day', () => {
 
 test('numbers stay short at every size', () => {
   expect([0, 412, 9_999, 11_402, 999_999, 4_000_000].map(shortCount)).toEqual(['0', '412', '10.0 k', '11.4 k', '1.0 M', '4.0 M']);
+  expect([0, -1e-13].map(value)).toEqual(['0', '0']);
   expect([0.0213, 5.1, 31.04, 212, 15_203].map(value)).toEqual(['0.021', '5.10', '31.0', '212', '15.2 k']);
   expect([0.871, 0.999, 1, 0, -0.2].map(score)).toEqual(['.87', '1.0', '1.0', '.00', '.00']);
 });

@@ -72,10 +72,18 @@ export function shortCount(n: number): string {
 /** Three significant digits, for values of a chart. */
 export function value(n: number): string {
   const size = Math.abs(n);
+  // What is left of a difference is no value.
+  if (size < 1e-9) return '0';
   if (size >= 9_950) return shortCount(n);
   if (size >= 100 || Number.isInteger(n)) return count(n);
   if (size >= 10) return n.toFixed(1);
   return size >= 1 ? n.toFixed(2) : String(Number(n.toPrecision(2)));
+}
+
+/** A unit as people say it: UCUM annotations lose their braces (`{request}` → `requests`), `1` is no unit. */
+export function unitText(unit: string): string {
+  if (unit === '1') return '';
+  return unit.replace(/\{([^}]*)\}/g, (_, name: string) => (name && !name.endsWith('s') ? `${name}s` : name)).replace(/^By\b/, 'bytes');
 }
 
 /** A rate per second: `11,402`, `2.1`, `0`. */

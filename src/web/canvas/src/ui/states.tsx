@@ -16,8 +16,9 @@ export function GhostRows({ rows = 8 }: { rows?: number }) {
   );
 }
 
-export function Empty({ title, children, center = false }: { title: string; children?: ReactNode; center?: boolean }) {
-  return <div className={`empty ${center ? 'center' : ''}`}><b>{title}</b>{children}</div>;
+/** `page`: it is all that the page has, and so its heading. */
+export function Empty({ title, children, center = false, page = false }: { title: string; children?: ReactNode; center?: boolean; page?: boolean }) {
+  return <div className={`empty ${center ? 'center' : ''}`}>{page ? <h1>{title}</h1> : <b>{title}</b>}{children}</div>;
 }
 
 /** Says what failed; with what is still shown, its age. Asks for the token when the server wants one. */

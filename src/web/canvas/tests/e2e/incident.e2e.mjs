@@ -1,9 +1,9 @@
-// An engineer at three in the morning: stories over the stand-in server (or, read-only ones, over BASE_URL).
+// An engineer at three in the morning: stories over the stand-in server, which can be made to fail.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { ID, T0 } from '../mock/data.mjs';
-import { openBrowser, openPage, serve } from './browser.mjs';
+import { openBrowser, openPage, serve, until } from './browser.mjs';
 
 const WAIT = { timeout: 60_000 };
 let browser;
@@ -26,13 +26,6 @@ async function at(path, options) {
   await opened.page.waitForSelector('#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row)', WAIT);
   return opened;
 }
-const until = async (what, check) => {
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
-    if (await check()) return;
-    await new Promise((wake) => setTimeout(wake, 50));
-  }
-  assert.fail(`never: ${what}`);
-};
 const story = (name, run) => test(name, { timeout: 240_000 }, run);
 
 story('from the list to the proof with the keyboard alone', async () => {
@@ -191,11 +184,14 @@ story('the wheel zooms around the pointer, a drag brushes, brackets step through
   await page.keyboard.press('Escape');
   await page.waitForSelector('.timeline .token', { state: 'detached', ...WAIT });
   await page.keyboard.press('0');
+  const event = () => new URL(page.url()).searchParams.get('event');
   await page.keyboard.press(']');
-  await page.waitForSelector('.event-title', WAIT);
-  const first = await page.textContent('.event-title');
+  await until('the change after the onset', () => event() !== null);
+  const first = event();
   await page.keyboard.press(']');
-  await until('another change', async () => (await page.textContent('.event-title')) !== first);
+  await until('the change after that', () => event() !== first);
+  await page.keyboard.press('[');
+  await until('and back', () => event() === first);
 });
 
 story('zooming stays smooth: a step costs the page less than 16 ms', async () => {
@@ -239,7 +235,7 @@ story('a dead letter is read in three ways and discarded only with a reason', as
   await page.keyboard.press('l');
   await page.waitForSelector('text=record 2 of 120', WAIT);
   await page.keyboard.press('Shift+Delete');
-  await page.waitForSelector('[role=dialog]', WAIT);
+  await page.waitForSelector('[role=dialog] input:focus', WAIT);
   await page.keyboard.press('Enter');
   assert.equal(mock.state.letters.filter(({ status }) => status === 'discarded').length, 0);
   await page.keyboard.type('sent by a test');
@@ -269,4 +265,16 @@ story('a page in an unknown place says so and leads back', async () => {
   await page.goto(`${mock.url}/investigations/no-such`);
   await page.waitForSelector('text=There is no such investigation', WAIT);
   await close();
+});
+
+story('what is not read and what is still learned is said where one looks for incidents', async () => {
+  const { page } = await at('/investigations');
+  await page.waitForSelector('.standing >> text=/ci is not read since .*14:08.*, .*: 412 of the last 500 records could not be decoded/', WAIT);
+  await page.locator('.standing a').first().click();
+  await page.waitForSelector('.connector.current >> text=Red because', WAIT);
+  const fresh = await serve({ mode: 'empty' });
+  const { page: empty, close } = await openPage(browser, `${fresh.url}/investigations`);
+  await empty.waitForSelector('.standing >> text=/Still learning.*Nothing opens before 14:21:30 UTC of event time, 10 min from now/', WAIT);
+  await close();
+  await fresh.close();
 });

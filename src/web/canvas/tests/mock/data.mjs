@@ -124,7 +124,7 @@ export function timeline(from, to, step_s) {
   const start = Math.floor(Date.parse(from) / 1000 / step_s) * step_s;
   const end = Math.min(Date.parse(to), T0) / 1000;
   const on = Date.parse(ONSET) / 1000;
-  const mark = (one, more = {}) => ({ event_id: one.id, at: one.timestamp, until: null, severity: one.severity, source: one.source, event_type: one.event_type, title: one.title, service: one.service, linked: one.investigation_ids.length > 0, ...more });
+  const mark = (one, more = {}) => ({ event_id: one.id, at: one.timestamp, until: null, seen_at: one.observed_at, severity: one.severity, source: one.source, event_type: one.event_type, title: one.title, service: one.service, linked: one.investigation_ids.length > 0, ...more });
   const within = (list) => list.filter(({ at: time }) => time >= new Date(from).toISOString() && time < new Date(to).toISOString());
   const bars = (lane) => {
     const out = [];
@@ -148,7 +148,7 @@ export function timeline(from, to, step_s) {
       lane('ci', builds.map((one) => mark(one, { until: one.last_seen }))),
       ...['metrics', 'logs', 'traces'].map((name) => lane(name, ofSource(name).filter(({ severity }) => severity !== 'info').map((one) => mark(one)), bars(name))),
       lane('manual', [mark(events.find(({ id }) => id === 'ev-alert'))]),
-      lane('people', people.map(({ at: time, title, type }) => ({ event_id: null, at: time, until: null, severity: 'info', source: null, event_type: type, title, service: null, linked: true }))),
+      lane('people', people.map(({ at: time, title, type }) => ({ event_id: null, at: time, until: null, seen_at: time, severity: 'info', source: null, event_type: type, title, service: null, linked: true }))),
     ],
   };
 }

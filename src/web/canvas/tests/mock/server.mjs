@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as data from './data.mjs';
-import { largeList, oddInvestigation } from './odd.mjs';
+import { crowdedTimeline, largeList, oddInvestigation } from './odd.mjs';
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.woff': 'font/woff' };
@@ -18,6 +18,7 @@ function world(mode) {
   if (mode === 'empty') return { list: [], investigations: new Map(), notes: [], activity: [], events: [], connectors: [], groups: [], letters: [] };
   const list = mode === 'large' ? largeList(2_000) : clone(data.list);
   const main = mode === 'odd' ? oddInvestigation() : clone(data.investigation);
+  if (mode === 'large') main.event_count = 10_000;
   if (mode === 'odd') list[0] = { ...list[0], title: main.title, symptom: main.findings.symptom, service_affected: main.service_affected };
   return {
     list, investigations: new Map([[main.id, main]]), notes: clone(data.notes), activity: clone(data.activity), events: clone(data.events), connectors: clone(data.connectors), groups: clone(data.letterGroups),
@@ -120,6 +121,7 @@ export async function startMock({ mode = 'incident', port = 0 } = {}) {
     if (sub === 'close') return save({ ...found, status: 'closed', close_reason: body.reason }, who, 'status', body.reason);
     if (sub === 'reopen') return save({ ...found, status: 'open', close_reason: null }, who, 'reopened', body.reason);
     if (sub === 'resolve') return save({ ...found, status: 'resolved', root_cause: body.root_cause }, who, 'status', 'resolved');
+    if (sub === 'timeline' && mode === 'large') return { json: crowdedTimeline(data.timeline(url.searchParams.get('from'), url.searchParams.get('to'), Number(url.searchParams.get('step_s')))) };
     if (sub === 'timeline') return { json: mode === 'odd' ? { ...data.timeline(url.searchParams.get('from'), url.searchParams.get('to'), 15), onset: null } : data.timeline(url.searchParams.get('from'), url.searchParams.get('to'), Number(url.searchParams.get('step_s'))) };
     if (sub === 'suspects') {
       const one = found.findings.suspects.find((other) => other.id === third);

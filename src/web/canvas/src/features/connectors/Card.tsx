@@ -18,7 +18,8 @@ interface Props {
   act: (verb: Verb) => void;
 }
 
-const MIX_COLORS = ['', 'logs', 'metrics', 'traces', 'line3'];
+/** Of the second format and those after it: quieter than the source's own colour, and none of another source. */
+const MIX_COLORS = ['line3', 'line', 'ink3'];
 
 export function Card({ one, current, waiting, choose, act }: Props) {
   const ref = useRef<HTMLElement>(null);
@@ -97,7 +98,7 @@ function Rates({ one: { rate_history: history, source, last_record_at } }: { one
 
 function Mix({ one }: { one: ConnectorStatus }) {
   const parts = mix(one);
-  const color = (index: number, rejected: boolean) => `var(--${rejected ? 'critical-fill' : index === 0 ? one.source : (MIX_COLORS[index] ?? 'line3')})`;
+  const color = (index: number, rejected: boolean) => `var(--${rejected ? 'critical-fill' : index === 0 ? one.source : (MIX_COLORS[index - 1] ?? 'line3')})`;
   const percent = (share: number) => (share > 0 && share < 0.001 ? '< 0.1' : String(Number((share * 100).toFixed(1))));
   return (
     <div>

@@ -7,6 +7,7 @@ import { useActions } from '../../ui/actions';
 import { count } from '../../ui/format';
 import { Hint } from '../../ui/Kbd';
 import { SeverityMark } from '../../ui/marks';
+import { otherReasons } from '../../ui/standing';
 import { PageTop } from '../../ui/PageTop';
 import { Empty, Failed, GhostRows, Notice } from '../../ui/states';
 import { say } from '../../ui/toasts';
@@ -62,11 +63,11 @@ export default function Connectors() {
       </PageTop>
       <div>
         <Totals list={list} />
-        {health.data?.reasons.length ? <Notice>{health.data.reasons.join(' ')}</Notice> : null}
+        {health.data && otherReasons(health.data).length > 0 && <Notice>{otherReasons(health.data).join('. ')}.</Notice>}
         {error && <Failed error={error} what="The connectors" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       </div>
       {isPending && !error ? <GhostRows rows={6} /> : (
-        <section className="connector-grid" aria-label="Connectors" tabIndex={0}>
+        <section className={`connector-grid ${tones.every((tone) => tone === 'well') ? 'calm' : ''}`} aria-label="Connectors" tabIndex={0}>
           {list.map((one) => <Card key={one.name} one={one} current={one === current} waiting={waitingOf(one.name)} choose={() => patch({ c: one.name })} act={(verb) => void act(one.name, verb)} />)}
           {!list.length && !error && <Empty title="No source is configured" center><span>Each source of the settings has its card here: name its topics under <span className="mono">[kafka]</span>.</span></Empty>}
         </section>

@@ -18,7 +18,7 @@ export function faceOf({ state, lag_seconds, lag_records }: Pick<ConnectorStatus
     case 'open': return { tone: 'critical', word: 'Breaker open', shape: 'critical' };
     case 'stopped': return { tone: 'critical', word: 'Stopped', shape: 'critical' };
     case 'half_open': return { tone: 'medium', word: 'Trying one batch', shape: 'medium' };
-    case 'backing_off': return { tone: 'medium', word: 'Backing off', shape: 'medium' };
+    case 'backing_off': return { tone: 'medium', word: 'Trying again', shape: 'medium' };
     case 'connecting': return { tone: 'medium', word: 'Connecting', shape: 'medium' };
     case 'paused': return { tone: 'quiet', word: 'Paused', shape: 'info' };
     case 'running': return lag_seconds > BEHIND_S && lag_records > 0 ? { tone: 'medium', word: 'Behind', shape: 'medium' } : { tone: 'well', word: 'Running', shape: 'info' };

@@ -41,7 +41,7 @@ export default function DeadLetters() {
   const waiting = (data ?? []).reduce((sum, one) => sum + one.waiting, 0);
   return (
     <main id="main" className="page dead">
-      <PageTop title="Dead letters"><span className="dim mid">{count(total)} kept byte for byte</span></PageTop>
+      <PageTop title="Dead letters">{total > 0 && <span className="dim mid">{count(total)} kept byte for byte</span>}</PageTop>
       <div className="bar">
         <div className="seg" role="group" aria-label="Status">{STATUSES.map(({ status: one, title }) => <button type="button" key={one} aria-pressed={status === one} onClick={() => patch({ status: one === 'waiting' ? null : one, letter: null })}>{title}{one === 'waiting' && data ? ` ${count(waiting)}` : ''}</button>)}</div>
         <label className="search dead-search" style={{ width: 300 }}><input type="search" aria-label="Search the groups" placeholder="error, connector, format" value={params.get('q') ?? ''} onChange={(event) => patch({ q: event.target.value })} /><Kbd keys="/" /></label>
@@ -64,11 +64,17 @@ export default function DeadLetters() {
 
 const matches = ({ error_message, connector, format, error_class }: DeadLetterGroup, text: string) => [error_message, connector, format, error_class].join(' ').toLowerCase().includes(text.trim().toLowerCase());
 
+/** `13:20–14:08`; one time when it is the same minute. */
+function timesOf({ first_failed_at, last_failed_at }: DeadLetterGroup): string {
+  const [first, last] = [clock(first_failed_at, false), clock(last_failed_at, false)];
+  return first === last ? first : `${first}–${last}`;
+}
+
 function Group({ group, current, choose }: { group: DeadLetterGroup; current: boolean; choose: () => void }) {
   return (
     <button type="button" className="dead-group" aria-current={current ? 'true' : undefined} onClick={choose}>
       <span className="row">{KNOWN_SOURCES.has(group.connector) && <SourceIcon source={group.connector as Source} size={14} />}<span className="trunc grow dead-reason" title={group.error_message}>{group.error_message}</span><b>{shortCount(group.count)}</b></span>
-      <span className="row small sec"><span className="mono trunc" title={`${group.connector}, ${group.format}`}>{group.connector}, {group.format}</span><span className="end">{clock(group.first_failed_at, false)}–{clock(group.last_failed_at, false)}</span><span>{group.waiting ? `${shortCount(group.waiting)} waiting` : 'none waiting'}</span></span>
+      <span className="row small sec"><span className="mono trunc" title={`${group.connector}, ${group.format}`}>{group.connector}, {group.format}</span><span className="end">{timesOf(group)}</span><span>{group.waiting ? `${shortCount(group.waiting)} waiting` : 'none waiting'}</span></span>
     </button>
   );
 }

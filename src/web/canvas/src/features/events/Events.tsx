@@ -6,11 +6,12 @@ import { queries } from '../../api/queries';
 import type { EventItem } from '../../api/types';
 import { useActions } from '../../ui/actions';
 import { EventFields } from '../../ui/EventFields';
-import { count, exactClock, shortTime, words } from '../../ui/format';
+import { clock, count, exactClock, shortTime, words } from '../../ui/format';
 import { useEventNow } from '../../api/live';
 import { Hint, Kbd } from '../../ui/Kbd';
 import { SeverityLabel, SourceIcon } from '../../ui/marks';
 import { PageTop } from '../../ui/PageTop';
+import { Standing } from '../../ui/Standing';
 import { Empty, Failed, GhostRows } from '../../ui/states';
 import { useUrl, type UrlPatch } from '../../ui/url';
 import './events.css';
@@ -21,8 +22,10 @@ const FACETS = [['source', 'Source'], ['severity', 'Severity'], ['event_type', '
 export default function Events() {
   const [params, patch] = useUrl();
   const search = useRef<HTMLInputElement>(null);
+  const now = useEventNow();
   const filters = Object.fromEntries(FACETS.map(([field]) => [field === 'event_type' ? 'type' : field, params.getAll(field)]));
-  const query = { ...filters, q: (params.get('q') ?? '').trim() };
+  const range = rangeOf(params);
+  const query = { ...filters, q: (params.get('q') ?? '').trim(), from: range?.from, to: range?.to, trace_id: params.get('trace_id') };
   const list = useInfiniteQuery(queries.events(query));
   const facets = useQuery(queries.eventFacets(query));
   const rows = list.data?.pages.flatMap((page) => page.items) ?? [];
@@ -36,16 +39,18 @@ export default function Events() {
     { id: 'search', title: 'Search events', keys: ['/'], run: () => search.current?.focus() },
     { id: 'close', title: 'Close the event', keys: ['Escape'], quiet: true, run: () => patch({ event: null }) },
   ]);
-  const filtered = FACETS.some(([field]) => params.has(field)) || params.has('q');
+  const filtered = FACETS.some(([field]) => params.has(field)) || params.has('q') || params.has('from') || params.has('trace_id');
   return (
     <main id="main" className="page events">
       <PageTop title="Events">{first && <span className="dim mid">{count(first.total)}{first.totalExact ? '' : ' or more'}</span>}</PageTop>
       <div className="bar">
         <SearchBox inputRef={search} inUrl={params.get('q') ?? ''} patch={patch} />
-        {filtered && <button type="button" className="btn ghost" onClick={() => patch(Object.fromEntries([...FACETS.map(([field]) => field), 'q'].map((key) => [key, null])))}>Clear</button>}
+        {range && <button type="button" className="token" title="Any time" onClick={() => patch({ from: null, to: null })}>{shortTime(range.from, now, true)}–{clock(range.to)} ×</button>}
+        {params.get('trace_id') && <button type="button" className="token" title="Any trace" onClick={() => patch({ trace_id: null })}>trace:<b className="trunc">{params.get('trace_id')}</b> ×</button>}
+        {filtered && <button type="button" className="btn ghost" onClick={() => patch(Object.fromEntries([...FACETS.map(([field]) => field), 'q', 'from', 'to', 'trace_id'].map((key) => [key, null])))}>Clear</button>}
         <span className="row end wide" style={{ gap: 10 }}><Hint text="move" keys={['j', 'k']} /></span>
       </div>
-      {list.error && <Failed error={list.error} what="The events" shownSince={rows.length ? list.dataUpdatedAt : undefined} retry={() => void list.refetch()} />}
+      <div><Standing />{list.error && <Failed error={list.error} what="The events" shownSince={rows.length ? list.dataUpdatedAt : undefined} retry={() => void list.refetch()} />}</div>
       <div className={`events-body ${current ? 'open' : ''}`}>
         <aside className="events-facets" aria-label="Filters" tabIndex={0}>
           {FACETS.map(([field, title]) => {
@@ -69,6 +74,12 @@ export default function Events() {
       </div>
     </main>
   );
+}
+
+/** The time of the address, where it makes sense. */
+function rangeOf(params: URLSearchParams): { from: string; to: string } | null {
+  const [from, to] = [Date.parse(params.get('from') ?? ''), Date.parse(params.get('to') ?? '')];
+  return from < to ? { from: new Date(from).toISOString(), to: new Date(to).toISOString() } : null;
 }
 
 function SearchBox({ inputRef, inUrl, patch }: { inputRef: React.RefObject<HTMLInputElement | null>; inUrl: string; patch: (change: UrlPatch) => void }) {

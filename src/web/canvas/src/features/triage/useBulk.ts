@@ -42,7 +42,16 @@ export function useBulk(done: () => void) {
     done();
     say(`${many(changed.length)}: ${said}`, { undo: () => void attempt(() => Promise.all(changed.map((row) => write(row, '*', before(row, change))))) });
   };
-  return { close, patch };
+  /** Puts a tag on, or takes it off, where that changes anything. */
+  const tag = async (all: readonly InvestigationSummary[], name: string, on: boolean) => {
+    const rows = all.filter(({ tags }) => tags.includes(name) !== on);
+    if (!rows.length) return;
+    const next = ({ tags }: InvestigationSummary) => (on ? [...tags, name] : tags.filter((one) => one !== name));
+    if (!(await attempt(() => Promise.all(rows.map((row) => commands.patch(row.id, row.version, { tags: next(row) })))))) return;
+    done();
+    say(`${many(rows.length)}: ${on ? 'tagged' : 'no longer tagged'} ${name}`, { undo: () => void attempt(() => Promise.all(rows.map((row) => commands.patch(row.id, '*', { tags: row.tags })))) });
+  };
+  return { close, patch, tag };
 }
 
 async function restore(rows: readonly InvestigationSummary[]) {

@@ -1,17 +1,23 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { Problem } from '../../../api/client';
+import { Link } from 'wouter';
+import { Problem, queryText } from '../../../api/client';
 import { queries } from '../../../api/queries';
 import { EventFields } from '../../../ui/EventFields';
 import { clock, count, words } from '../../../ui/format';
 import { Hint, Kbd } from '../../../ui/Kbd';
 import { Avatar, SeverityMark, SourceIcon } from '../../../ui/marks';
 import { Empty, Failed, GhostRows } from '../../../ui/states';
+import type { Span } from '../timeline/model';
 
 export type EventTab = 'event' | 'linked' | 'activity';
 
 interface Props {
   id: string;
   eventId: string | null;
+  /** By a person; else it is the strongest sign. */
+  picked: boolean;
+  /** Only what happened in it is listed. */
+  brush: Span | null;
   eventCount: number;
   tab: EventTab;
   setTab: (tab: EventTab) => void;
@@ -21,7 +27,7 @@ interface Props {
 
 const TABS: readonly { tab: EventTab; title: string }[] = [{ tab: 'event', title: 'Event' }, { tab: 'linked', title: 'Linked' }, { tab: 'activity', title: 'Activity' }];
 
-export function EventPane({ id, eventId, eventCount, tab, setTab, pick, close }: Props) {
+export function EventPane({ id, eventId, picked, brush, eventCount, tab, setTab, pick, close }: Props) {
   return (
     <section className="pane event-pane" aria-label="Event">
       <div className="tabs">
@@ -31,30 +37,31 @@ export function EventPane({ id, eventId, eventCount, tab, setTab, pick, close }:
         <span className="row end">{close && <button type="button" className="btn ghost small drawer-close" onClick={close}>Close <Kbd keys="e" /></button>}</span>
       </div>
       <div id="event-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0} className="event-body">
-        {tab === 'event' && (eventId ? <OneEvent eventId={eventId} here={id} /> : <Empty title="Pick a mark"><span>On the timeline, or with <Hint text="" keys={['[', ']']} /> the previous and next change.</span></Empty>)}
-        {tab === 'linked' && <Linked id={id} current={eventId} pick={pick} />}
-        {tab === 'activity' && <ActivityList id={id} />}
+        {tab === 'event' && (eventId ? <OneEvent eventId={eventId} here={id} picked={picked} /> : <Empty title="Pick a mark"><span>On the timeline, or with <Hint text="" keys={['[', ']']} /> the previous and next change.</span></Empty>)}
+        {tab === 'linked' && <Linked id={id} current={eventId} pick={pick} brush={brush} />}
+        {tab === 'activity' && <ActivityList id={id} brush={brush} />}
       </div>
     </section>
   );
 }
 
-function OneEvent({ eventId, here }: { eventId: string; here: string }) {
+function OneEvent({ eventId, here, picked }: { eventId: string; here: string; picked: boolean }) {
   const { data, error, isPending, refetch } = useQuery(queries.event(eventId));
   if (error instanceof Problem && error.status === 404) return <Empty title="This event is not kept"><span>What stood on the timeline remains there; its record is gone.</span></Empty>;
   if (error) return <Failed error={error} what="The event" retry={() => void refetch()} />;
   if (isPending) return <GhostRows rows={4} />;
-  return <EventFields event={data} here={here} />;
+  return <>{!picked && <p className="label event-lead">Strongest sign</p>}<EventFields event={data} here={here} /></>;
 }
 
-function Linked({ id, current, pick }: { id: string; current: string | null; pick: (eventId: string) => void }) {
-  const { data, error, isPending, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(queries.linkedEvents(id));
+function Linked({ id, current, pick, brush }: { id: string; current: string | null; pick: (eventId: string) => void; brush: Span | null }) {
+  const { data, error, isPending, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(queries.linkedEvents(id, rangeOf(brush)));
   if (error) return <Failed error={error} what="The linked events" retry={() => void refetch()} />;
   if (isPending) return <GhostRows rows={5} />;
   const events = data.pages.flatMap((page) => page.items);
-  if (!events.length) return <Empty title="No events linked yet" />;
+  if (!events.length) return <Empty title={brush ? 'No linked event in the brush' : 'No events linked yet'} />;
   return (
     <ul className="linked">
+      {brush && <li className="dim small linked-note">{count(data.pages[0]?.total ?? events.length)} in the brush; <Link className="link" href={`/events${queryText(rangeOf(brush))}`}>everything of that time</Link></li>}
       {events.map((event) => (
         <li key={event.id}><button type="button" aria-current={event.id === current ? 'true' : undefined} onClick={() => pick(event.id)}>
           <span className="dim small">{clock(event.timestamp)}</span><SourceIcon source={event.source} size={13} /><span className="trunc grow" title={event.title}>{event.title}</span>
@@ -66,10 +73,14 @@ function Linked({ id, current, pick }: { id: string; current: string | null; pic
   );
 }
 
-function ActivityList({ id }: { id: string }) {
+/** The range of the brush as the API takes it. */
+const rangeOf = (brush: Span | null): { from?: string; to?: string } => (brush ? { from: new Date(brush.from).toISOString(), to: new Date(brush.to).toISOString() } : {});
+
+function ActivityList({ id, brush }: { id: string; brush: Span | null }) {
   const { data, error, isPending, refetch } = useQuery(queries.activity(id));
   if (error) return <Failed error={error} what="The activity" retry={() => void refetch()} />;
   if (isPending) return <GhostRows rows={4} />;
-  if (!data.length) return <Empty title="Nothing happened yet" />;
-  return <ul className="activity">{[...data].sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).map((one) => <li key={one.id}><span className="dim small">{clock(one.at)}</span><Avatar name={one.who} /><span><b>{words(one.what)}</b> <span className="sec">{one.detail}</span></span></li>)}</ul>;
+  const within = brush ? data.filter(({ at }) => Date.parse(at) >= brush.from && Date.parse(at) <= brush.to) : data;
+  if (!within.length) return <Empty title={data.length ? 'Nobody did anything in the brush' : 'Nothing happened yet'} />;
+  return <ul className="activity">{[...within].sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).map((one) => <li key={one.id}><span className="dim small">{clock(one.at)}</span><Avatar name={one.who} /><span><b>{words(one.what)}</b> <span className="sec">{one.detail}</span></span></li>)}</ul>;
 }

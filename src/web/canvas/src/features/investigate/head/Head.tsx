@@ -1,5 +1,6 @@
 import { Menu, Popover } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { Tag } from 'lucide-react';
 import { useState, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import { identity } from '../../../api/client';
@@ -9,10 +10,11 @@ import { duration, score as scoreText, shortId, words } from '../../../ui/format
 import { Kbd } from '../../../ui/Kbd';
 import { Avatar, SeverityLabel, StatusMark } from '../../../ui/marks';
 import { LiveMark, PaletteButtons } from '../../../ui/PageTop';
+import { TagForm } from '../../../ui/TagForm';
 import { RichSentence, type Highlight } from '../../../ui/RichSentence';
 import type { Conflict } from './usePatch';
 
-export type HeadMenu = 'status' | 'priority' | 'severity' | 'assign' | null;
+export type HeadMenu = 'status' | 'priority' | 'severity' | 'assign' | 'tag' | null;
 
 interface Props {
   investigation: Investigation;
@@ -24,9 +26,10 @@ interface Props {
   conflict: Conflict | null;
   settle: (mine: boolean) => void;
   ends: { resolve: () => void; falseAlarm: () => void; duplicate: () => void; reopen: () => void };
+  tag: (name: string, on: boolean) => void;
 }
 
-export function Head({ investigation, now, highlights, menu, setMenu, patch, conflict, settle, ends }: Props) {
+export function Head({ investigation, now, highlights, menu, setMenu, patch, conflict, settle, ends, tag }: Props) {
   const { findings } = investigation;
   const unsure = findings !== null && findings.confidence < 0.5;
   const end = investigation.recovered_at ?? investigation.resolved_at ?? investigation.closed_at;
@@ -59,6 +62,7 @@ export function Head({ investigation, now, highlights, menu, setMenu, patch, con
           items={(['p0', 'p1', 'p2', 'p3'] as Priority[]).map((priority) => ({ key: priority, face: priority.toUpperCase(), run: () => patch({ priority }) }))} />
         <Choice name="status" label="Status" menu={menu} setMenu={setMenu} keys="s" face={<><StatusMark status={investigation.status} />{investigation.close_reason ? words(investigation.close_reason) : words(investigation.status)}</>} items={statusItems(investigation.status, patch, ends)} />
         <Assign who={investigation.assigned_to} opened={menu === 'assign'} setOpened={(opened) => setMenu(opened ? 'assign' : null)} assign={(name) => patch({ assigned_to: name })} />
+        <Tags tags={investigation.tags} opened={menu === 'tag'} setOpened={(opened) => setMenu(opened ? 'tag' : null)} tag={tag} />
         {facts.map(([key, face, visible]) => <span key={key} className={`fact ${visible ?? ''}`}>{face}</span>)}
       </div>
       {conflict && <ConflictBar conflict={conflict} settle={settle} />}
@@ -109,6 +113,17 @@ function Assign({ who, opened, setOpened, assign }: { who: string | null; opened
           {who && <button type="button" className="btn ghost" onClick={() => use('')}>Nobody</button>}
         </form>
       </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+function Tags({ tags, opened, setOpened, tag }: { tags: readonly string[]; opened: boolean; setOpened: (opened: boolean) => void; tag: Props['tag'] }) {
+  const { data } = useQuery({ ...queries.investigationFacets({}), enabled: opened });
+  const known = data?.find(({ field }) => field === 'tag')?.values.map(({ value }) => value) ?? [];
+  return (
+    <Popover opened={opened} onChange={setOpened} position="bottom-start" transitionProps={{ duration: 0 }} trapFocus withRoles={false}>
+      <Popover.Target><button type="button" className="chip tags-chip" aria-expanded={opened} aria-haspopup="dialog" onClick={() => setOpened(!opened)} title={tags.length ? `${tags.join(', ')} (l)` : 'Tag (l)'}><Tag size={12} aria-hidden="true" /><span className="sr-only">Tags: </span><span className="trunc">{tags.length ? tags.join(', ') : 'Tag'}</span></button></Popover.Target>
+      <Popover.Dropdown role="dialog" aria-label="Tag"><TagForm known={known} tagged={tags} tag={tag} /></Popover.Dropdown>
     </Popover>
   );
 }

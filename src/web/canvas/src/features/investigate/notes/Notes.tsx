@@ -9,6 +9,7 @@ import { Kbd } from '../../../ui/Kbd';
 import { Avatar } from '../../../ui/marks';
 import { Failed } from '../../../ui/states';
 import { say } from '../../../ui/toasts';
+import type { Span } from '../timeline/model';
 import { keepDraft, readDraft, type Draft } from './draft';
 
 const Markdown = lazy(() => import('./Markdown'));
@@ -22,18 +23,21 @@ interface Props {
   eventId: string | null;
   composer: RefObject<HTMLTextAreaElement | null>;
   lookAt: (time: string) => void;
+  brush: Span | null;
 }
 
-export function Notes({ id, at, eventId, composer, lookAt }: Props) {
+export function Notes({ id, at, eventId, composer, lookAt, brush }: Props) {
   const { data, error, refetch, dataUpdatedAt } = useQuery(queries.notes(id));
-  const notes = [...(data ?? [])].sort((a, b) => Date.parse(a.created_at) - Date.parse(b.created_at));
+  const all = [...(data ?? [])].sort((a, b) => Date.parse(a.created_at) - Date.parse(b.created_at));
+  const within = ({ at: about, created_at }: Note) => !brush || (Date.parse(about ?? created_at) >= brush.from && Date.parse(about ?? created_at) <= brush.to);
+  const notes = all.filter(within);
   const list = useRef<HTMLUListElement>(null);
   useEffect(() => {
     if (list.current) list.current.scrollTop = list.current.scrollHeight;
   }, [notes.length]);
   return (
     <section className="pane notes" aria-label="Notes">
-      <div className="pane-head"><h2>Notes</h2><span className="note">{data ? notes.length : ''}</span></div>
+      <div className="pane-head"><h2>Notes</h2><span className="note">{!data ? '' : notes.length < all.length ? `${notes.length} of ${all.length}, in the brush` : all.length}</span></div>
       {error && <Failed error={error} what="The notes" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       {notes.length > 0 && <ul className="note-list" ref={list} tabIndex={0} aria-label="Notes, oldest first">{notes.map((note, index) => <OneNote key={note.id} note={note} last={index === notes.length - 1} lookAt={lookAt} />)}</ul>}
       <Composer id={id} at={at} eventId={eventId} composer={composer} />
@@ -64,7 +68,7 @@ function OneNote({ note, last, lookAt }: { note: Note; last: boolean; lookAt: (t
 }
 
 /** Typed text is kept in this browser with every letter, and sent again until the server has it. */
-function Composer({ id, at, eventId, composer }: Omit<Props, 'lookAt'>) {
+function Composer({ id, at, eventId, composer }: Omit<Props, 'lookAt' | 'brush'>) {
   const client = useQueryClient();
   const [draft, setDraft] = useState<Draft>(() => readDraft(id) ?? { body: '', at: null, event_id: null });
   const [state, setState] = useState<'idle' | 'kept' | 'sending' | 'waiting' | 'refused'>(draft.body ? 'kept' : 'idle');

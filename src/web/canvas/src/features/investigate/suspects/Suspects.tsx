@@ -14,12 +14,14 @@ interface Props {
   choose: (id: string) => void;
   prove: (suspect: Suspect) => void;
   judge: (suspect: Suspect, verdict: Verdict) => void;
+  /** Shows what the current suspect, a change, changed. */
+  diff: () => void;
 }
 
 /** Beyond these, weak ones fold into one line. */
 const WEAK = 0.05;
 
-export function Suspects({ findings, now, current, choose, prove, judge }: Props) {
+export function Suspects({ findings, now, current, choose, prove, judge, diff }: Props) {
   const [all, setAll] = useState(false);
   const groups = suspectGroups(findings?.suspects ?? []);
   const total = findings?.suspects.length ?? 0;
@@ -44,7 +46,7 @@ export function Suspects({ findings, now, current, choose, prove, judge }: Props
               {index > 0 && <h3 className="label">{title}</h3>}
               {shown.map((suspect) => suspect.kind === 'none'
                 ? <Nothing key={suspect.id} suspect={suspect} current={suspect.id === current} choose={choose} />
-                : <Card key={suspect.id} suspect={suspect} current={suspect.id === current} choose={choose} prove={prove} judge={judge} />)}
+                : <Card key={suspect.id} suspect={suspect} current={suspect.id === current} choose={choose} prove={prove} judge={judge} diff={diff} />)}
               {hidden > 0 && <button type="button" className="suspect-more" onClick={() => setAll(true)}>{hidden} more under {scoreText(WEAK)}</button>}
             </div>
           );
@@ -67,7 +69,7 @@ function useIntoView(current: boolean) {
   return ref;
 }
 
-function Card({ suspect, current, choose, prove, judge }: { suspect: Suspect; current: boolean } & Pick<Props, 'choose' | 'prove' | 'judge'>) {
+function Card({ suspect, current, choose, prove, judge, diff }: { suspect: Suspect; current: boolean } & Pick<Props, 'choose' | 'prove' | 'judge' | 'diff'>) {
   const ref = useIntoView(current);
   const by = [suspect.author, suspect.at ? clock(suspect.at) : null, suspect.author || suspect.at ? null : suspect.kind].filter(Boolean).join(', ');
   const sure = suspect.score >= 0.5;
@@ -93,6 +95,7 @@ function Card({ suspect, current, choose, prove, judge }: { suspect: Suspect; cu
           <button type="button" className="btn primary" onClick={() => prove(suspect)}>Show proof <Kbd keys="Enter" /></button>
           <button type="button" className="btn" aria-pressed={suspect.verdict === 'confirmed'} onClick={() => judge(suspect, suspect.verdict === 'confirmed' ? 'suspect' : 'confirmed')}>{suspect.verdict === 'confirmed' ? 'Take back' : 'Confirm'} <Kbd keys="y" /></button>
           <button type="button" className="btn" aria-pressed={suspect.verdict === 'refuted'} onClick={() => judge(suspect, suspect.verdict === 'refuted' ? 'suspect' : 'refuted')}>{suspect.verdict === 'refuted' ? 'Take back' : 'Refute'} <Kbd keys="n" /></button>
+          {suspect.kind === 'change' && suspect.event_id && <button type="button" className="btn ghost end wide" onClick={diff}>Diff <Kbd keys="d" /></button>}
         </div>
       )}
     </article>

@@ -46,3 +46,9 @@ export function proofOf(suspect: Suspect, findings: Pick<EngineFindings, 'starte
 }
 
 const strongestOf = (signals: readonly Signal[], service: string | null) => signals.filter(({ service: of }) => of.service === service).sort((a, b) => b.surprise - a.surprise)[0];
+
+/** The event to show before one is picked: the strongest sign of where it comes from, else the strongest of all. */
+export function strongestSign({ signals, suspects }: Pick<EngineFindings, 'signals' | 'suspects'>, origin: string | null): string | null {
+  const most = (list: readonly Signal[]) => [...list].sort((a, b) => b.surprise - a.surprise)[0]?.event_id ?? null;
+  return most(signals.filter(({ service }) => service.service === origin)) ?? most(signals) ?? suspects.find(({ event_id }) => event_id !== null)?.event_id ?? null;
+}

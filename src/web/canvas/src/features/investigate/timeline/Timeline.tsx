@@ -10,8 +10,10 @@ import { clock, duration, shortCount } from '../../../ui/format';
 import { Hint, Kbd } from '../../../ui/Kbd';
 import { SourceIcon } from '../../../ui/marks';
 import { Failed } from '../../../ui/states';
-import { LANES, SPAN_MAX_MS, SPAN_MIN_MS, asked, hitMark, isDense, stands, stepFor, zoomed, type Span } from './model';
-import { laneTop, paint, paintOverview, paletteOf, sceneHeight, type Scene } from './paint';
+import { hitMark, isDense, pickOf, placed, type Placed } from './marks';
+import { LANES, SPAN_MAX_MS, SPAN_MIN_MS, asked, stepFor, zoomed, type Span } from './model';
+import { laneTop, paint, paintOverview, sceneHeight, type Scene } from './paint';
+import { paletteOf } from './pen';
 import { TimelineTable } from './TimelineTable';
 import { useUnread } from './useUnread';
 
@@ -28,8 +30,12 @@ interface Props {
   pick: (mark: Mark) => void;
   table: boolean;
   toggleTable: () => void;
-  lanesRead: (lanes: readonly Lane[]) => void;
+  /** Told of the lanes in view, and of those of the overview around it. */
+  lanesRead: (lanes: readonly Lane[], whole: boolean) => void;
   dark: boolean;
+  /** Marks stand where they were seen instead of where they happened. */
+  seen: boolean;
+  setSeen: (seen: boolean) => void;
 }
 
 const OVERVIEW_PX = 26;
@@ -46,7 +52,7 @@ export function Timeline(given: Props) {
   const { from, to } = asked(settled, step);
   const { data, error, refetch, dataUpdatedAt, isPlaceholderData } = useQuery(queries.timeline(id, from, to, step));
   useEffect(() => {
-    if (data) lanesRead(data.lanes);
+    if (data) lanesRead(data.lanes, false);
   }, [data, lanesRead]);
   const lanes = data?.lanes ?? [];
   const unread = useUnread();
@@ -57,10 +63,11 @@ export function Timeline(given: Props) {
       <div className="pane-head">
         <h2>Timeline</h2>
         <span className="note" style={{ flex: 'none' }}>{clock(view.from, false)}–{clock(view.to, false)} UTC</span>
-        {brush && <button type="button" className="token" onClick={() => setBrush(null)} title="Clear the brush (esc)">brush <b>{duration(brush.to - brush.from)}</b>{inBrush ? `, ${shortCount(inBrush)} records` : ''} ×</button>}
+        <div className="seg small-seg" role="group" aria-label="Time of the marks" title="When it happened, or when whydunit read or found it (w)"><button type="button" aria-pressed={!props.seen} onClick={() => props.setSeen(false)}><span>Event</span><span className="time-word"> time</span></button><button type="button" aria-pressed={props.seen} onClick={() => props.setSeen(true)}><span>Seen</span><span className="time-word"> time</span></button></div>
+        {brush && <button type="button" className="token" onClick={() => setBrush(null)} title="Clear the brush (esc)"><span>brush <b>{duration(brush.to - brush.from)}</b>{inBrush > 0 && <span className="wide">, {shortCount(inBrush)} records</span>}</span> ×</button>}
         <span className="row end" style={{ gap: 10 }}>
           <span className="hint wide"><svg width="9" height="12" aria-hidden="true"><path d="M0 12V5H4V12ZM5 12V0H9V12Z" fill="var(--critical-fill)" /></svg>failing part</span>
-          <Hint text="change" keys={['[', ']']} className="wide" /><Hint text="zoom" keys={['+', '-']} className="wide" /><Hint text="brush" keys={['b']} className="mid" />
+          <Hint text="change" keys={['[', ']']} className="wide" /><Hint text="zoom" keys={['+', '-']} className="wide" />{!brush && <Hint text="brush" keys={['b']} className="mid" />}
           <button type="button" className="btn ghost small" aria-pressed={table} onClick={toggleTable}><Table2 size={14} aria-hidden="true" />Table <Kbd keys="t" /></button>
         </span>
       </div>
@@ -127,17 +134,17 @@ function Plot({ width, lanes, stepMs, unread, ...props }: Props & { width: numbe
   const plotWidth = Math.max(60, width - gutter - 16);
   const laneHeight = narrow ? 27 : 31;
   const height = sceneHeight(laneHeight);
-  const { view, setView, brush, onset, change, now, selected, dark } = props;
+  const { view, setView, brush, onset, change, now, selected, dark, seen } = props;
   // The colours are read again when the scheme changes.
   // eslint-disable-next-line react-hooks/exhaustive-deps
   const color = useMemo(() => paletteOf(document.documentElement), [dark]);
-  const scene: Scene = { width: plotWidth, laneHeight, span: view, stepMs, lanes, onset, change, now, brush, selected, unread, narrow };
+  const scene: Scene = { width: plotWidth, laneHeight, span: view, stepMs, lanes, onset, change, now, brush, selected, seen, unread, narrow };
   const canvas = useCanvas(plotWidth, height, (ctx) => paint(ctx, scene, color));
   useZoom(canvas, plotWidth, view, setView);
   const pointer = useBrush(scene, props, laneHeight);
   return (
     <>
-      <Overview id={props.id} view={view} setView={setView} now={now} gutter={gutter} width={plotWidth} color={color} />
+      <Overview id={props.id} view={view} setView={setView} now={now} gutter={gutter} width={plotWidth} color={color} lanesRead={props.lanesRead} />
       <div style={{ display: 'grid', gridTemplateColumns: `${gutter}px ${plotWidth}px`, position: 'relative' }}>
         <ul className="lane-names" style={{ paddingTop: laneTop(0, laneHeight) }}>
           {LANES.map(({ lane, title }) => {
@@ -146,7 +153,7 @@ function Plot({ width, lanes, stepMs, unread, ...props }: Props & { width: numbe
           })}
         </ul>
         <canvas ref={canvas} tabIndex={0} role="img" aria-label={describe(lanes, onset, change)} style={{ width: plotWidth, height, cursor: pointer.hover ? 'pointer' : 'crosshair', touchAction: 'pan-y' }} {...pointer.handlers} />
-        {pointer.hover && <Tip mark={pointer.hover.mark} x={gutter + pointer.hover.x} y={pointer.hover.y} width={width} />}
+        {pointer.hover && <Tip placed={pointer.hover.found} x={gutter + pointer.hover.x} y={pointer.hover.y} width={width} />}
       </div>
     </>
   );
@@ -210,16 +217,17 @@ declare global {
 /** A drag is a brush, a click picks the nearest mark, else clears. */
 function useBrush(scene: Scene, { setBrush, pick }: Pick<Props, 'setBrush' | 'pick'>, laneHeight: number) {
   const start = useRef<number | null>(null);
-  const [hover, setHover] = useState<{ mark: Mark; x: number; y: number } | null>(null);
-  const { span, width } = scene;
+  const [hover, setHover] = useState<{ found: Placed; x: number; y: number } | null>(null);
+  const { span, width, seen } = scene;
   const xOf = (ms: number) => ((ms - span.from) / (span.to - span.from)) * width;
   const timeAt = (x: number) => span.from + (Math.max(0, Math.min(width, x)) / width) * (span.to - span.from);
   const markAt = (x: number, y: number) => {
     for (const [index, { lane: name }] of LANES.entries()) {
       const lane = scene.lanes.find((one) => one.lane === name);
       const top = laneTop(index, laneHeight);
-      const mark = lane && hitMark(isDense(lane) ? { ...lane, marks: lane.marks.filter(stands) } : lane, x, y, isDense(lane) ? top + 8 : top + laneHeight / 2, xOf);
-      if (mark) return { mark, x: xOf(Date.parse(mark.at)), y: top + laneHeight };
+      const middle = lane && isDense(lane) ? top + 8 : top + laneHeight / 2;
+      const found = lane && Math.abs(y - middle) <= 16 ? hitMark(placed(lane, { xOf, width, seen, leading: scene.change?.at ?? null }), x) : null;
+      if (found) return { found, x: found.x, y: top + laneHeight };
     }
     return null;
   };
@@ -242,8 +250,8 @@ function useBrush(scene: Scene, { setBrush, pick }: Pick<Props, 'setBrush' | 'pi
       const moved = start.current !== null && Math.abs(offsetX - start.current) > 4;
       start.current = null;
       if (moved) return;
-      const found = markAt(offsetX, offsetY);
-      if (found) pick(found.mark);
+      const hit = markAt(offsetX, offsetY);
+      if (hit) pick(pickOf(hit.found, scene.selected));
       else if (event.button === 0 && event.pointerType !== 'touch') setBrush(null);
     },
     onPointerLeave: () => setHover(null),
@@ -251,23 +259,30 @@ function useBrush(scene: Scene, { setBrush, pick }: Pick<Props, 'setBrush' | 'pi
   return { hover, handlers };
 }
 
-function Tip({ mark, x, y, width }: { mark: Mark; x: number; y: number; width: number }) {
+const TIP_LINES = 4;
+
+function Tip({ placed: { mark, all }, x, y, width }: { placed: Placed; x: number; y: number; width: number }) {
   const left = Math.max(8, Math.min(width - 288, x - 20));
+  const late = Date.parse(mark.seen_at) - Date.parse(mark.at);
   return (
     <div className="tip" style={{ left, top: y + 2 }} role="tooltip">
-      <b>{mark.title}</b>
-      <span className="dim">{clock(mark.at)}{mark.until ? `–${clock(mark.until)}` : ''}{mark.service ? ` · ${mark.service}` : ''} · {mark.event_type.replace(/_/g, ' ')}</span>
+      {all.slice(0, TIP_LINES).map((one, index) => <b key={index}>{one.title}</b>)}
+      {all.length > TIP_LINES && <b>and {all.length - TIP_LINES} more</b>}
+      <span className="dim">{clock(mark.at)}{mark.until ? `–${clock(mark.until)}` : ''}{mark.service ? ` · ${mark.service}` : ''} · {mark.event_type.replace(/_/g, ' ')}{late > 1000 ? ` · seen ${duration(late)} later` : ''}</span>
     </div>
   );
 }
 
 /** The last two hours; a drag moves the view. */
-function Overview({ id, view, setView, now, gutter, width, color }: { id: string; view: Span; setView: (span: Span) => void; now: number; gutter: number; width: number; color: ReturnType<typeof paletteOf> }) {
+function Overview({ id, view, setView, now, gutter, width, color, lanesRead }: Pick<Props, 'id' | 'view' | 'setView' | 'now' | 'lanesRead'> & { gutter: number; width: number; color: ReturnType<typeof paletteOf> }) {
   // Two hours that hold the view; moved only by whole minutes, so that it is asked for once a minute.
   const end = Math.ceil(Math.max(Math.min(now, view.to + OVERVIEW_MS / 4), view.to) / 60_000) * 60_000;
   const whole: Span = { from: end - Math.max(OVERVIEW_MS, (view.to - view.from) * 1.3), to: end };
   const step = whole.to - whole.from > OVERVIEW_MS * 1.5 ? stepFor(whole, width) : OVERVIEW_STEP_S;
   const { data } = useQuery(queries.timeline(id, new Date(whole.from).toISOString(), new Date(whole.to).toISOString(), step));
+  useEffect(() => {
+    if (data) lanesRead(data.lanes, true);
+  }, [data, lanesRead]);
   const canvas = useCanvas(width, OVERVIEW_PX, (ctx) => paintOverview(ctx, data?.lanes ?? [], whole, view, (data?.step_s ?? step) * 1000, width, OVERVIEW_PX, color));
   const move = (event: PointerEvent<HTMLCanvasElement>) => {
     if (event.buttons === 0) return;

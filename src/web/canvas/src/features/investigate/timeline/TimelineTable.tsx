@@ -1,7 +1,8 @@
 import type { Lane, Mark } from '../../../api/types';
 import { clock, count, words } from '../../../ui/format';
 import { SeverityLabel } from '../../../ui/marks';
-import { LANES, isDense, type Span } from './model';
+import { isDense } from './marks';
+import { LANES, type Span } from './model';
 
 type Line = { at: string; lane: string; mark: Mark } | { at: string; lane: string; items: number; failing: number };
 

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
-import type { Lane, Mark } from '../../../api/types';
-import { around, asked, clusters, defaultSpan, heightShare, hitMark, isDense, nextChange, parseSpan, stepFor, ticks, zoomed, SPAN_MIN_MS } from './model';
+import type { Suspect } from '../../../api/types';
+import { around, asked, defaultSpan, heightShare, leadingChange, parseSpan, stepFor, ticks, zoomed, SPAN_MIN_MS } from './model';
 
 const HOUR = 3_600_000;
-const mark = (at: string, until: string | null = null) => ({ at, until }) as Mark;
 
 test('a closer view asks for finer buckets, never finer than the store has', () => {
   expect(stepFor({ from: 0, to: HOUR / 2 }, 800)).toBe(30);
@@ -18,6 +17,9 @@ test('a small move of the view asks the same of the server', () => {
 test('the first view holds what came before the onset, also of a long incident', () => {
   const span = defaultSpan(null, '2026-11-23T14:00:00Z', '2026-11-25T14:00:00Z');
   expect(span.from).toBeLessThan(Date.parse('2026-11-23T13:45:01Z'));
+  const fresh = { started_at: '2026-11-23T14:00:00Z', updated_at: '2026-11-23T14:01:00Z' };
+  expect(defaultSpan(fresh, '', '').from).toBe(Date.parse('2026-11-23T13:53:00Z'));
+  expect(defaultSpan(fresh, '', '', Date.parse('2026-11-23T13:40:00Z')).from).toBe(Date.parse('2026-11-23T13:35:00Z'));
   expect(span.to).toBeGreaterThan(Date.parse('2026-11-23T14:00:00Z'));
   expect(defaultSpan(null, '2026-11-23T14:00:00Z', '2026-11-23T13:00:00Z').to).toBeGreaterThan(Date.parse('2026-11-23T14:00:00Z'));
 });
@@ -47,36 +49,18 @@ test('ticks stand at round times, in order and inside', () => {
   expect(found.every(({ at }) => at >= 0 && at <= HOUR)).toBe(true);
 });
 
-test('the next change is strictly later, the previous strictly earlier', () => {
-  const lanes = [{ lane: 'changes', marks: [mark('2026-11-23T14:00:00Z'), mark('2026-11-23T13:00:00Z')] }] as Lane[];
-  expect(nextChange(lanes, Date.parse('2026-11-23T13:00:00Z'), 1)?.at).toBe('2026-11-23T14:00:00Z');
-  expect(nextChange(lanes, Date.parse('2026-11-23T13:00:00Z'), -1)).toBe(null);
-});
-
 test('one error beside a million lines has a height one can see', () => {
   expect(heightShare(1, 1_000_000)).toBeGreaterThanOrEqual(0.05);
   expect(heightShare(0, 10)).toBe(0);
   expect(heightShare(10, 10)).toBe(1);
 });
 
-test('a mark is hit within twelve pixels, a build along its length', () => {
-  const x = (ms: number) => ms / 1000;
-  const build = mark(new Date(100_000).toISOString(), new Date(200_000).toISOString());
-  const lane = { lane: 'ci' as const, marks: [build] };
-  expect(hitMark({ ...lane, lane: 'logs' }, 150, 10, 10, x)).toBe(null);
-  expect(hitMark(lane, 150, 10, 10, x)).toBe(build);
-  expect(hitMark(lane, 213, 10, 10, x)).toBe(null);
-  expect(hitMark(lane, 150, 40, 10, x)).toBe(null);
-});
-
-test('a lane is bars only when it holds far more than its marks', () => {
-  const lane = { lane: 'git', bars: [{ at: '', items: 5, failing: 0 }], marks: [mark('2026-11-23T14:00:00Z')], marks_cut: false, total: 5 } as unknown as Lane;
-  expect(isDense(lane)).toBe(false);
-  expect(isDense({ ...lane, total: 5000 })).toBe(true);
-  expect(isDense({ ...lane, lane: 'logs' })).toBe(true);
-});
-
-test('marks in one place become one with their number, and none is lost', () => {
-  const found = clusters([{ x: 0 }, { x: 5 }, { x: 30 }, { x: 39 }, { x: 60 }], 10);
-  expect(found.map(({ x, count }) => [x, count])).toEqual([[0, 2], [30, 2], [60, 1]]);
+test('a change leads when it outranks nothing, when a person confirmed it, or when one looks at it', () => {
+  const suspect = (id: string, kind: Suspect['kind'], score: number, verdict: Suspect['verdict'] = 'suspect') => ({ id, kind, score, verdict, at: '2026-11-23T14:00:00Z' }) as Suspect;
+  const [weak, nothing, strong] = [suspect('weak', 'change', 0.05), suspect('none', 'none', 0.15), suspect('strong', 'change', 0.6)];
+  expect(leadingChange([nothing, weak], nothing)).toBe(null);
+  expect(leadingChange([nothing, weak], weak)).toBe(weak);
+  expect(leadingChange([strong, nothing, weak], null)).toBe(strong);
+  expect(leadingChange([{ ...strong, verdict: 'refuted' }, nothing, weak], null)).toBe(null);
+  expect(leadingChange([nothing, { ...weak, verdict: 'confirmed' }], null)?.id).toBe('weak');
 });

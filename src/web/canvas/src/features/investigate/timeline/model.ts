@@ -1,6 +1,6 @@
 // The timeline as numbers: ranges, steps, ticks, hits. Pure; painting and pointers are elsewhere.
 
-import type { EngineFindings, Lane, LaneName, Mark, Suspect } from '../../../api/types';
+import type { EngineFindings, LaneName, Suspect } from '../../../api/types';
 import { clock, dayText } from '../../../ui/format';
 
 /** Instants in ms since the epoch. */
@@ -33,12 +33,17 @@ export function asked(span: Span, stepS: number): { from: string; to: string } {
   return { from: new Date(Math.floor(span.from / grain) * grain).toISOString(), to: new Date(Math.ceil(span.to / grain) * grain).toISOString() };
 }
 
-/** Onset with what came before it, to the newest that is known. */
-export function defaultSpan(findings: Pick<EngineFindings, 'started_at' | 'updated_at'> | null, startedAt: string, updatedAt: string): Span {
+/** Least shown before the onset; the leading change is shown too when it is not much older. */
+const BEFORE_MIN_MS = 7 * MINUTE;
+const BEFORE_MAX_MS = 45 * MINUTE;
+
+/** Onset with what came before it, the change that leads to it included, to the newest that is known. */
+export function defaultSpan(findings: Pick<EngineFindings, 'started_at' | 'updated_at'> | null, startedAt: string, updatedAt: string, change: number | null = null): Span {
   const onset = Date.parse(findings?.started_at ?? startedAt);
   const known = Math.max(onset + MINUTE, Date.parse(findings?.updated_at ?? updatedAt));
   const to = Math.min(known + 40_000, onset + 45 * MINUTE);
-  return { from: onset - Math.max(15 * MINUTE, Math.min(45 * MINUTE, (to - onset) * 1.7)), to };
+  const sinceChange = change === null ? 0 : (onset - change) * 1.25;
+  return { from: onset - Math.min(BEFORE_MAX_MS, Math.max(BEFORE_MIN_MS, (to - onset) * 1.7, sinceChange)), to };
 }
 
 export function parseSpan(from: string | null, to: string | null): Span | null {
@@ -81,52 +86,12 @@ export function ticks(span: Span, widthPx: number): Tick[] {
   return out;
 }
 
-/** Changes of the lane in order, for `[` and `]`. */
-export function nextChange(lanes: readonly Lane[], from: number, direction: 1 | -1): Mark | null {
-  const marks = lanes.find(({ lane }) => lane === 'changes')?.marks ?? [];
-  const sorted = [...marks].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
-  if (direction > 0) return sorted.find(({ at }) => Date.parse(at) > from) ?? null;
-  return sorted.reverse().find(({ at }) => Date.parse(at) < from) ?? null;
-}
-
 /** Height of a count as a share of a lane: its square root, so that one part in a thousand is seen and a doubling still shows. */
 export const heightShare = (count: number, top: number) => (count <= 0 ? 0 : Math.max(0.05, Math.sqrt(count / Math.max(1, top, count))));
 
-/** Marks nearer to each other than `apart` pixels become one with a count. They come sorted by place. */
-export function clusters<T extends { x: number }>(sorted: readonly T[], apart: number): (T & { count: number })[] {
-  const out: (T & { count: number })[] = [];
-  for (const one of sorted) {
-    const last = out.at(-1);
-    if (last && one.x - last.x < apart) last.count += 1;
-    else out.push({ ...one, count: 1 });
-  }
-  return out;
-}
-
-/** Their records are counted, not kept one by one: always bars. */
-const COUNTED: ReadonlySet<LaneName> = new Set<LaneName>(['metrics', 'logs', 'traces']);
-
-/** What stands out of a lane of bars. */
-export const stands = ({ linked, severity }: Mark) => linked || severity === 'critical' || severity === 'high';
-
-/** Bars where counts say more than marks: a lane of many, or one cut short. */
-export const isDense = (lane: Lane) => lane.bars.length > 0 && (COUNTED.has(lane.lane) || lane.marks_cut || lane.total > lane.marks.length * 3 + 40);
-
-/** The mark nearest to a point, within a target of 24 px. */
-export function hitMark({ lane, marks }: Pick<Lane, 'lane' | 'marks'>, x: number, y: number, centerY: number, xOf: (ms: number) => number): Mark | null {
-  if (Math.abs(y - centerY) > 16) return null;
-  let best: { mark: Mark; distance: number } | null = null;
-  for (const mark of marks) {
-    const from = xOf(Date.parse(mark.at));
-    const to = mark.until && lane === 'ci' ? Math.max(from, xOf(Date.parse(mark.until))) : from;
-    const distance = x < from ? from - x : x > to ? x - to : 0;
-    if (distance <= 12 && (!best || distance < best.distance)) best = { mark, distance };
-  }
-  return best?.mark ?? null;
-}
-
-/** The change whose distance to the onset matters: the chosen suspect's, else the first change's. */
+/** The change whose distance to the onset matters: the chosen suspect's, else the first that outranks "nothing we can see". */
 export function leadingChange(suspects: readonly Suspect[], chosen: Suspect | null): Suspect | null {
   if (chosen?.kind === 'change' && chosen.at) return chosen;
-  return suspects.find(({ kind, at, verdict }) => kind === 'change' && at && verdict !== 'refuted') ?? null;
+  const nothing = suspects.find(({ kind }) => kind === 'none')?.score ?? 0;
+  return suspects.find(({ kind, at, verdict, score }) => kind === 'change' && at && (verdict === 'confirmed' || (verdict !== 'refuted' && score >= nothing))) ?? null;
 }

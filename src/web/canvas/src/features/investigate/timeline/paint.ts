@@ -1,8 +1,11 @@
 // Draws the timeline on a canvas. One pass from back to front: grid, brush, bars, marks, the distance that matters.
 
-import type { Lane, LaneName, Mark } from '../../../api/types';
-import { clock, duration, initials } from '../../../ui/format';
-import { LANES, clusters, heightShare, isDense, stands, ticks, type Span } from './model';
+import type { Lane, LaneName } from '../../../api/types';
+import { clock, duration } from '../../../ui/format';
+import { isDense, placed } from './marks';
+import { LANES, heightShare, ticks, type Span } from './model';
+import { paintMarks } from './paintMarks';
+import { line, type Ctx, type Palette } from './pen';
 
 export const AXIS_PX = 34;
 
@@ -17,28 +20,15 @@ export interface Scene {
   now: number | null;
   brush: Span | null;
   selected: string | null;
+  /** Marks stand where they were seen, with a tail to where they happened. */
+  seen: boolean;
   /** From when on a lane's connector does not read, and why. */
   unread: ReadonlyMap<LaneName, { from: number; why: string }>;
   narrow: boolean;
 }
 
-export type Palette = (name: string) => string;
-
-/** Reads colours once for each scheme. */
-export function paletteOf(element: Element): Palette {
-  const style = getComputedStyle(element);
-  const known = new Map<string, string>();
-  return (name) => {
-    const found = known.get(name) ?? (style.getPropertyValue(`--${name}`).trim() || '#888');
-    known.set(name, found);
-    return found;
-  };
-}
-
 export const sceneHeight = (laneHeight: number) => AXIS_PX + LANES.length * laneHeight + 2;
 export const laneTop = (index: number, laneHeight: number) => AXIS_PX + index * laneHeight;
-
-type Ctx = CanvasRenderingContext2D;
 
 export function paint(ctx: Ctx, scene: Scene, color: Palette) {
   const { width, laneHeight, span } = scene;
@@ -63,22 +53,11 @@ export function paint(ctx: Ctx, scene: Scene, color: Palette) {
   if (scene.brush) paintBrushEdges(ctx, xOf(scene.brush.from), xOf(scene.brush.to), height, color);
 }
 
-function line(ctx: Ctx, x1: number, y1: number, x2: number, y2: number, style: string, width = 1, dash: number[] = []) {
-  ctx.save();
-  ctx.strokeStyle = style;
-  ctx.lineWidth = width;
-  ctx.setLineDash(dash);
-  ctx.beginPath();
-  ctx.moveTo(x1, y1);
-  ctx.lineTo(x2, y2);
-  ctx.stroke();
-  ctx.restore();
-}
-
 function paintGrid(ctx: Ctx, scene: Scene, color: Palette, xOf: (ms: number) => number, height: number) {
   const taken: [number, number][] = [];
   if (scene.onset !== null) taken.push([xOf(scene.onset) - 8, xOf(scene.onset) + 104]);
-  if (scene.onset !== null && scene.change) taken.push([xOf(scene.change.at) - 4, xOf(scene.onset) + 4]);
+  if (scene.onset !== null && scene.change) taken.push([xOf(scene.change.at) - 76, xOf(scene.onset) + 4]);
+  if (scene.now !== null) taken.push([xOf(scene.now) - 14, xOf(scene.now) + 14]);
   ctx.textAlign = 'center';
   for (const { at, text } of ticks(scene.span, scene.width)) {
     const x = xOf(at);
@@ -97,25 +76,7 @@ function paintGrid(ctx: Ctx, scene: Scene, color: Palette, xOf: (ms: number) => 
 function paintLane(ctx: Ctx, lane: Lane, top: number, scene: Scene, color: Palette, xOf: (ms: number) => number) {
   const dense = isDense(lane);
   if (dense) paintBars(ctx, lane, top, scene, color, xOf);
-  const middle = top + scene.laneHeight / 2;
-  const grouped = !dense && (lane.lane === 'people' || lane.lane === 'git');
-  const all = (dense ? lane.marks.filter(stands) : lane.marks).map((mark) => ({ mark, x: xOf(Date.parse(mark.at)) })).filter(({ mark, x }) => x > -40 && (mark.until && lane.lane === 'ci' ? xOf(Date.parse(mark.until)) : x) > -8 && x < scene.width + 8).sort((a, b) => a.x - b.x);
-  const sorted = grouped ? clusters(all, lane.lane === 'people' ? 17 : 9) : all.map((one) => ({ ...one, count: 1 }));
-  sorted.forEach(({ mark, x, count }, index) => {
-    const picked = mark.event_id !== null && mark.event_id === scene.selected;
-    if (dense) paintAnomaly(ctx, x, top + 8, mark, color);
-    else if (count > 1) paintCount(ctx, lane.lane, x, middle, count, color);
-    else paintMark(ctx, lane.lane, mark, x, middle, xOf, color, scene);
-    const room = (sorted[index + 1]?.x ?? scene.width) - x - 20;
-    if (!dense && lane.lane !== 'ci') paintName(ctx, lane.lane, mark, x, middle, room, color, scene);
-    if (picked) {
-      ctx.strokeStyle = color('accent');
-      ctx.lineWidth = 2;
-      ctx.beginPath();
-      ctx.arc(x, dense ? top + 8 : middle, 9, 0, 7);
-      ctx.stroke();
-    }
-  });
+  paintMarks(ctx, lane, placed(lane, { xOf, width: scene.width, seen: scene.seen, leading: scene.change?.at ?? null }), { dense, top, middle: top + scene.laneHeight / 2, scene, color });
 }
 
 function paintBars(ctx: Ctx, lane: Lane, top: number, scene: Scene, color: Palette, xOf: (ms: number) => number) {
@@ -128,7 +89,8 @@ function paintBars(ctx: Ctx, lane: Lane, top: number, scene: Scene, color: Palet
     const wide = Math.max(1, xOf(at + scene.stepMs) - x - 0.8);
     if (x + wide < 0 || x > scene.width) continue;
     const share = heightShare(bar.items, highest);
-    ctx.globalAlpha = 0.3 + 0.4 * share;
+    // Counted records keep no time of their own at which they were seen.
+    ctx.globalAlpha = (0.3 + 0.4 * share) * (scene.seen ? 0.4 : 1);
     ctx.fillStyle = color(lane.lane);
     ctx.fillRect(x, base - room * share, wide, room * share);
     ctx.globalAlpha = 1;
@@ -140,132 +102,6 @@ function paintBars(ctx: Ctx, lane: Lane, top: number, scene: Scene, color: Palet
     ctx.fillStyle = color('panel');
     if (failing > 4) ctx.fillRect(x, base - failing - 1.2, wide, 1.2);
   }
-}
-
-function paintAnomaly(ctx: Ctx, x: number, y: number, mark: Mark, color: Palette) {
-  ctx.fillStyle = color(mark.severity);
-  ctx.strokeStyle = color('panel');
-  ctx.lineWidth = 1;
-  ctx.beginPath();
-  ctx.moveTo(x, y - 5);
-  ctx.lineTo(x + 5, y + 4);
-  ctx.lineTo(x - 5, y + 4);
-  ctx.closePath();
-  ctx.fill();
-  ctx.stroke();
-}
-
-function paintMark(ctx: Ctx, lane: LaneName, mark: Mark, x: number, y: number, xOf: (ms: number) => number, color: Palette, scene: Scene) {
-  ctx.lineWidth = 1.5;
-  ctx.strokeStyle = color(lane);
-  ctx.fillStyle = mark.linked ? color(lane) : color('panel');
-  ctx.beginPath();
-  if (lane === 'changes') {
-    const leading = scene.change !== null && Math.abs(Date.parse(mark.at) - scene.change.at) < 1000;
-    ctx.fillStyle = leading ? color('changes') : color('panel');
-    ctx.moveTo(x, y - 5.5);
-    ctx.lineTo(x + 5.5, y);
-    ctx.lineTo(x, y + 5.5);
-    ctx.lineTo(x - 5.5, y);
-    ctx.closePath();
-  } else if (lane === 'ci') {
-    return paintBuild(ctx, mark, x, y, xOf, color);
-  } else if (lane === 'people') {
-    return paintPerson(ctx, mark, x, y, color);
-  } else if (lane === 'git') ctx.arc(x, y, 4, 0, 7);
-  else if (lane === 'manual') ctx.rect(x - 4, y - 4, 8, 8);
-  else return paintAnomaly(ctx, x, y, mark, color);
-  ctx.fill();
-  ctx.stroke();
-  return undefined;
-}
-
-function paintBuild(ctx: Ctx, mark: Mark, x: number, y: number, xOf: (ms: number) => number, color: Palette) {
-  const end = mark.until ? Math.max(x + 10, xOf(Date.parse(mark.until))) : x + 10;
-  const bad = /fail|error|abort|cancel/.test(mark.event_type) || mark.severity === 'high' || mark.severity === 'critical';
-  ctx.globalAlpha = bad ? 0.1 : 0.28;
-  ctx.fillStyle = color('ci');
-  ctx.beginPath();
-  ctx.roundRect(x, y - 5, end - x, 10, 2);
-  ctx.fill();
-  ctx.globalAlpha = 1;
-  ctx.lineWidth = 1;
-  ctx.stroke();
-  ctx.strokeStyle = bad ? color('high') : color('ink');
-  ctx.lineWidth = 1.6;
-  ctx.beginPath();
-  if (bad) {
-    ctx.moveTo(end - 9, y - 3);
-    ctx.lineTo(end - 3, y + 3);
-    ctx.moveTo(end - 3, y - 3);
-    ctx.lineTo(end - 9, y + 3);
-  } else {
-    ctx.moveTo(end - 10, y);
-    ctx.lineTo(end - 7.5, y + 2.5);
-    ctx.lineTo(end - 3, y - 2.5);
-  }
-  ctx.stroke();
-}
-
-/** Several marks in one place: their number, on a disc. */
-function paintCount(ctx: Ctx, lane: LaneName, x: number, y: number, count: number, color: Palette) {
-  ctx.fillStyle = color(lane);
-  ctx.beginPath();
-  ctx.arc(x, y, 8, 0, 7);
-  ctx.fill();
-  ctx.fillStyle = color('panel');
-  ctx.textAlign = 'center';
-  ctx.font = `600 9px ${color('font')}`;
-  ctx.fillText(count > 99 ? '99+' : String(count), x, y + 0.5);
-  ctx.font = `400 11px ${color('font')}`;
-}
-
-function paintPerson(ctx: Ctx, mark: Mark, x: number, y: number, color: Palette) {
-  const who = personOf(mark);
-  const engine = who === 'whydunit';
-  ctx.fillStyle = color(engine ? 'ink' : 'people');
-  ctx.beginPath();
-  if (engine) ctx.roundRect(x - 8, y - 8, 16, 16, 4);
-  else ctx.arc(x, y, 8, 0, 7);
-  ctx.fill();
-  ctx.fillStyle = color('panel');
-  ctx.textAlign = 'center';
-  ctx.font = `${engine ? 700 : 600} ${engine ? 10 : 8}px ${color('font')}`;
-  ctx.fillText(engine ? 'w' : initials(who), x, y + 0.5);
-  ctx.font = `400 11px ${color('font')}`;
-}
-
-/** Who did it: a note is "author: text", a deed "author what detail". */
-export function personOf({ event_type, title }: Pick<Mark, 'event_type' | 'title'>): string {
-  return title.split(event_type === 'note' ? ':' : ` ${event_type}`)[0] ?? '?';
-}
-
-/** What stands beside a mark: the hash of a commit where there is one, else the title. */
-function nameOf(lane: LaneName, mark: Mark): string {
-  if (lane === 'people') return mark.event_type;
-  const hash = /\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{6,40}\b/.exec(mark.title)?.[0].slice(0, 7);
-  if (lane === 'git' && !/merge/.test(mark.event_type)) return '';
-  return hash ? `${hash}${mark.service ? ` ${mark.service}` : ''}` : mark.title;
-}
-
-function paintName(ctx: Ctx, lane: LaneName, mark: Mark, x: number, y: number, room: number, color: Palette, scene: Scene) {
-  const leading = lane === 'changes' && scene.change !== null && Math.abs(Date.parse(mark.at) - scene.change.at) < 1000;
-  // The leading change may write over the onset's line, not over its neighbour.
-  const text = fitted(ctx, leading ? scene.change?.name ?? '' : nameOf(lane, mark), room);
-  if (!text) return;
-  ctx.textAlign = 'left';
-  ctx.fillStyle = leading ? color('ink') : color('ink2');
-  if (leading) ctx.font = `600 11px ${color('font')}`;
-  ctx.fillText(text, x + (lane === 'people' ? 12 : 10), y + 0.5);
-  ctx.font = `400 11px ${color('font')}`;
-}
-
-function fitted(ctx: Ctx, text: string, room: number): string {
-  if (room < 24 || !text) return '';
-  if (ctx.measureText(text).width <= room) return text;
-  let end = Math.min(text.length, 60);
-  while (end > 2 && ctx.measureText(`${text.slice(0, end)}…`).width > room) end -= 1;
-  return end > 2 ? `${text.slice(0, end)}…` : '';
 }
 
 function paintUnread(ctx: Ctx, top: number, from: number, to: number, laneHeight: number, width: number, color: Palette) {
@@ -322,11 +158,13 @@ function paintDistance(ctx: Ctx, scene: Scene, color: Palette, xOf: (ms: number)
   ctx.font = `400 11px ${color('font')}`;
 }
 
+/** From the change to the onset, with how long that is: within where there is room, else before it. */
 function paintArrow(ctx: Ctx, from: number, to: number, text: string, color: Palette) {
   const left = Math.max(0, from);
   const room = to - left;
   const wide = ctx.measureText(text).width + 8;
-  if (room > 16) {
+  const within = room > wide + 22;
+  if (room > 9) {
     line(ctx, left, 18, to - 1, 18, color('ink'));
     ctx.strokeStyle = color('ink');
     ctx.lineWidth = 1;
@@ -336,7 +174,7 @@ function paintArrow(ctx: Ctx, from: number, to: number, text: string, color: Pal
     ctx.lineTo(to - 5, 21.5);
     ctx.stroke();
   }
-  const middle = room > wide + 14 ? (left + to) / 2 : Math.max(wide / 2, to - wide / 2 - 4);
+  const middle = within ? (left + to) / 2 : Math.max(wide / 2, left - wide / 2 - 1);
   ctx.fillStyle = color('panel');
   ctx.fillRect(middle - wide / 2, 9, wide, 18);
   ctx.fillStyle = color('ink');
