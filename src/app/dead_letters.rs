@@ -67,7 +67,9 @@ impl Desk {
         match self {
             Self::Running { api, token } => {
                 let body = match select {
-                    LetterSelection::One(_) => bail!("whydunit is running: discard a single letter on its page, or name its group with --group"),
+                    LetterSelection::One(_) => {
+                        bail!("whydunit is running: discard a single letter on its page, or name its group with --group")
+                    }
                     many => {
                         let mut body = selection(many);
                         body["reason"] = json!(reason);

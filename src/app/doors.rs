@@ -9,10 +9,10 @@ use actix::Recipient;
 use super::pipeline::{SourcePart, redecoder};
 use crate::actors::messages::{Execute, Steer};
 use crate::actors::supervisor::Doors;
-use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::clock;
 use crate::engine::decode;
 use crate::engine::resilience::redecode::{dry_run, failure};
+use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::dead_letter::{DryRun, LetterRecord};
 use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns};
 

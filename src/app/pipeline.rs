@@ -307,8 +307,7 @@ impl Builder<'_> {
 
     fn replay(&mut self, wiring: &Wiring, recorder: &Addr<RecorderStage>, snapshot: &Snapshot, written: Arc<Notify>) -> SourceHandle {
         let redecoder = redecoder(&self.parts.sources);
-        let ways =
-            Ways { joins: wiring.joins.clone(), recorder: recorder.clone().recipient(), per_second: self.parts.replays_per_second };
+        let ways = Ways { joins: wiring.joins.clone(), recorder: recorder.clone().recipient(), per_second: self.parts.replays_per_second };
         let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(REPLAY));
         let ledger = snapshot.ledger.iter().find(|row| row.connector == REPLAY).cloned();
         let replay = ReplayStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {

@@ -100,7 +100,12 @@ impl Of {
 
     fn query(&self) -> DeadLetterQuery {
         let paging = Paging { per_page: PAGE, sort: "first_failed_at".to_owned(), ..Paging::default() };
-        DeadLetterQuery { fingerprint: self.group.clone(), connector: self.connector.clone().into_iter().collect(), paging, ..Default::default() }
+        DeadLetterQuery {
+            fingerprint: self.group.clone(),
+            connector: self.connector.clone().into_iter().collect(),
+            paging,
+            ..Default::default()
+        }
     }
 }
 
@@ -148,7 +153,11 @@ fn list(reader: &dyn StoreReader, json: bool) -> anyhow::Result<()> {
         writeln!(out, "no dead letters: everything that was read could be read")?;
         return Ok(());
     }
-    writeln!(out, "{:<16}  {:>8}  {:>8}  {:<14}  {:<14}  {:<20}  reason", "group", "waiting", "replayed", "connector", "class", "last failed")?;
+    writeln!(
+        out,
+        "{:<16}  {:>8}  {:>8}  {:<14}  {:<14}  {:<20}  reason",
+        "group", "waiting", "replayed", "connector", "class", "last failed"
+    )?;
     for group in &groups {
         let DeadLetterGroup { fingerprint, waiting, replayed, connector, error_class, last_failed_at, error_message, .. } = group;
         let last: String = last_failed_at.to_string().chars().take(19).collect();
@@ -159,7 +168,8 @@ fn list(reader: &dyn StoreReader, json: bool) -> anyhow::Result<()> {
 }
 
 fn show(reader: &dyn StoreReader, id: &str, raw: bool) -> anyhow::Result<()> {
-    let letter = reader.dead_letter(id)?.with_context(|| format!("no dead letter with id {id}; `whydunit dead-letters export --all` names all"))?;
+    let letter =
+        reader.dead_letter(id)?.with_context(|| format!("no dead letter with id {id}; `whydunit dead-letters export --all` names all"))?;
     let value = letter.value_base64.as_deref().map(|text| STANDARD.decode(text)).transpose()?.unwrap_or_default();
     let mut out = std::io::stdout().lock();
     if raw {

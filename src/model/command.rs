@@ -135,10 +135,14 @@ pub struct InvestigationPatch {
 pub enum CommandOutcome {
     Event(Box<Event>),
     Investigation(Box<Investigation>),
-    Closed { ids: Vec<String> },
+    Closed {
+        ids: Vec<String>,
+    },
     Note(Box<Note>),
     /// Dead letters that the decision took.
-    Letters { count: u64 },
+    Letters {
+        count: u64,
+    },
     Done,
 }
 

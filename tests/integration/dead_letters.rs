@@ -32,7 +32,9 @@ fn write_mixed(server: &KafkaServer, topic: &str, records: usize) {
         let value = if index % GARBAGE_EVERY == 0 {
             format!("\u{1}\u{2}garbage {index}").into_bytes()
         } else {
-            serde_json::json!({ "type": "note", "title": format!("note {index}"), "timestamp": at, "service": "cart" }).to_string().into_bytes()
+            serde_json::json!({ "type": "note", "title": format!("note {index}"), "timestamp": at, "service": "cart" })
+                .to_string()
+                .into_bytes()
         };
         let record =
             OutgoingRecord { topic, partition: None, key: None, value: Some(&value), headers: &[], timestamp: Some(at.plus_seconds(1)) };

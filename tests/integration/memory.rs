@@ -215,7 +215,8 @@ fn the_timeline_shows_counts_marks_and_people() {
     assert_eq!(logs.marks.len(), 1);
     let changes = &timeline.lanes[0];
     let deployed = changes.marks.iter().find(|mark| mark.event_id.as_deref() == Some("deploy")).unwrap();
-    assert!(deployed.linked && deployed.seen_at.seconds_since(deployed.at) == 1.0, "read a second after it happened");
+    assert!(deployed.linked);
+    assert_eq!(deployed.seen_at.seconds_since(deployed.at), 1.0, "read a second after it happened");
     assert_eq!(timeline.lanes[7].marks[0].event_type, "opened");
     assert!(reader.timeline("none", TimeRange::default(), None).unwrap().is_none());
     let spark = &reader.investigations(&InvestigationQuery::default()).unwrap().items[0].spark;

@@ -70,13 +70,10 @@ fn not_configured(letter: &LetterRecord) -> LetterFailure {
         "connector `{}` is not configured any more, so nothing says how to read its records; configure it and replay again",
         letter.connector
     );
-    failure(&letter.connector, &Rejection {
-        record: 0,
-        class: RejectionClass::UnknownFormat,
-        reason: message,
-        format: "auto",
-        items: letter.bad_items.clone(),
-    })
+    failure(
+        &letter.connector,
+        &Rejection { record: 0, class: RejectionClass::UnknownFormat, reason: message, format: "auto", items: letter.bad_items.clone() },
+    )
 }
 
 /// A rejection as the failure of a letter of that connector.

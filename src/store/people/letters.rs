@@ -60,7 +60,8 @@ pub(super) fn replay(
     );
     let given = [edited.map_or(Value::Null, |bytes| Value::Blob(bytes.to_vec())), Value::Integer(now.nanos())];
     let count = tx.prepare_cached(&insert)?.execute(params_from_iter(given.into_iter().chain(value)))? as u64;
-    let mark = format!("UPDATE letters SET status = '{}' WHERE n IN (SELECT letter FROM replays WHERE id > ?)", LetterStatus::Replaying.as_str());
+    let mark =
+        format!("UPDATE letters SET status = '{}' WHERE n IN (SELECT letter FROM replays WHERE id > ?)", LetterStatus::Replaying.as_str());
     tx.prepare_cached(&mark)?.execute([last])?;
     log(tx, None, now, who, "dead_letters_replayed", &format!("{count}, {}", told(select)))?;
     Ok(CommandOutcome::Letters { count })
@@ -97,4 +98,3 @@ fn told(select: &LetterSelection) -> String {
         LetterSelection::All => "all that waited".to_owned(),
     }
 }
-

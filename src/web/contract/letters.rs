@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::bodies::PROSE_CHARS_MAX;
+use super::bodies::{NAME_CHARS_MAX, PROSE_CHARS_MAX};
 use super::fields::Fields;
 use crate::model::command::LetterSelection;
 use crate::web::rejection::Problem;
@@ -36,36 +36,59 @@ impl EditedRequest {
 
 /// Which waiting dead letters: exactly one of the three.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct SelectionRequest {
+pub struct ReplayRequest {
     /// A group's fingerprint.
     pub fingerprint: Option<String>,
     pub connector: Option<String>,
+    /// `true` for all that wait.
     pub all: Option<bool>,
-    /// Why nobody will need them; only when they are discarded.
-    pub reason: Option<String>,
 }
 
-impl SelectionRequest {
-    /// The selection, and the reason where one is asked for.
-    pub fn read(mut fields: Fields, with_reason: bool) -> Result<(LetterSelection, String), Problem> {
-        let fingerprint = fields.optional_text("fingerprint", 100).map(LetterSelection::Group);
-        let connector = fields.optional_text("connector", 100).map(LetterSelection::Connector);
-        let all = match fields.take("all") {
-            Some(serde_json::Value::Bool(true)) => Some(LetterSelection::All),
-            Some(_) => {
-                fields.fault("all", "true, or leave it out");
-                None
-            }
-            None => None,
-        };
-        let given: Vec<_> = [fingerprint, connector, all].into_iter().flatten().collect();
-        let [select] = given.as_slice() else {
-            fields.fault("fingerprint", "give exactly one of fingerprint, connector and all");
-            return Err(fields.finish().err().unwrap_or_else(Problem::internal));
-        };
-        let reason = if with_reason { fields.text("reason", PROSE_CHARS_MAX) } else { String::new() };
+impl ReplayRequest {
+    pub fn read(mut fields: Fields) -> Result<LetterSelection, Problem> {
+        let select = selection(&mut fields);
         fields.finish()?;
-        Ok((select.clone(), reason))
+        select.ok_or_else(Problem::internal)
+    }
+}
+
+/// Which waiting dead letters (exactly one of the first three), and why nobody will need them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DiscardManyRequest {
+    /// A group's fingerprint.
+    pub fingerprint: Option<String>,
+    pub connector: Option<String>,
+    /// `true` for all that wait.
+    pub all: Option<bool>,
+    #[schema(min_length = 1, max_length = 2000)]
+    pub reason: String,
+}
+
+impl DiscardManyRequest {
+    pub fn read(mut fields: Fields) -> Result<(LetterSelection, String), Problem> {
+        let select = selection(&mut fields);
+        let reason = fields.text("reason", PROSE_CHARS_MAX);
+        fields.finish()?;
+        Ok((select.ok_or_else(Problem::internal)?, reason))
+    }
+}
+
+/// `None` when a fault was told.
+fn selection(fields: &mut Fields) -> Option<LetterSelection> {
+    let fingerprint = fields.optional_text("fingerprint", NAME_CHARS_MAX).map(LetterSelection::Group);
+    let connector = fields.optional_text("connector", NAME_CHARS_MAX).map(LetterSelection::Connector);
+    let all = fields.take("all");
+    if all.as_ref().is_some_and(|all| *all != serde_json::Value::Bool(true)) {
+        fields.fault("all", "must be true, or left out");
+    }
+    let all = all.map(|_| LetterSelection::All);
+    let given: Vec<_> = [fingerprint, connector, all].into_iter().flatten().collect();
+    match <[LetterSelection; 1]>::try_from(given) {
+        Ok([select]) => Some(select),
+        Err(_) => {
+            fields.fault("fingerprint", "give exactly one of fingerprint, connector and all");
+            None
+        }
     }
 }
 

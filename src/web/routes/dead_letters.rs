@@ -8,7 +8,7 @@ use crate::model::command::{Action, CommandOutcome, LetterSelection};
 use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, DryRun, LetterStatus, RejectionClass};
 use crate::model::query::DeadLetterQuery;
 use crate::web::contract::bodies::{DiscardRequest, PROSE_CHARS_MAX};
-use crate::web::contract::letters::{EditedRequest, LettersTaken, SelectionRequest};
+use crate::web::contract::letters::{DiscardManyRequest, EditedRequest, LettersTaken, ReplayRequest};
 use crate::web::contract::paging::{PAGING, paged, paging};
 use crate::web::contract::query::{Kind, Param, documents, param};
 use crate::web::rejection::{Answer, Problem};
@@ -122,20 +122,20 @@ pub async fn replay(id: Segment, mut request: Request) -> Answer {
 }
 
 /// Decodes many again, at the rate of `dead_letters.replays_per_second`; the groups' counts show how far it is.
-#[utoipa::path(post, path = "/api/v1/dead-letters/replay", tag = "dead letters", request_body = SelectionRequest,
+#[utoipa::path(post, path = "/api/v1/dead-letters/replay", tag = "dead letters", request_body = ReplayRequest,
     responses((status = 202, body = LettersTaken)))]
 pub async fn replay_many(mut request: Request) -> Answer {
     request.no_query()?;
-    let (select, _) = SelectionRequest::read(request.fields().await?, false)?;
+    let select = ReplayRequest::read(request.fields().await?)?;
     taken(&request, Action::ReplayDeadLetters { select, edited: None }).await
 }
 
 /// Sets many aside for good, with the reason; their bytes stay.
-#[utoipa::path(post, path = "/api/v1/dead-letters/discard", tag = "dead letters", request_body = SelectionRequest,
+#[utoipa::path(post, path = "/api/v1/dead-letters/discard", tag = "dead letters", request_body = DiscardManyRequest,
     responses((status = 202, body = LettersTaken)))]
 pub async fn discard_many(mut request: Request) -> Answer {
     request.no_query()?;
-    let (select, reason) = SelectionRequest::read(request.fields().await?, true)?;
+    let (select, reason) = DiscardManyRequest::read(request.fields().await?)?;
     taken(&request, Action::DiscardDeadLetters { select, reason }).await
 }
 

@@ -104,8 +104,20 @@ impl StoreReader for Memory {
         self.asked(id)?;
         Ok((id == KNOWN).then(letter))
     }
-    fn letter_record(&self, _: &str) -> Result<Option<LetterRecord>, StoreError> {
-        Ok(None)
+    fn letter_record(&self, id: &str) -> Result<Option<LetterRecord>, StoreError> {
+        self.asked(id)?;
+        let DeadLetterView { id: known, connector, position, .. } = letter();
+        let record = LetterRecord {
+            id: known,
+            connector,
+            position,
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            bad_items: Vec::new(),
+        };
+        Ok((id == KNOWN).then_some(record))
     }
 
     fn replays(&self, _: i64, _: u32) -> Result<Vec<Replay>, StoreError> {
@@ -228,7 +240,16 @@ pub fn start_with_clock(
     adjust(&mut options);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let hub = Hub::new(now());
-    let parts = Parts { reader, commands, status: memory.clone(), control: memory.clone(), dry_runs: memory.clone(), live: hub.clone(), now, version: "0.0.0-test" };
+    let parts = Parts {
+        reader,
+        commands,
+        status: memory.clone(),
+        control: memory.clone(),
+        dry_runs: memory.clone(),
+        live: hub.clone(),
+        now,
+        version: "0.0.0-test",
+    };
     let (stop, stopped) = oneshot::channel();
     let server = runtime
         .block_on(web::serve(&options, parts, async {
