@@ -201,6 +201,7 @@ fn the_timeline_shows_counts_marks_and_people() {
     let database = Database::new();
     let mut writer = open_writer(&database.options()).unwrap();
     let deploy = Event { event_type: "deployment".into(), source: whydunit::model::Source::Ci, ..event("deploy", 300) };
+    let deploy = Event { observed_at: at(301), ..deploy };
     let mut found = findings("inv-1", 1);
     found.new_links = vec![things::link("deploy")];
     let rows = (0..40).map(|bucket| row("checkout", bucket, 100, bucket as u64 / 10)).collect();

@@ -131,10 +131,9 @@ impl Decoder {
                 Ok((value, format)) => read_as(&mut self.json_logs, format, &records, record, value, &mut sink),
                 Err(refusal) => (Err(refusal), self.named.map_or("auto", Format::as_str)),
             };
-            if outcome.is_ok() {
+            if sink.settle(outcome, format, partition) {
                 mix.count(format);
             }
-            sink.settle(outcome, format, partition);
         }
         batch.definitions = self.symbols.take_fresh();
         batch.formats = mix.counts;

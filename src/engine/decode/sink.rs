@@ -155,13 +155,14 @@ impl<'a> RecordSink<'a> {
     }
 
     /// Takes the outcome of the record's format and books it: all its items and the reasons of the bad ones, or nothing but a
-    /// rejection. Exactly one of `records_decoded` and `records_rejected` rises.
-    pub(super) fn settle(mut self, outcome: Result<(), Refusal>, format: &'static str, partition: usize) {
+    /// rejection. Exactly one of `records_decoded` and `records_rejected` rises; true when it is the first.
+    pub(super) fn settle(mut self, outcome: Result<(), Refusal>, format: &'static str, partition: usize) -> bool {
         let outcome = outcome.and_then(|()| match self.next_item {
             0 => Err(Refusal::no_items(format!("{format} without a single item"))),
             _ => Ok(()),
         });
         let good = u64::from(self.next_item - self.passed_over) - self.bad_items.len() as u64;
+        let decoded = outcome.is_ok();
         match outcome {
             Ok(()) => {
                 self.book_partition(partition);
@@ -188,6 +189,7 @@ impl<'a> RecordSink<'a> {
                 self.batch.rejections.push(Rejection { record: self.record, class, reason, format, items: Vec::new() });
             }
         }
+        decoded
     }
 
     /// The place of the next item, unless it is passed over.

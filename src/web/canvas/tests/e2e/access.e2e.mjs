@@ -69,7 +69,7 @@ for (const mode of ['incident', 'odd']) {
     test(`${mode} data at ${width} px: nothing overlaps, nothing is cut without its whole text at hand`, { timeout: 240_000 }, async () => {
       const own = await serve({ mode });
       try {
-        for (const path of ['/investigations', `/investigations/${ID}`, '/connectors', '/dead-letters', '/events']) {
+        for (const path of ['/investigations', '/investigations?peek=1', `/investigations/${ID}`, '/connectors', '/dead-letters', '/events']) {
           const { page, troubles, close } = await openPage(browser, own.url + path, { width, height });
           await page.waitForSelector(READY, { timeout: 60_000 });
           await page.waitForFunction(() => !document.querySelector('.ghost-row'));

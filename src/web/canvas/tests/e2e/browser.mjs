@@ -59,6 +59,9 @@ export function outOfPlace() {
       if (!titled) troubles.push(`cut without a title: ${element.className} ${element.textContent.slice(0, 60)}`);
     }
   }
+  for (const row of document.querySelectorAll('#main .tr')) {
+    if (row.scrollHeight > row.clientHeight + 2) troubles.push(`a row is higher than its place: ${row.textContent.slice(0, 60)}`);
+  }
   const groups = ['.facts > *', '.pane-head > *', '.card-head > *', '.meters > *', '.tr:not(.th):nth-child(1) > *', '.connector-numbers > *', '.charts > figure', '.suspect-list > *', '.card-acts > *', '.top > *', '.bar > *'];
   for (const selector of groups) {
     const byParent = new Map();

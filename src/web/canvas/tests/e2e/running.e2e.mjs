@@ -245,9 +245,9 @@ story('records that nobody can read are dead letters, alike ones in one group, a
     assert.match(await group.textContent(), /2 waiting/);
     await group.click();
     await page.locator('.dead-title').click();
-    await page.keyboard.press('v');
-    await page.keyboard.press('v');
     await page.waitForSelector('.letter-code >> text=000000  ', WAIT);
+    await page.keyboard.press('v');
+    await until('another view', () => /view=pretty/.test(page.url()));
     await page.keyboard.press('l');
     await page.waitForSelector('text=record 2 of 2', WAIT);
     await page.keyboard.press('Shift+Delete');

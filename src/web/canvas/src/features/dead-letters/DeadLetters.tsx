@@ -89,7 +89,8 @@ function Records({ group, status }: { group: DeadLetterGroup; status: LetterStat
   const wanted = params.get('letter');
   const at = Math.max(0, letters.findIndex(({ id }) => id === wanted));
   const letter = letters[at];
-  const view = VIEWS.find((one) => one === params.get('view')) ?? 'pretty';
+  // Bytes that are no text are shown as bytes.
+  const view = VIEWS.find((one) => one === params.get('view')) ?? (letter && letter.value_text === null && letter.value_base64 !== null ? 'hex' : 'pretty');
   const move = (by: number) => {
     const next = Math.max(0, at + by);
     if (next >= letters.length - 5 && list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
