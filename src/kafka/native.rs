@@ -12,11 +12,14 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka_sys as sys;
 
-use super::context::Context;
+use super::context::{Context, TopicPartition};
 use crate::model::Timestamp;
 
 /// The queue all partitions are forwarded to. Lives on one thread: it holds raw pointers and is not `Send`.
@@ -107,6 +110,22 @@ impl DataQueue {
         self.cursor = 0;
     }
 
+    /// The same for records of some partitions only.
+    pub(super) fn discard_if(&mut self, is_meant: impl Fn(&str, i32) -> bool) {
+        let waiting: Vec<_> = self.taken.drain(..).skip(std::mem::take(&mut self.cursor)).collect();
+        for message in waiting {
+            let Some(valid) = NonNull::new(message) else { continue };
+            let delivery = Delivery { message: valid, _queue: PhantomData };
+            if is_meant(&delivery.topic(), delivery.partition()) {
+                drop(delivery);
+            } else {
+                // Goes back: whoever takes it next destroys it.
+                std::mem::forget(delivery);
+                self.taken.push(message);
+            }
+        }
+    }
+
     /// (first, one past the last) offset of a partition as the last fetch saw them.
     pub(super) fn watermarks(&self, topic: &str, partition: i32) -> Option<(i64, i64)> {
         let topic = CString::new(topic).ok()?;
@@ -119,12 +138,12 @@ impl DataQueue {
     }
 }
 
-/// Id of one life of a topic: a topic made anew has another one.
-pub(super) type TopicId = (i64, i64);
+/// Id of one life of a topic as Kafka's tools print it: a topic made anew has another one.
+pub(super) type TopicId = Arc<str>;
 
 impl DataQueue {
-    /// Ids of the topics, as far as the cluster tells them within `wait`.
-    pub(super) fn topic_ids(&self, topics: &BTreeSet<String>, wait: Duration) -> BTreeMap<String, TopicId> {
+    /// Ids of the topics, as far as the cluster answers within `wait`; `None` for a topic that has none, as before Kafka 2.8.
+    pub(super) fn topic_ids(&self, topics: &BTreeSet<String>, wait: Duration) -> BTreeMap<String, Option<TopicId>> {
         let names: Vec<CString> = topics.iter().filter_map(|topic| CString::new(topic.as_str()).ok()).collect();
         let mut pointers: Vec<*const std::ffi::c_char> = names.iter().map(|name| name.as_ptr()).collect();
         let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
@@ -159,7 +178,7 @@ impl DataQueue {
 ///
 /// # Safety
 /// `event` is a valid event.
-unsafe fn read_topic_ids(event: *mut sys::rd_kafka_event_t, ids: &mut BTreeMap<String, TopicId>) {
+unsafe fn read_topic_ids(event: *mut sys::rd_kafka_event_t, ids: &mut BTreeMap<String, Option<TopicId>>) {
     // SAFETY: the event is valid (the caller's promise). The result is null for an event of another kind; the array it names has
     // `count` valid descriptions, whose names are C strings and whose ids may be null. All of them live as long as the event.
     unsafe {
@@ -176,14 +195,24 @@ unsafe fn read_topic_ids(event: *mut sys::rd_kafka_event_t, ids: &mut BTreeMap<S
             if id.is_null() || sys::rd_kafka_error_code(error) != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
                 continue;
             }
-            let id = (sys::rd_kafka_Uuid_most_significant_bits(id), sys::rd_kafka_Uuid_least_significant_bits(id));
-            // Brokers before 2.8 give topics no id.
-            if id != (0, 0) {
-                let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(description));
-                ids.insert(name.to_string_lossy().into_owned(), id);
-            }
+            let halves = [sys::rd_kafka_Uuid_most_significant_bits(id), sys::rd_kafka_Uuid_least_significant_bits(id)];
+            let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(description));
+            ids.insert(name.to_string_lossy().into_owned(), topic_id(halves));
         }
     }
+}
+
+/// The name librdkafka and Kafka's documentation give an error.
+pub(super) fn error_name(code: RDKafkaErrorCode) -> &'static str {
+    let Ok(code) = sys::rd_kafka_resp_err_t::try_from(code as i32) else { return "" };
+    // SAFETY: librdkafka returns a static C string for every code.
+    unsafe { CStr::from_ptr(sys::rd_kafka_err2name(code)) }.to_str().unwrap_or_default()
+}
+
+/// `None` for the id of a broker that gives topics none: all zeros.
+fn topic_id(halves: [i64; 2]) -> Option<TopicId> {
+    let bytes = halves.map(i64::to_be_bytes).concat();
+    bytes.iter().any(|byte| *byte != 0).then(|| BASE64_URL_SAFE_NO_PAD.encode(bytes).into())
 }
 
 impl Drop for DataQueue {
@@ -232,6 +261,10 @@ impl Delivery<'_> {
 
     pub(super) fn partition(&self) -> i32 {
         self.raw().partition
+    }
+
+    pub(super) fn name(&self) -> TopicPartition {
+        (self.topic(), self.partition())
     }
 
     pub(super) fn offset(&self) -> i64 {

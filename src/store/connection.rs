@@ -11,7 +11,7 @@ use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_topic_ids.sql")];
 
 /// Marks the file as ours ("whyd").
 const APPLICATION_ID: i64 = 0x7768_7964;

@@ -129,8 +129,8 @@ pub(in crate::store) fn store_checkpoint(tx: &Transaction<'_>, checkpoint: &Chec
 
 fn store_ledger_row(tx: &Transaction<'_>, row: &LedgerRow) -> Result<(), Fault> {
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO ledger (connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO ledger (connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums, topic_id) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         row.connector,
@@ -140,7 +140,8 @@ fn store_ledger_row(tx: &Transaction<'_>, row: &LedgerRow) -> Result<(), Fault> 
         row.partition.partition,
         row.first_offset,
         row.next_offset,
-        serde_json::to_string(&row.sums)?
+        serde_json::to_string(&row.sums)?,
+        row.topic_id.as_deref()
     ])?;
     Ok(())
 }
@@ -162,7 +163,7 @@ pub(in crate::store) fn load_snapshot(connection: &rusqlite::Connection) -> Resu
 
 pub(in crate::store) fn ledger(connection: &rusqlite::Connection) -> Result<Vec<LedgerRow>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums FROM ledger \
+        "SELECT connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums, topic_id FROM ledger \
          ORDER BY connector, cluster, topic, incarnation, partition",
     )?;
     let mut rows = statement.query([])?;
@@ -175,6 +176,7 @@ pub(in crate::store) fn ledger(connection: &rusqlite::Connection) -> Result<Vec<
             partition: PartitionKey { cluster: cluster.into(), topic: topic.into(), incarnation: row.get(3)?, partition: row.get(4)? },
             first_offset: row.get(5)?,
             next_offset: row.get(6)?,
+            topic_id: row.get::<_, Option<String>>(8)?.map(Into::into),
             sums,
         });
     }

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 use whydunit::kafka::{ConsumerConfig, Options, SourceOptions};
 use whydunit::model::Source;
-use whydunit::model::ports::{FeedControl, FeedMessage, FeedTrouble, StoredOffsets};
+use whydunit::model::ports::{FeedControl, FeedMessage, FeedTrouble, StoredOffset, StoredOffsets};
 use whydunit::model::position::PartitionKey;
 use whydunit::model::record::RecordBatch;
 
@@ -29,11 +29,19 @@ pub fn unique(name: &str) -> String {
 
 /// Offsets "kept with the data": what a restart goes on from.
 #[derive(Default)]
-pub struct Stored(pub Mutex<BTreeMap<(String, i32), (u32, i64)>>);
+pub struct Stored(pub Mutex<BTreeMap<(String, i32), StoredOffset>>);
+
+impl Stored {
+    /// As if a partition had been read up to an offset, in a topic whose id is not known.
+    pub fn at(topic: &str, partition: i32, incarnation: u32, next_offset: i64) -> Self {
+        let stored = StoredOffset { incarnation, next_offset, topic_id: None };
+        Self(Mutex::new(BTreeMap::from([((topic.to_owned(), partition), stored)])))
+    }
+}
 
 impl StoredOffsets for Stored {
-    fn next_offset(&self, _connector: &str, topic: &str, partition: i32) -> Option<(u32, i64)> {
-        self.0.lock().unwrap().get(&(topic.to_owned(), partition)).copied()
+    fn stored(&self, _connector: &str, _cluster: &str, topic: &str, partition: i32) -> Option<StoredOffset> {
+        self.0.lock().unwrap().get(&(topic.to_owned(), partition)).cloned()
     }
 }
 
@@ -72,6 +80,7 @@ pub struct Feed {
     pub assigned: u32,
     pub revoked: u32,
     pub troubles: Vec<FeedTrouble>,
+    pub notices: Vec<FeedTrouble>,
     pub ended: Option<Option<String>>,
 }
 
@@ -110,6 +119,7 @@ impl Feed {
             assigned: 0,
             revoked: 0,
             troubles: Vec::new(),
+            notices: Vec::new(),
             ended: None,
         }
     }
@@ -164,11 +174,17 @@ impl Feed {
                 for partition in partitions {
                     let name = (partition.key.topic.to_string(), partition.key.partition);
                     let book = self.books.entry(name.clone()).or_default();
-                    if let Some((incarnation, next)) = self.stored.next_offset("", &name.0, name.1)
-                        && incarnation == partition.key.incarnation
+                    if let Some(stored) = self.stored.stored("", "", &name.0, name.1)
+                        && stored.incarnation == partition.key.incarnation
                     {
-                        assert_eq!(partition.start_offset, next, "{name:?} does not go on where the stored offset stands");
+                        assert_eq!(partition.start_offset, stored.next_offset, "{name:?} does not go on where the stored offset stands");
                     }
+                    let stored = StoredOffset {
+                        incarnation: partition.key.incarnation,
+                        next_offset: partition.start_offset,
+                        topic_id: partition.topic_id,
+                    };
+                    self.stored.0.lock().unwrap().insert(name.clone(), stored);
                     // Read again from what is stored: the books go back to where that stands.
                     book.next_offset = partition.start_offset;
                     book.incarnation = partition.key.incarnation;
@@ -182,6 +198,7 @@ impl Feed {
                 }
             }
             FeedMessage::Trouble(trouble) => self.troubles.push(trouble),
+            FeedMessage::Notice(notice) => self.notices.push(notice),
             FeedMessage::Ended { reason } => self.ended = Some(reason),
         }
     }
@@ -214,7 +231,9 @@ impl Feed {
             book.absent += partition.absent;
             book.missed += partition.missed;
             book.at_end = partition.at_end;
-            self.stored.0.lock().unwrap().insert(name, (partition.key.incarnation, partition.next_offset));
+            if let Some(stored) = self.stored.0.lock().unwrap().get_mut(&name) {
+                stored.next_offset = partition.next_offset;
+            }
         }
     }
 

@@ -5,24 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError as NativeError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::consumer::Reader;
-use super::context::TopicPartition;
-use super::native::TopicId;
+use super::Reader;
 use super::packer::Owned;
-use super::placement::{Extent, Placement, ends_below, place, place_anew};
-use super::start::Start;
-use super::trouble::class;
+use super::placement::{Extent, Placement, place};
+use super::reporting::PLACING;
 use crate::clock;
-use crate::model::ports::{AssignedPartition, FeedMessage, FeedTrouble};
+use crate::kafka::context::TopicPartition;
+use crate::kafka::native::TopicId;
+use crate::kafka::start::Start;
+use crate::kafka::trouble::class;
+use crate::model::ports::{AssignedPartition, FeedMessage, StoredOffset};
 use crate::model::position::PartitionKey;
 
 /// How long one question to the cluster may take.
 const ASK_WAIT: Duration = Duration::from_secs(2);
 const RETRY_MS: i64 = 500;
+/// Looks at a partition after which it is read though its topic's id could not be learned.
+const LOOKS_FOR_AN_ID: u8 = 4;
+const NO_TOPIC_IDS: &str = "the cluster tells no topic ids (Kafka before 2.8, or it may not be asked): a topic that is deleted and made anew \
+     is noticed only when it ends below what was read";
 /// Timestamps with a meaning of their own in Kafka's ListOffsets.
 const NEWEST: i64 = -1;
 const OLDEST: i64 = -2;
@@ -31,8 +36,10 @@ const OLDEST: i64 = -2;
 #[derive(Clone, Debug)]
 pub(super) struct Unplaced {
     pub(super) name: TopicPartition,
-    /// (incarnation, next offset) we are to go on from; `None` when it was never read.
-    stored: Option<(u32, i64)>,
+    /// Where we were reading it; `None` to go on where the data stands.
+    known: Option<StoredOffset>,
+    /// Times it was looked where it starts.
+    looks: u8,
     /// The log was seen to end below our offset. Believed at the second look: a leader just elected may lag behind itself.
     ended_below: bool,
     /// Its key when we were reading it already and it is placed anew.
@@ -42,25 +49,25 @@ pub(super) struct Unplaced {
 /// A partition and the decision where it starts.
 struct Placed {
     unplaced: Unplaced,
-    id: Option<TopicId>,
+    topic_id: Option<TopicId>,
     placement: Placement,
     end_offset: i64,
 }
 
 impl Reader {
-    /// The group gave us partitions. They are answered for once it is known where to start.
+    /// The group gave us partitions.
     pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
         self.seal();
         self.keep_positions();
         for name in partitions {
-            let stored = self.offsets.next_offset(&self.config.connector, &name.0, name.1);
             self.unplaced.retain(|unplaced| unplaced.name != name);
-            self.unplaced.push(Unplaced { name, stored, ended_below: false, before: None });
+            self.unplaced.push(Unplaced { name, known: None, looks: 0, ended_below: false, before: None });
         }
-        if self.unplaced.is_empty() {
-            // An empty assignment must be answered too.
-            let _ = self.consumer.incremental_assign(&TopicPartitionList::new());
+        // Answered at once: until then librdkafka reads nothing of what we keep. The new ones follow, each when its start is known.
+        if let Err(error) = self.consumer.incremental_assign(&TopicPartitionList::new()) {
+            tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "assignment not answered");
         }
+        self.group_is_well();
         self.place_at = clock::now();
     }
 
@@ -84,22 +91,6 @@ impl Reader {
         }
     }
 
-    /// At a rebalance librdkafka has paused what we keep, and would go on one record too far where it has told an end: it is
-    /// told our positions instead, before the answer lets it go on.
-    fn keep_positions(&self) {
-        let mut ended = TopicPartitionList::new();
-        for owned in self.packer.owned().iter().filter(|owned| owned.at_end) {
-            // Offsets are never negative here, so the list takes them.
-            let _ = ended.add_partition_offset(&owned.key.topic, owned.key.partition, Offset::Offset(owned.next_offset));
-        }
-        if ended.count() > 0
-            && let Err(error) = self.consumer.seek_partitions(ended, Duration::ZERO)
-        {
-            // What is skipped shows as a jump behind the end, which is read twice.
-            tracing::debug!(target: "kafka", connector = %self.config.connector, %error, "positions not kept over a rebalance");
-        }
-    }
-
     /// The broker does not have the offset we are at, or has another topic under the name: the partition is placed anew, and
     /// a gap counted.
     pub(super) fn place_again(&mut self, topic: &str, partition: i32) {
@@ -110,26 +101,31 @@ impl Reader {
         if let Err(error) = self.consumer.incremental_unassign(&list) {
             tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "partition not taken out to be placed anew");
         }
-        let stored = Some((owned.key.incarnation, owned.next_offset));
-        self.unplaced.push(Unplaced { name: (topic.to_owned(), partition), stored, ended_below: false, before: Some(owned.key) });
+        let Owned { key, next_offset, topic_id, .. } = owned;
+        let known = StoredOffset { incarnation: key.incarnation, next_offset, topic_id };
+        let name = (topic.to_owned(), partition);
+        self.unplaced.push(Unplaced { name, known: Some(known), looks: 0, ended_below: false, before: Some(key) });
         self.place_at = clock::now();
     }
 
     /// Looks now and then whether topics were deleted and made anew under our feet: a partition that then holds more records than
     /// we had read would look as if nothing had happened.
-    pub(super) fn watch_lives(&mut self) {
+    pub(super) fn watch_topic_ids(&mut self) {
         let now = clock::now();
-        if now < self.lives_at || self.held {
+        if now < self.topic_ids_at {
             return;
         }
-        self.lives_at = now.plus_millis(i64::from(self.config.options.metadata_refresh_ms));
+        self.topic_ids_at = now.plus_millis(i64::from(self.config.options.metadata_refresh_ms));
         let topics = self.packer.owned().iter().map(|owned| owned.key.topic.to_string()).collect();
         let ids = self.data.topic_ids(&topics, ASK_WAIT);
-        let over = |owned: &&Owned| {
-            let name = (owned.key.topic.to_string(), owned.key.partition);
-            self.lives.is_over(&name, ids.get(&name.0), owned.key.incarnation)
+        let is_over = |owned: &&Owned| match (&owned.topic_id, ids.get(&*owned.key.topic)) {
+            (Some(placed), Some(Some(now))) => placed != now,
+            _ => false,
         };
-        let over: Vec<PartitionKey> = self.packer.owned().iter().filter(over).map(|owned| owned.key.clone()).collect();
+        let learned = |owned: &Owned| owned.topic_id.is_none().then(|| ids.get(&*owned.key.topic)?.clone()).flatten();
+        let learned: Vec<_> = self.packer.owned().iter().enumerate().filter_map(|(slot, owned)| Some((slot, learned(owned)?))).collect();
+        learned.into_iter().for_each(|(slot, id)| self.packer.set_topic_id(slot, id));
+        let over: Vec<PartitionKey> = self.packer.owned().iter().filter(is_over).map(|owned| owned.key.clone()).collect();
         for key in over {
             self.place_again(&key.topic, key.partition);
         }
@@ -145,7 +141,7 @@ impl Reader {
         self.place_at = now.plus_millis(RETRY_MS);
         if let Err(error) = self.try_place() {
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-            self.trouble(code, &format!("offsets cannot be looked up: {error}"), "placing");
+            self.not_placed(code, &format!("offsets cannot be looked up: {error}"));
         }
     }
 
@@ -157,39 +153,51 @@ impl Reader {
     }
 
     fn try_place(&mut self) -> KafkaResult<()> {
-        let Some(cluster) = self.cluster_id() else { return Ok(()) };
+        let Some(cluster) = self.cluster_id() else { return Err(NativeError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut)) };
         self.learn_topics()?;
+        // Ids first: a topic made anew between the two questions is then noticed by its id later.
+        let topics = self.unplaced.iter().map(|unplaced| unplaced.name.0.clone()).collect();
+        let ids = self.data.topic_ids(&topics, ASK_WAIT);
         let lows = self.ask(OLDEST)?;
         let highs = self.ask(NEWEST)?;
         let starts = match self.config.source.start.instant(self.started_at) {
             Some(instant) => self.ask(instant.millis())?,
-            None => BTreeMap::new(),
+            None => Answers::default(),
         };
-        let topics = self.unplaced.iter().map(|unplaced| unplaced.name.0.clone()).collect();
-        let ids = self.data.topic_ids(&topics, ASK_WAIT);
         let mut placed = Vec::new();
         for mut unplaced in std::mem::take(&mut self.unplaced) {
-            let (Some(low), Some(high)) = (lows.get(&unplaced.name), highs.get(&unplaced.name)) else {
+            let extent = lows.of(&unplaced.name).zip(highs.of(&unplaced.name)).map(|(low, high)| Extent { low, high });
+            unplaced.looks += 1;
+            let id = ids.get(&unplaced.name.0);
+            let (Some(extent), true) = (extent, id.is_some() || unplaced.looks >= LOOKS_FOR_AN_ID) else {
                 self.unplaced.push(unplaced);
                 continue;
             };
-            let extent = Extent { low: *low, high: *high };
-            let id = ids.get(&unplaced.name.0);
-            let is_over = |(incarnation, _)| self.lives.is_over(&unplaced.name, id, incarnation);
-            let over = unplaced.stored.filter(|stored| is_over(*stored));
-            if over.is_none() && unplaced.stored.is_some_and(|(_, next)| ends_below(extent, next)) && !unplaced.ended_below {
+            let topic_id = id.cloned().flatten();
+            let stored = unplaced.known.clone().or_else(|| self.stored(&cluster, &unplaced.name));
+            let same_topic = stored.as_ref().and_then(|stored| Some(stored.topic_id.as_ref()? == topic_id.as_ref()?));
+            let fresh = self.fresh_start(&unplaced.name, extent, starts.of(&unplaced.name));
+            let placement = place(stored.map(|stored| (stored.incarnation, stored.next_offset)), same_topic, extent, fresh);
+            if placement.is_cut && !unplaced.ended_below {
                 unplaced.ended_below = true;
                 self.unplaced.push(unplaced);
                 continue;
             }
-            let fresh = self.fresh_start(&unplaced.name, extent, starts.get(&unplaced.name).copied());
-            let placement = match over {
-                Some((incarnation, _)) => place_anew(incarnation, extent),
-                None => place(unplaced.stored, extent, fresh),
-            };
-            placed.push(Placed { id: id.copied(), unplaced, placement, end_offset: extent.high });
+            placed.push(Placed { topic_id, unplaced, placement, end_offset: extent.high });
         }
-        self.begin(&cluster, placed)
+        let refused = [lows.refused, highs.refused, starts.refused].into_iter().flatten().next();
+        self.begin(&cluster, placed)?;
+        match refused {
+            Some(((topic, partition), code)) if !self.unplaced.is_empty() => {
+                self.not_placed(code, &format!("{topic} partition {partition}: offsets cannot be looked up: {code}"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn stored(&self, cluster: &str, (topic, partition): &TopicPartition) -> Option<StoredOffset> {
+        self.offsets.stored(&self.config.connector, cluster, topic, *partition)
     }
 
     /// Where a partition without a stored offset starts.
@@ -215,19 +223,20 @@ impl Reader {
             self.unplaced.extend(placed.into_iter().map(|placed| placed.unplaced));
             return Err(error);
         }
-        let (mut assigned, mut revoked, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-        for Placed { unplaced: Unplaced { name, before, .. }, id, placement, end_offset } in placed {
+        let (mut assigned, mut revoked) = (Vec::new(), Vec::new());
+        let mut notices = Vec::new();
+        for Placed { unplaced: Unplaced { name, before, .. }, topic_id, placement, end_offset } in placed {
             let incarnation = placement.incarnation;
             let key = PartitionKey { cluster: Arc::clone(cluster), topic: Arc::from(name.0.as_str()), incarnation, partition: name.1 };
-            if let Some(id) = id {
-                self.lives.placed(name, id, incarnation);
+            notices.extend(said_of(&key, placement));
+            if topic_id.is_none() && !std::mem::replace(&mut self.told_no_topic_ids, true) {
+                notices.push((class::NO_TOPIC_IDS, NO_TOPIC_IDS.to_owned()));
             }
-            gaps.extend(gap(&key, placement));
-            self.packer.add(key.clone(), placement);
+            self.packer.add(key.clone(), topic_id.clone(), placement);
             // A mere gap changes nothing for whoever keeps the books: the next batch says what was missed.
             if before.as_ref() != Some(&key) {
                 revoked.extend(before);
-                assigned.push(AssignedPartition { key, start_offset: placement.from_offset, end_offset });
+                assigned.push(AssignedPartition { key, start_offset: placement.from_offset, end_offset, topic_id });
             }
         }
         if !revoked.is_empty() {
@@ -236,12 +245,13 @@ impl Reader {
         if !assigned.is_empty() {
             self.outbox.push_back(FeedMessage::Assigned(assigned));
         }
-        for gap in gaps {
-            self.outbox.push_back(FeedMessage::Trouble(gap.clone()));
-            self.outbox.push_back(FeedMessage::Trouble(FeedTrouble { recovered: true, ..gap }));
-        }
+        notices.into_iter().for_each(|(class, message)| self.notice(class, message));
         self.packer.tell_gaps(clock::now());
-        self.over(|trouble, subject| trouble.class == class::NOT_AUTHORIZED && subject.is_empty() || subject == "placing");
+        self.group_is_well();
+        if self.unplaced.is_empty() {
+            self.placing_failed = 0;
+            self.over(|_, subject| subject == PLACING);
+        }
         Ok(())
     }
 
@@ -253,13 +263,8 @@ impl Reader {
             self.data.forward(topic, *partition);
         }
         self.consumer.incremental_assign(&list)?;
-        if self.held
-            && let Err(error) = self.set_held(&list, true)
-        {
-            // They are fetched, within librdkafka's bounds, but not taken while we hold.
-            tracing::warn!(target: "kafka", connector = %self.config.connector, %error, "new partitions not paused");
-        }
-        Ok(())
+        // A pause from before it was taken away would last; whoever must wait is paused before anything is read.
+        self.consumer.resume(&list)
     }
 
     /// The cluster's id; asked once, since the answer cannot change under a connected client.
@@ -282,35 +287,60 @@ impl Reader {
         Ok(())
     }
 
-    /// Asks the partitions' leaders for the offset at a time, or at [`OLDEST`] or [`NEWEST`]. Partitions without an answer are
-    /// absent from the result.
-    fn ask(&self, timestamp: i64) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    /// Asks the partitions' leaders for the offset at a time, or at [`OLDEST`] or [`NEWEST`].
+    fn ask(&self, timestamp: i64) -> KafkaResult<Answers> {
         let mut list = TopicPartitionList::with_capacity(self.unplaced.len());
         for Unplaced { name: (topic, partition), .. } in &self.unplaced {
             list.add_partition_offset(topic, *partition, Offset::from_raw(timestamp))?;
         }
-        let answers = self.consumer.offsets_for_times(list, ASK_WAIT)?;
-        let found = answers.elements().into_iter().filter(|answer| answer.error().is_ok()).filter_map(|answer| match answer.offset() {
-            Offset::Offset(offset) => Some(((answer.topic().to_owned(), answer.partition()), offset)),
-            _ => None,
-        });
-        Ok(found.collect())
+        let mut answers = Answers::default();
+        for answer in self.consumer.offsets_for_times(list, ASK_WAIT)?.elements() {
+            let name = (answer.topic().to_owned(), answer.partition());
+            match (answer.error(), answer.offset()) {
+                (Ok(()), Offset::Offset(offset)) => drop(answers.offsets.insert(name, offset)),
+                (Ok(()), _) => {}
+                (Err(error), _) => answers.refused = Some((name, error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))),
+            }
+        }
+        Ok(answers)
     }
 }
 
-/// What a person must know of a gap: it began and ended while nobody looked.
-fn gap(key: &PartitionKey, placement: Placement) -> Option<FeedTrouble> {
+/// What leaders said of offsets; partitions without an answer are absent.
+#[derive(Debug, Default)]
+struct Answers {
+    offsets: BTreeMap<TopicPartition, i64>,
+    /// One that could not be answered, and why.
+    refused: Option<(TopicPartition, RDKafkaErrorCode)>,
+}
+
+impl Answers {
+    fn of(&self, name: &TopicPartition) -> Option<i64> {
+        self.offsets.get(name).copied()
+    }
+}
+
+/// What a person must know of a placement: it began and ended while nobody looked.
+fn said_of(key: &PartitionKey, placement: Placement) -> Option<(&'static str, String)> {
+    let PartitionKey { topic, partition, .. } = key;
     let Placement { missed, from_offset, fetch_offset, .. } = placement;
-    (missed > 0).then(|| FeedTrouble {
-        class: class::OFFSET_OUT_OF_RANGE.to_owned(),
-        message: format!(
-            "{} partition {}: {missed} offsets ({from_offset} to {}) were removed by retention before they were read; counted as missed. \
-             Longer retention, or less time without whydunit, prevents it",
-            key.topic,
-            key.partition,
+    if missed > 0 {
+        let message = format!(
+            "{topic} partition {partition}: {missed} offsets ({from_offset} to {}) were removed by retention before they were read; \
+             counted as missed. Longer retention, or less time without whydunit, prevents it",
             fetch_offset.saturating_sub(1)
-        ),
-        permanent: false,
-        recovered: false,
+        );
+        return Some((class::OFFSET_OUT_OF_RANGE, message));
+    }
+    if placement.is_other_topic {
+        let message = format!("{topic} partition {partition}: the topic was deleted and made anew; all of it is read, as new data");
+        return Some((class::TOPIC_MADE_ANEW, message));
+    }
+    placement.is_cut.then(|| {
+        let message = format!(
+            "{topic} partition {partition}: its log ends below what was read already, at {fetch_offset}: the broker lost records, as after an \
+             unclean election; what comes now takes their offsets and is read as new data"
+        );
+        (class::LOG_CUT, message)
     })
 }

@@ -15,12 +15,12 @@ use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
 
-use super::client::{base_config, is_for_another_host};
-use super::consumer::ConsumerConfig;
-use super::context::{Context, Note, TopicPartition};
-use super::native::{DataQueue, PartitionEvent};
-use super::trouble::{WRONG_HOST, class, classify, is_connection_error, is_tls_error, is_unclear};
-use super::wait::block_on;
+use crate::kafka::client::{base_config, is_for_another_host};
+use crate::kafka::consumer::ConsumerConfig;
+use crate::kafka::context::{Context, Note, TopicPartition};
+use crate::kafka::native::{DataQueue, PartitionEvent};
+use crate::kafka::trouble::{WRONG_HOST, class, is_connection_error, is_tls_error, is_unclear};
+use crate::kafka::wait::block_on;
 use crate::clock;
 use crate::model::Timestamp;
 
@@ -102,7 +102,7 @@ pub fn check(config: &ConsumerConfig) -> ConnectorCheck {
     }
     match Checker::new(config) {
         Ok(checker) => checker.run(&mut report),
-        Err(error) => report.problem(super::KafkaError::from(error).to_string(), None),
+        Err(error) => report.problem(crate::kafka::KafkaError::from(error).to_string(), None),
     }
     report
 }
@@ -179,7 +179,7 @@ impl<'c> Checker<'c> {
                 connection.clone_from(&reason);
             }
             let reason = self.clearer(code, reason);
-            let Some(trouble) = classify(code, &reason, &report.brokers).filter(|trouble| trouble.class != class::BROKER_UNREACHABLE)
+            let Some(trouble) = self.config.options.classify(code, &reason, &report.brokers).filter(|trouble| trouble.class != class::BROKER_UNREACHABLE)
             else {
                 continue;
             };
@@ -197,7 +197,7 @@ impl<'c> Checker<'c> {
             report.problem(trouble.message, None);
             break;
         }
-        if !told && let Some(trouble) = classify(Code::AllBrokersDown, &connection, &report.brokers) {
+        if !told && let Some(trouble) = self.config.options.classify(Code::AllBrokersDown, &connection, &report.brokers) {
             report.problem(trouble.message, None);
         }
     }
