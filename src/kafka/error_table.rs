@@ -4,7 +4,8 @@ use std::fmt;
 
 use rdkafka::types::RDKafkaErrorCode::{self as Code, *};
 
-use super::native::error_name;
+use super::native::{error_name, error_text};
+use super::options::Options;
 use super::trouble::class;
 
 /// How long an error is expected to last.
@@ -70,11 +71,7 @@ const GROUPS: &[Group] = &[
         Lasting::Transient,
         &[TopicAuthorizationFailed, GroupAuthorizationFailed, ClusterAuthorizationFailed, TransactionalIdAuthorizationFailed],
     ),
-    (
-        class::UNKNOWN_TOPIC,
-        Lasting::Transient,
-        &[UnknownTopicOrPartition, UnknownTopic, UnknownPartition, InvalidTopic, UnknownTopicId],
-    ),
+    (class::UNKNOWN_TOPIC, Lasting::Transient, &[UnknownTopicOrPartition, UnknownTopic, UnknownPartition, InvalidTopic, UnknownTopicId]),
     // Placed anew by the consumer, and told as a gap or another topic.
     (class::OFFSET_OUT_OF_RANGE, Lasting::Passing, &[OffsetOutOfRange, AutoOffsetReset, LogTruncation, NoOffset]),
     (class::FENCED, Lasting::Permanent, &[FencedInstanceId, Fenced, UnreleasedInstanceId]),
@@ -250,6 +247,25 @@ pub fn error_class(code: Code) -> ErrorClass {
 /// The error of that name, as `TOPIC_AUTHORIZATION_FAILED` or `_ALL_BROKERS_DOWN`.
 pub fn error_named(name: &str) -> Option<ErrorClass> {
     table().find(|known| known.name() == name)
+}
+
+/// The table as these settings have it, for a person.
+pub fn report(options: &Options) -> String {
+    let mut lines = vec![
+        "passing    repaired by the client, not reported".to_owned(),
+        "transient  reported, tried again until it is over; nothing is lost. kafka.transient_errors adds to these".to_owned(),
+        "permanent  reported, the connector stops until a person resets it. kafka.permanent_errors adds to these".to_owned(),
+        String::new(),
+    ];
+    let mut class = "";
+    for known in table().map(|known| options.error_class(known.code)) {
+        if known.class != class {
+            class = known.class;
+            lines.push(format!("{class}: {}", class::meaning(class)));
+        }
+        lines.push(format!("  {:<11}{:<40}{}", known.lasting, known.name(), error_text(known.code)));
+    }
+    lines.join("\n") + "\n"
 }
 
 impl fmt::Display for Lasting {

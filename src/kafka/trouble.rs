@@ -75,7 +75,9 @@ pub(super) fn describe(code: Code, class: &str, reason: &str, brokers: &str) -> 
         (class::TLS_FAILED, _) => tls(reason),
         (class::AUTHENTICATION_FAILED, _) => authentication(reason),
         (class::BROKER_UNREACHABLE, _) => unreachable(brokers, reason),
-        (class::NOT_AUTHORIZED, _) => format!("the broker refuses: {reason}; `whydunit check --connect` prints the grants that are missing"),
+        (class::NOT_AUTHORIZED, _) => {
+            format!("the broker refuses: {reason}; `whydunit check --connect` prints the grants that are missing")
+        }
         (class::UNKNOWN_TOPIC, _) => format!("{reason}; looked for again at every metadata refresh"),
         (class::FENCED, _) => fenced(reason),
         (class::GROUP_REFUSED, Code::InconsistentGroupProtocol) => {

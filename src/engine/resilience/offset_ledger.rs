@@ -49,7 +49,8 @@ impl OffsetLedger {
         if next_offsets.iter().all(Option::is_none) {
             return;
         }
-        let is_new = |partition: u16, offset: i64| next_offsets.get(usize::from(partition)).copied().flatten().is_none_or(|next| offset >= next);
+        let is_new =
+            |partition: u16, offset: i64| next_offsets.get(usize::from(partition)).copied().flatten().is_none_or(|next| offset >= next);
         batch.records.retain(|record| is_new(record.partition, record.offset));
         let left = records_by_partition(batch);
         for (index, next) in next_offsets.iter().enumerate().filter_map(|(index, next)| Some((index, (*next)?))) {

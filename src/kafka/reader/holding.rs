@@ -34,8 +34,9 @@ impl Reader {
         }
         self.held = held;
         self.held_back = wish.unwrap_or_else(|| std::mem::take(&mut self.held_back));
-        let (to_hold, to_let_go): (Vec<_>, Vec<_>) =
-            (0..self.packer.owned().len()).filter(|slot| self.must_wait(*slot) != self.is_held(*slot)).partition(|slot| self.must_wait(*slot));
+        let (to_hold, to_let_go): (Vec<_>, Vec<_>) = (0..self.packer.owned().len())
+            .filter(|slot| self.must_wait(*slot) != self.is_held(*slot))
+            .partition(|slot| self.must_wait(*slot));
         if self.held {
             self.seal();
         }

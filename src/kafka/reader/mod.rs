@@ -19,7 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::consumer::{ConsumerConfig, Shared};
 use super::context::{Context, Note};
-use super::native::{DataQueue, PartitionEvent};
+use super::native::{DataQueue, PartitionEvent, Pending};
 use super::trouble::Troubles;
 use crate::clock;
 use crate::model::Timestamp;
@@ -55,6 +55,7 @@ pub(super) struct Reader {
     placing_failed: u32,
     /// When to look at the topics' ids again.
     topic_ids_at: Timestamp,
+    topic_ids_asked: Option<Pending>,
     /// Said already that this cluster tells no topic ids.
     told_no_topic_ids: bool,
     cluster: Option<Arc<str>>,
@@ -105,6 +106,7 @@ impl Reader {
             place_at: now,
             placing_failed: 0,
             topic_ids_at: now,
+            topic_ids_asked: None,
             told_no_topic_ids: false,
             cluster: None,
             known: None,

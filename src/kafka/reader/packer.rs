@@ -300,8 +300,16 @@ mod tests {
     /// Partition 0 from offset 10, partition 1 from offset 0 with 5 offsets missed before.
     fn packer() -> Packer {
         let mut packer = Packer::new(Arc::from("logs"), Source::Logs, BatchOptions::default());
-        packer.add(key(0), None, Placement { incarnation: 0, from_offset: 10, fetch_offset: 10, missed: 0 });
-        packer.add(key(1), None, Placement { incarnation: 0, from_offset: 0, fetch_offset: 5, missed: 5 });
+        let placed = |from_offset, fetch_offset, missed| Placement {
+            incarnation: 0,
+            from_offset,
+            fetch_offset,
+            missed,
+            is_other_topic: false,
+            is_cut: false,
+        };
+        packer.add(key(0), None, placed(10, 10, 0));
+        packer.add(key(1), None, placed(0, 5, 5));
         packer
     }
 

@@ -15,7 +15,8 @@ use super::placement::{Extent, Placement, place};
 use super::reporting::PLACING;
 use crate::clock;
 use crate::kafka::context::TopicPartition;
-use crate::kafka::native::TopicId;
+use crate::kafka::in_process;
+use crate::kafka::native::{Admin, TopicDescription, TopicId};
 use crate::kafka::start::Start;
 use crate::kafka::trouble::class;
 use crate::model::ports::{AssignedPartition, FeedMessage, StoredOffset};
@@ -109,26 +110,48 @@ impl Reader {
     }
 
     /// Looks now and then whether topics were deleted and made anew under our feet: a partition that then holds more records than
-    /// we had read would look as if nothing had happened.
+    /// we had read would look as if nothing had happened. Nobody waits for the answer.
     pub(super) fn watch_topic_ids(&mut self) {
         let now = clock::now();
-        if now < self.topic_ids_at {
+        if let Some(asked) = &self.topic_ids_asked {
+            if let Some(topics) = asked.topics(Duration::ZERO) {
+                self.topic_ids_asked = None;
+                self.compare_topic_ids(&topics);
+            }
+            return;
+        }
+        if now < self.topic_ids_at || !self.tells_topic_ids() || self.packer.owned().is_empty() {
             return;
         }
         self.topic_ids_at = now.plus_millis(i64::from(self.config.options.metadata_refresh_ms));
         let topics = self.packer.owned().iter().map(|owned| owned.key.topic.to_string()).collect();
-        let ids = self.data.topic_ids(&topics, ASK_WAIT);
-        let is_over = |owned: &&Owned| match (&owned.topic_id, ids.get(&*owned.key.topic)) {
-            (Some(placed), Some(Some(now))) => placed != now,
-            _ => false,
-        };
-        let learned = |owned: &Owned| owned.topic_id.is_none().then(|| ids.get(&*owned.key.topic)?.clone()).flatten();
-        let learned: Vec<_> = self.packer.owned().iter().enumerate().filter_map(|(slot, owned)| Some((slot, learned(owned)?))).collect();
-        learned.into_iter().for_each(|(slot, id)| self.packer.set_topic_id(slot, id));
-        let over: Vec<PartitionKey> = self.packer.owned().iter().filter(is_over).map(|owned| owned.key.clone()).collect();
-        for key in over {
-            self.place_again(&key.topic, key.partition);
+        self.topic_ids_asked = Some(Admin(&self.consumer).topics(&topics, false, ASK_WAIT));
+    }
+
+    fn compare_topic_ids(&mut self, topics: &BTreeMap<String, TopicDescription>) {
+        let (mut learned, mut over) = (Vec::new(), Vec::new());
+        for (slot, owned) in self.packer.owned().iter().enumerate() {
+            match (&owned.topic_id, topics.get(&*owned.key.topic).and_then(|topic| topic.id.as_ref())) {
+                (Some(placed), Some(now)) if placed != now => over.push(owned.key.clone()),
+                (None, Some(now)) => learned.push((slot, now.clone())),
+                _ => {}
+            }
         }
+        learned.into_iter().for_each(|(slot, id)| self.packer.set_topic_id(slot, id));
+        over.into_iter().for_each(|key| self.place_again(&key.topic, key.partition));
+    }
+
+    fn tells_topic_ids(&self) -> bool {
+        self.cluster.as_deref().is_none_or(in_process::has_controller)
+    }
+
+    /// Ids of the topics that wait for their place; `None` when the cluster does not answer.
+    fn topic_ids(&self) -> Option<BTreeMap<String, TopicDescription>> {
+        if !self.tells_topic_ids() {
+            return None;
+        }
+        let topics = self.unplaced.iter().map(|unplaced| unplaced.name.0.clone()).collect();
+        Admin(&self.consumer).topics(&topics, false, ASK_WAIT).topics(ASK_WAIT)
     }
 
     /// Finds out where the waiting partitions start and begins to read them; what cannot be found out now is tried again.
@@ -156,8 +179,7 @@ impl Reader {
         let Some(cluster) = self.cluster_id() else { return Err(NativeError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut)) };
         self.learn_topics()?;
         // Ids first: a topic made anew between the two questions is then noticed by its id later.
-        let topics = self.unplaced.iter().map(|unplaced| unplaced.name.0.clone()).collect();
-        let ids = self.data.topic_ids(&topics, ASK_WAIT);
+        let topics = self.topic_ids();
         let lows = self.ask(OLDEST)?;
         let highs = self.ask(NEWEST)?;
         let starts = match self.config.source.start.instant(self.started_at) {
@@ -166,24 +188,14 @@ impl Reader {
         };
         let mut placed = Vec::new();
         for mut unplaced in std::mem::take(&mut self.unplaced) {
-            let extent = lows.of(&unplaced.name).zip(highs.of(&unplaced.name)).map(|(low, high)| Extent { low, high });
             unplaced.looks += 1;
-            let id = ids.get(&unplaced.name.0);
-            let (Some(extent), true) = (extent, id.is_some() || unplaced.looks >= LOOKS_FOR_AN_ID) else {
-                self.unplaced.push(unplaced);
-                continue;
-            };
-            let topic_id = id.cloned().flatten();
-            let stored = unplaced.known.clone().or_else(|| self.stored(&cluster, &unplaced.name));
-            let same_topic = stored.as_ref().and_then(|stored| Some(stored.topic_id.as_ref()? == topic_id.as_ref()?));
-            let fresh = self.fresh_start(&unplaced.name, extent, starts.of(&unplaced.name));
-            let placement = place(stored.map(|stored| (stored.incarnation, stored.next_offset)), same_topic, extent, fresh);
-            if placement.is_cut && !unplaced.ended_below {
-                unplaced.ended_below = true;
-                self.unplaced.push(unplaced);
-                continue;
+            let extent = lows.of(&unplaced.name).zip(highs.of(&unplaced.name)).map(|(low, high)| Extent { low, high });
+            let topic = topics.as_ref().and_then(|topics| topics.get(&unplaced.name.0));
+            let at_time = starts.of(&unplaced.name);
+            match extent.map(|extent| self.placement(&cluster, &mut unplaced, topic, extent, at_time)) {
+                Some(Some((topic_id, placement, end_offset))) => placed.push(Placed { unplaced, topic_id, placement, end_offset }),
+                _ => self.unplaced.push(unplaced),
             }
-            placed.push(Placed { topic_id, unplaced, placement, end_offset: extent.high });
         }
         let refused = [lows.refused, highs.refused, starts.refused].into_iter().flatten().next();
         self.begin(&cluster, placed)?;
@@ -194,6 +206,31 @@ impl Reader {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Where a partition starts; `None` while that has to be looked at again.
+    fn placement(
+        &self,
+        cluster: &str,
+        unplaced: &mut Unplaced,
+        topic: Option<&TopicDescription>,
+        extent: Extent,
+        at_time: Option<i64>,
+    ) -> Option<(Option<TopicId>, Placement, i64)> {
+        let stored = unplaced.known.clone().or_else(|| self.stored(cluster, &unplaced.name));
+        // Where an id is known, it is worth some patience to compare.
+        let compares = stored.as_ref().is_some_and(|stored| stored.topic_id.is_some());
+        if topic.is_none() && compares && unplaced.looks < LOOKS_FOR_AN_ID {
+            return None;
+        }
+        let topic_id = topic.and_then(|topic| topic.id.clone());
+        let same_topic = stored.as_ref().and_then(|stored| Some(stored.topic_id.as_ref()? == topic_id.as_ref()?));
+        let fresh = self.fresh_start(&unplaced.name, extent, at_time);
+        let placement = place(stored.map(|stored| (stored.incarnation, stored.next_offset)), same_topic, extent, fresh);
+        if placement.is_cut && !std::mem::replace(&mut unplaced.ended_below, true) {
+            return None;
+        }
+        Some((topic_id, placement, extent.high))
     }
 
     fn stored(&self, cluster: &str, (topic, partition): &TopicPartition) -> Option<StoredOffset> {
@@ -229,7 +266,7 @@ impl Reader {
             let incarnation = placement.incarnation;
             let key = PartitionKey { cluster: Arc::clone(cluster), topic: Arc::from(name.0.as_str()), incarnation, partition: name.1 };
             notices.extend(said_of(&key, placement));
-            if topic_id.is_none() && !std::mem::replace(&mut self.told_no_topic_ids, true) {
+            if topic_id.is_none() && self.tells_topic_ids() && !std::mem::replace(&mut self.told_no_topic_ids, true) {
                 notices.push((class::NO_TOPIC_IDS, NO_TOPIC_IDS.to_owned()));
             }
             self.packer.add(key.clone(), topic_id.clone(), placement);

@@ -57,6 +57,14 @@ pub struct Seen {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+impl Seen {
+    /// A number, as far as tests of values look.
+    pub fn of(topic: &str, number: i32) -> Self {
+        let value = Some(number.to_string().into_bytes());
+        Self { topic: topic.to_owned(), partition: 0, offset: i64::from(number), timestamp_ms: None, key: None, value, headers: Vec::new() }
+    }
+}
+
 /// The books of one partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Book {
@@ -142,6 +150,21 @@ impl Feed {
         }
     }
 
+    /// Takes messages until `done` holds, or until the feed has ended: false.
+    #[track_caller]
+    pub fn until_or_end(&mut self, done: impl Fn(&Self) -> bool) -> bool {
+        let deadline = Instant::now() + DEADLINE;
+        while self.ended.is_none() {
+            if done(self) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "neither done nor ended; {} records, troubles {:?}", self.seen.len(), self.troubles);
+            self.take(left);
+        }
+        false
+    }
+
     /// Takes messages for as long as `time`: to see that something does not happen.
     pub fn during(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
@@ -153,7 +176,7 @@ impl Feed {
     }
 
     /// One message, if one comes in time.
-    fn take(&mut self, wait: Duration) -> bool {
+    pub fn take(&mut self, wait: Duration) -> bool {
         let message = self.runtime.block_on(async { tokio::time::timeout(wait, self.receiver.recv()).await });
         match message {
             Ok(Some(message)) => self.apply(message),
