@@ -22,7 +22,8 @@ impl Grants {
             brokers,
             principal,
             credentials: if is_secured { " --command-config admin.properties" } else { "" },
-            group_prefix: config.source.group.is_none().then(|| format!("{}-", config.options.group_prefix)),
+            group_prefix: Some(format!("{}-", config.options.group_prefix))
+                .filter(|prefix| config.source.group.is_none() && config.group.starts_with(prefix)),
         }
     }
 

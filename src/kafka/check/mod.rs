@@ -20,6 +20,7 @@ use crate::clock;
 use crate::kafka::client::{base_config, is_for_another_host};
 use crate::kafka::consumer::ConsumerConfig;
 use crate::kafka::context::{Context, Note};
+use crate::kafka::error_table::{Lasting, error_class};
 use crate::kafka::native::{Admin, Granted};
 use crate::kafka::trouble::{WRONG_HOST, class, is_connection_error, is_tls_error, is_unclear};
 use crate::kafka::wait::block_on;
@@ -297,10 +298,17 @@ impl<'c> Checker<'c> {
         described.get("compression.type")?.value.clone()
     }
 
-    /// Whether we may join the group; asked without joining.
+    /// Whether we may join the group; asked without joining. On a new cluster the coordinator takes some moments to be there.
     fn group(&self, report: &mut ConnectorCheck) {
         let group = &self.config.group;
-        match Admin(&self.consumer).group(group, ASK_WAIT) {
+        let until = clock::now().plus_millis(ASK_WAIT.as_millis() as i64);
+        let answer = loop {
+            match Admin(&self.consumer).group(group, ASK_WAIT) {
+                Err(code) if is_passing(code) && clock::now() < until => drop(self.consumer.poll(Duration::from_millis(100))),
+                answer => break answer,
+            }
+        };
+        match answer {
             Ok(Some(Granted { read: false, .. })) | Err(Code::GroupAuthorizationFailed) => {
                 report.problem(format!("the consumer group `{group}` may not be joined (Read)"), Some(self.grants.group(group)));
             }
@@ -309,4 +317,8 @@ impl<'c> Checker<'c> {
             Err(code) => report.problem(format!("the consumer group `{group}`: {code}"), None),
         }
     }
+}
+
+fn is_passing(code: Code) -> bool {
+    error_class(code).lasting == Lasting::Passing
 }
