@@ -66,7 +66,7 @@ fn write_workload(server: &KafkaServer, records: usize) -> usize {
     let until = Timestamp::from_seconds(START + EVENT_TIME_S + 60).to_string();
     for partition in 0..PARTITIONS {
         let last = Timestamp::from_seconds(START + EVENT_TIME_S);
-        send(&producer, partition, None, &[(WATERMARK_HEADER, Some(until.as_bytes()))], last);
+        send(&producer, partition, None, &[(WATERMARK_HEADER.to_owned(), until.clone().into_bytes())], last);
     }
     producer.flush(Duration::from_secs(120)).unwrap();
     records + PARTITIONS as usize
@@ -89,7 +89,7 @@ fn line(out: &mut String, at: Timestamp, service: usize, template: usize, error:
     .unwrap();
 }
 
-fn send(producer: &Producer, partition: i32, value: Option<&[u8]>, headers: &[(&str, Option<&[u8]>)], at: Timestamp) {
+fn send(producer: &Producer, partition: i32, value: Option<&[u8]>, headers: &[(String, Vec<u8>)], at: Timestamp) {
     let record = OutgoingRecord { topic: TOPIC, partition: Some(partition), key: None, value, headers, timestamp: Some(at) };
     producer.send(&record).unwrap();
 }

@@ -1,16 +1,18 @@
 //! Stage: takes one source's batches, decodes them, and sends them on; keeps the source's books, breaker and backoff.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, StreamHandler, WrapFuture};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::books::Books;
 use super::life_line::LifeLine;
 use super::messages::{Committed, Hold, Passing, Rejected, SourceEnded, Steer, Stop, ToJoin};
+use super::pace::Pace;
 use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::correlate::watermark::{Advance, Progress, WatermarkTracker};
@@ -20,9 +22,9 @@ use crate::engine::resilience::backoff::Backoff;
 use crate::engine::resilience::circuit_breaker::CircuitBreaker;
 use crate::engine::resilience::offset_ledger::OffsetLedger;
 use crate::model::connector::ConnectorState;
-use crate::model::dead_letter::{Rejection, RejectionClass};
+use crate::model::dead_letter::Rejection;
 use crate::model::observation::{DecodeCounts, ObservationBatch};
-use crate::model::ports::{AssignedPartition, FeedControl, FeedMessage, FeedTrouble};
+use crate::model::ports::{AssignedPartition, FeedControl, FeedMessage, FeedTrouble, StoredOffsets};
 use crate::model::position::PartitionKey;
 use crate::model::record::RecordBatch;
 use crate::model::{Source, Timestamp};
@@ -33,13 +35,13 @@ use crate::telemetry::metrics::{Outcome, metrics};
 const BREAKER_THRESHOLD: u32 = 5;
 /// How often a silent connector looks whether the watermark may move and whether its breaker lets it try again.
 const TICK: Duration = Duration::from_secs(1);
-/// A source whose broker is away this long no longer holds the watermark: the others' detection goes on without it.
-const HOLD_UNREACHABLE_S: f64 = 60.0;
+/// A source that is not read this long no longer holds the watermark: the others go on without it.
+const HOLD_UNREAD_S: f64 = 60.0;
 
 /// A running feed: its messages and its handle.
 pub type Feed = (mpsc::Receiver<FeedMessage>, Arc<dyn FeedControl>);
-/// Starts the feed, anew after each failure.
-pub type StartFeed = Box<dyn Fn() -> Result<Feed, FeedTrouble> + Send>;
+/// Starts the feed where the books stand, anew after each failure.
+pub type StartFeed = Box<dyn Fn(Arc<dyn StoredOffsets>) -> Result<Feed, FeedTrouble> + Send>;
 
 /// What a connector is made of; all of it outlives a restart of the stage.
 #[derive(Clone)]
@@ -47,6 +49,7 @@ pub struct Wiring {
     pub joins: Vec<Recipient<ToJoin>>,
     pub dead_letter: Recipient<Rejected>,
     pub watermark: Arc<Mutex<WatermarkTracker>>,
+    pub pace: Arc<Pace>,
     pub status: Arc<StatusBoard>,
     pub ended: Recipient<SourceEnded>,
 }
@@ -60,16 +63,17 @@ impl std::fmt::Debug for Wiring {
 pub struct ConnectorStage {
     name: Arc<str>,
     source: Source,
-    options: DecodeOptions,
     decoder: Decoder,
     start_feed: StartFeed,
     feed: Option<Arc<dyn FeedControl>>,
+    /// Number of the feed that counts; what an earlier one still says does not.
+    feed_number: u32,
     /// Paused by a person.
     paused: bool,
     stopped_for_good: bool,
-    unreachable_since: Option<Timestamp>,
-    held_back: Vec<PartitionKey>,
-    ledger: OffsetLedger,
+    /// Since when nothing can come: no broker, no feed, or paused.
+    unread_since: Option<Timestamp>,
+    books: Arc<Books>,
     breaker: CircuitBreaker,
     backoff: Backoff,
     retry_at: Option<Timestamp>,
@@ -95,20 +99,19 @@ impl ConnectorStage {
     ) -> Self {
         let seed = u64::from(name.bytes().map(u32::from).sum::<u32>());
         Self {
-            decoder: Decoder::new(options.clone()),
+            decoder: Decoder::new(options),
             breaker: CircuitBreaker::new(BREAKER_THRESHOLD),
             backoff: Backoff::new(seed),
             retry_at: None,
             feed: None,
+            feed_number: 0,
             paused: false,
             stopped_for_good: false,
-            unreachable_since: None,
-            held_back: Vec::new(),
+            unread_since: None,
             name,
             source,
-            options,
             start_feed,
-            ledger,
+            books: Arc::new(Books::new(ledger)),
             wiring,
             _life: life,
         }
@@ -134,13 +137,16 @@ impl ConnectorStage {
 
     fn connect(&mut self, ctx: &mut Context<Self>) {
         self.retry_at = None;
-        match (self.start_feed)() {
+        match (self.start_feed)(self.books.clone()) {
             Ok((messages, control)) => {
                 if self.paused {
                     control.pause();
                 }
+                let number = self.feed_number;
+                self.wiring.status.feed_started(&self.name);
+                self.wiring.pace.started(&self.name, control.clone());
                 self.feed = Some(control);
-                ctx.add_stream(ReceiverStream::new(messages));
+                ctx.add_stream(ReceiverStream::new(messages).map(move |message| (number, message)));
             }
             Err(trouble) => self.failed(&trouble),
         }
@@ -150,10 +156,11 @@ impl ConnectorStage {
     fn failed(&mut self, trouble: &FeedTrouble) {
         let now = clock::now();
         tracing::warn!(connector = &*self.name, class = trouble.class, message = trouble.message, "feed failed");
-        self.feed = None;
+        self.lose_feed();
         self.note_error(trouble, now);
         if trouble.permanent {
             self.stopped_for_good = true;
+            self.unread_since = None;
             self.watermark(|watermark| watermark.give_up(&self.name));
             self.state(ConnectorState::Stopped, &trouble.message);
             return;
@@ -164,6 +171,20 @@ impl ConnectorStage {
         self.retry_at = Some(breaker.retry_at.unwrap_or_else(|| now.plus_millis(delay_ms)));
         let state = if breaker.retry_at.is_some() { ConnectorState::Open } else { ConnectorState::BackingOff };
         self.state(state, &trouble.message);
+    }
+
+    /// The feed is no more. Its partitions are not known until another one names them.
+    fn lose_feed(&mut self) {
+        if let Some(feed) = self.feed.take() {
+            feed.stop();
+        }
+        self.feed_number += 1;
+        self.wiring.pace.ended(&self.name);
+        self.unread_since.get_or_insert_with(clock::now);
+        self.watermark(|watermark| {
+            watermark.give_up(&self.name);
+            watermark.expect(&self.name);
+        });
     }
 
     fn note_error(&self, trouble: &FeedTrouble, now: Timestamp) {
@@ -183,9 +204,6 @@ impl ConnectorStage {
         tracing::warn!(connector = &*self.name, class = trouble.class, message = trouble.message, "trouble with the feed");
         self.note_error(trouble, now);
         if trouble.permanent {
-            if let Some(feed) = self.feed.take() {
-                feed.stop();
-            }
             self.failed(trouble);
             return;
         }
@@ -193,14 +211,21 @@ impl ConnectorStage {
         match trouble.class.as_str() {
             // Nothing is there to wait for.
             "unknown_topic" => self.watermark(|watermark| watermark.give_up(&self.name)),
-            "broker_unreachable" => self.unreachable_since = self.unreachable_since.or(Some(now)),
-            _ => {}
+            _ => self.unread_since = self.unread_since.or(Some(now)),
         }
         self.state(ConnectorState::BackingOff, &trouble.message);
     }
 
+    /// Something a person must know, while all goes on.
+    fn notice(&self, notice: &FeedTrouble) {
+        tracing::warn!(connector = &*self.name, class = notice.class, message = notice.message, "noticed by the feed");
+        self.note_error(notice, clock::now());
+    }
+
     fn well(&mut self) {
-        self.unreachable_since = None;
+        if !self.paused {
+            self.unread_since = None;
+        }
         self.breaker.succeeded();
         self.backoff.succeeded();
         let state = if self.paused { ConnectorState::Paused } else { ConnectorState::Running };
@@ -214,6 +239,10 @@ impl ConnectorStage {
             .iter()
             .map(|partition| (partition.key.clone(), partition.end_offset >= 0 && partition.start_offset >= partition.end_offset));
         self.watermark(|watermark| watermark.assigned(&self.name, drives, keys, now));
+        let mut books = self.books.lock();
+        partitions.iter().for_each(|partition| books.assigned(&self.name, partition));
+        drop(books);
+        self.wiring.status.note_activity();
         self.wiring.status.update(&self.name, |status| status.assigned_partitions += partitions.len() as u32);
         self.well();
     }
@@ -229,6 +258,7 @@ impl ConnectorStage {
         match reason {
             None => {
                 self.feed = None;
+                self.wiring.pace.ended(&self.name);
                 self.watermark(|watermark| watermark.finished(&self.name));
                 self.wiring.status.note_activity();
                 self.state(ConnectorState::Stopped, "read to its end");
@@ -238,24 +268,30 @@ impl ConnectorStage {
                 let ended = self.wiring.ended.send(SourceEnded { name: self.name.to_string() });
                 ctx.wait(ended.into_actor(self).map(|_, _, _| ()));
             }
-            Some(message) if !self.stopped_for_good => {
-                self.failed(&FeedTrouble { class: "feed_ended".to_owned(), message, permanent: false, recovered: false });
-            }
-            Some(_) => {}
+            Some(message) => self.failed(&FeedTrouble { class: "feed_ended".to_owned(), message, permanent: false, recovered: false }),
         }
     }
 
     // ------------------------------------------------------------ a batch
 
-    fn batch(&mut self, batch: RecordBatch, ctx: &mut Context<Self>) {
+    fn batch(&mut self, mut batch: RecordBatch, ctx: &mut Context<Self>) {
         let began = Instant::now();
         let now = clock::now();
+        let read = batch.records.len();
+        self.books.lock().recognise(&mut batch);
+        let seen_before = read - batch.records.len();
+        if read > 0 {
+            self.unread_since = self.unread_since.map(|_| now);
+        }
         let records = Arc::new(batch);
         let trace = trace_of(&records);
-        let mut decoded = trace.stage("decode").in_scope(|| self.decode(&records, now));
-        self.ledger.book(&decoded);
+        let (mut decoded, culprits) = trace.stage("decode").in_scope(|| self.decoder.decode_isolated(&records, now));
+        if culprits > 0 {
+            tracing::error!(connector = &*self.name, records = culprits, "decoding panicked; these records are set aside");
+        }
+        self.books.lock().book(&decoded);
         self.wiring.status.book(&decoded, now);
-        self.count(&decoded);
+        self.count(&decoded, seen_before as u64);
         let rejections = std::mem::take(&mut decoded.rejections);
         let progress = progress_of(&decoded);
         let (inputs, events) = ShardInput::split(decoded, self.wiring.joins.len());
@@ -263,33 +299,11 @@ impl ConnectorStage {
         self.deliver(records, rejections, inputs, Passing { events, commands: Vec::new(), trace }, progress, ctx);
     }
 
-    /// Decodes; if that panics, record by record, so that only the culprit is set aside.
-    fn decode(&mut self, records: &Arc<RecordBatch>, now: Timestamp) -> ObservationBatch {
-        let decoder = &mut self.decoder;
-        if let Ok(decoded) = catch_unwind(AssertUnwindSafe(|| decoder.decode(records.clone(), now))) {
-            return decoded;
-        }
-        tracing::error!(connector = &*self.name, records = records.records.len(), "decoding panicked; going record by record");
-        self.decoder = Decoder::new(self.options.clone());
-        let mut whole = ObservationBatch::empty(records.clone());
-        for index in 0..records.records.len() {
-            let single = Arc::new(single_record(records, index));
-            let decoder = &mut self.decoder;
-            match catch_unwind(AssertUnwindSafe(|| decoder.decode(single, now))) {
-                Ok(decoded) => merge(&mut whole, decoded, index as u32),
-                Err(_) => {
-                    self.decoder = Decoder::new(self.options.clone());
-                    reject_panicked(&mut whole, index);
-                }
-            }
-        }
-        whole
-    }
-
-    fn count(&self, decoded: &ObservationBatch) {
+    fn count(&self, decoded: &ObservationBatch, seen_before: u64) {
         let source = self.source.as_str();
         let sum = |field: fn(&DecodeCounts) -> u64| decoded.counts.iter().map(field).sum::<u64>();
         metrics().records(&self.name, source, Outcome::Decoded, sum(|counts| counts.records_decoded));
+        metrics().records(&self.name, source, Outcome::SeenBefore, seen_before);
         metrics().records(&self.name, source, Outcome::Rejected, sum(|counts| counts.records_rejected));
         metrics().records(&self.name, source, Outcome::Absent, decoded.records.partitions.iter().map(|partition| partition.absent).sum());
         metrics().records(&self.name, source, Outcome::Missed, decoded.records.partitions.iter().map(|partition| partition.missed).sum());
@@ -344,13 +358,14 @@ impl ConnectorStage {
             }
             watermark.advance(now)
         });
+        self.wiring.pace.keep(&self.name);
         self.send_advance(advance, ctx);
-        self.hold_back();
     }
 
     fn send_advance(&self, advance: Option<Advance>, ctx: &mut Context<Self>) {
         let Some(advance) = advance else { return };
         self.wiring.status.note_activity();
+        self.wiring.pace.keep_all();
         let sends: Vec<_> = self.wiring.joins.iter().map(|join| join.send(ToJoin::Advance(advance))).collect();
         ctx.wait(join_all(sends).into_actor(self).map(|results, _, ctx| {
             if results.iter().any(Result::is_err) {
@@ -359,28 +374,17 @@ impl ConnectorStage {
         }));
     }
 
-    fn hold_back(&mut self) {
-        let ahead = self.watermark(|watermark| watermark.too_far_ahead(&self.name));
-        if ahead != self.held_back
-            && let Some(feed) = &self.feed
-        {
-            feed.hold_back(&ahead);
-            self.held_back = ahead;
-        }
-    }
-
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
-        if self.unreachable_since.is_some_and(|since| now.seconds_since(since) >= HOLD_UNREACHABLE_S) {
-            self.unreachable_since = None;
+        if self.unread_since.is_some_and(|since| now.seconds_since(since) >= HOLD_UNREAD_S) {
             self.watermark(|watermark| watermark.give_up(&self.name));
         }
         if self.retry_at.is_some_and(|retry_at| now >= retry_at) && self.breaker.allows(now) {
             self.connect(ctx);
         }
         let advance = self.watermark(|watermark| watermark.advance(now));
+        self.wiring.pace.keep(&self.name);
         self.send_advance(advance, ctx);
-        self.hold_back();
     }
 }
 
@@ -411,52 +415,6 @@ fn progress_of(decoded: &ObservationBatch) -> Vec<PartitionProgress> {
         .collect()
 }
 
-/// A batch of the one record at `index`, with every partition kept so that indexes agree.
-fn single_record(batch: &RecordBatch, index: usize) -> RecordBatch {
-    RecordBatch { records: batch.records.get(index).cloned().into_iter().collect(), ..batch.clone() }
-}
-
-/// Adds what one record of `whole` says; its own index in the batch is `record`.
-fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) {
-    part.logs.iter_mut().for_each(|line| line.record = record);
-    part.points.iter_mut().for_each(|point| point.record = record);
-    part.spans.iter_mut().for_each(|span| span.record = record);
-    part.rejections.iter_mut().for_each(|rejection| rejection.record = record);
-    whole.definitions.append(&mut part.definitions);
-    whole.logs.append(&mut part.logs);
-    whole.points.append(&mut part.points);
-    whole.spans.append(&mut part.spans);
-    whole.events.append(&mut part.events);
-    whole.rejections.append(&mut part.rejections);
-    whole.formats.append(&mut part.formats);
-    whole.skewed += part.skewed;
-    for (sum, counts) in whole.counts.iter_mut().zip(&part.counts) {
-        sum.records_read += counts.records_read;
-        sum.records_decoded += counts.records_decoded;
-        sum.records_rejected += counts.records_rejected;
-        sum.items_decoded += counts.items_decoded;
-        sum.items_rejected += counts.items_rejected;
-    }
-    for (newest, other) in whole.newest.iter_mut().zip(&part.newest) {
-        *newest = (*newest).max(*other);
-    }
-}
-
-fn reject_panicked(whole: &mut ObservationBatch, index: usize) {
-    whole.rejections.push(Rejection {
-        record: index as u32,
-        class: RejectionClass::Panic,
-        reason: "decoding this record panicked: a defect of whydunit, please report it with the record".to_owned(),
-        format: "unknown",
-        items: Vec::new(),
-    });
-    let partition = whole.records.records.get(index).map(|record| usize::from(record.partition));
-    if let Some(counts) = partition.and_then(|partition| whole.counts.get_mut(partition)) {
-        counts.records_read += 1;
-        counts.records_rejected += 1;
-    }
-}
-
 impl Actor for ConnectorStage {
     type Context = Context<Self>;
 
@@ -474,13 +432,17 @@ impl Actor for ConnectorStage {
     }
 }
 
-impl StreamHandler<FeedMessage> for ConnectorStage {
-    fn handle(&mut self, message: FeedMessage, ctx: &mut Self::Context) {
+impl StreamHandler<(u32, FeedMessage)> for ConnectorStage {
+    fn handle(&mut self, (number, message): (u32, FeedMessage), ctx: &mut Self::Context) {
+        if number != self.feed_number {
+            return;
+        }
         match message {
             FeedMessage::Batch(batch) => self.batch(batch, ctx),
             FeedMessage::Assigned(partitions) => self.assigned(&partitions),
             FeedMessage::Revoked(partitions) => self.revoked(&partitions),
             FeedMessage::Trouble(trouble) => self.trouble(&trouble),
+            FeedMessage::Notice(notice) => self.notice(&notice),
             FeedMessage::Ended { reason } => self.ended(reason, ctx),
         }
     }
@@ -494,7 +456,7 @@ impl Handler<Hold> for ConnectorStage {
 
     fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
         ctx.wait(hold.resume.into_actor(self).map(|_, _, _| ()));
-        MessageResult(self.ledger.rows())
+        MessageResult(self.books.lock().rows())
     }
 }
 
@@ -516,6 +478,7 @@ impl Handler<Steer> for ConnectorStage {
         match steer {
             Steer::Pause => {
                 self.paused = true;
+                self.unread_since.get_or_insert_with(clock::now);
                 if let Some(feed) = &self.feed {
                     feed.pause();
                 }
@@ -533,6 +496,7 @@ impl Handler<Steer> for ConnectorStage {
                 self.backoff.succeeded();
                 self.stopped_for_good = false;
                 if self.feed.is_none() {
+                    self.state(ConnectorState::Connecting, "connecting again, as a person asked");
                     self.connect(ctx);
                 }
             }

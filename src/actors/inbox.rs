@@ -56,6 +56,7 @@ impl InboxStage {
             partition: PartitionKey { cluster: "local".into(), topic: NAME.into(), incarnation: 0, partition: 0 },
             first_offset: 0,
             next_offset: 0,
+            topic_id: None,
             sums: LedgerSums::default(),
         };
         Self { reader, join, ledger: ledger.unwrap_or_else(fresh), written, status, _life: life }

@@ -4,6 +4,7 @@
 //! Messages carry batches. A stage steps, returns, then waits (`ctx.wait`) on the send to the next stage, so that every
 //! stage works at once, in order and bounded. Nothing is sent upstream.
 
+pub mod books;
 pub mod broadcaster;
 pub mod connector;
 pub mod dead_letter;
@@ -12,6 +13,7 @@ pub mod inbox;
 pub mod investigator;
 pub mod life_line;
 pub mod messages;
+pub mod pace;
 pub mod recorder;
 pub mod replay;
 pub mod status;

@@ -70,6 +70,7 @@ impl ReplayStage {
             partition: PartitionKey { cluster: "local".into(), topic: REPLAY.into(), incarnation: 0, partition: 0 },
             first_offset: 0,
             next_offset: 0,
+            topic_id: None,
             sums: LedgerSums::default(),
         };
         Self {

@@ -45,6 +45,7 @@ struct Connector {
     rates: VecDeque<Step>,
     lag: BTreeMap<String, u64>,
     formats: BTreeMap<&'static str, u64>,
+    feed_starts: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +62,7 @@ impl StatusBoard {
     }
 
     pub fn register(&self, status: ConnectorStatus) {
-        let entry = Connector { rates: VecDeque::new(), lag: BTreeMap::new(), formats: BTreeMap::new(), status };
+        let entry = Connector { rates: VecDeque::new(), lag: BTreeMap::new(), formats: BTreeMap::new(), feed_starts: 0, status };
         self.inner().connectors.entry(entry.status.name.clone()).or_insert(entry);
     }
 
@@ -69,6 +70,16 @@ impl StatusBoard {
     pub fn update(&self, name: &str, change: impl FnOnce(&mut ConnectorStatus)) {
         if let Some(connector) = self.inner().connectors.get_mut(name) {
             change(&mut connector.status);
+        }
+    }
+
+    /// A connector's feed started; each time after the first is a restart.
+    pub fn feed_started(&self, name: &str) {
+        if let Some(connector) = self.inner().connectors.get_mut(name) {
+            connector.feed_starts += 1;
+            connector.status.restarts = connector.feed_starts - 1;
+            connector.status.assigned_partitions = 0;
+            connector.lag.clear();
         }
     }
 

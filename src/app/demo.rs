@@ -222,19 +222,10 @@ impl Seller {
 
     fn send(&self, records: &[OutRecord]) -> anyhow::Result<()> {
         for record in records {
-            let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
-            self.producer.send(&OutgoingRecord {
-                topic: record.topic,
-                partition: None,
-                key: record.key.as_deref(),
-                value: Some(&record.value),
-                headers: &headers,
-                timestamp: Some(record.timestamp),
-            })?;
-            // What the reader counts too: keys, values, header names and values.
-            let header_bytes: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-            let bytes = record.value.len() + record.key.as_ref().map_or(0, Vec::len) + header_bytes;
-            self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+            let OutRecord { topic, key, value, headers, timestamp, .. } = record;
+            self.producer.send(&OutgoingRecord::new(topic, key.as_deref(), Some(value), headers, *timestamp))?;
+            // What the reader counts too.
+            self.sent_bytes.fetch_add(record.size_bytes() as u64, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -58,14 +58,14 @@ impl MemoryTopic {
     pub fn open(&self, offsets: &dyn StoredOffsets) -> Feed {
         let (sender, receiver) = mpsc::channel(CHANNEL);
         let control = Arc::new(Control::default());
-        let start = offsets.next_offset(&self.connector, &self.topic, 0).map_or(0, |(_, offset)| offset);
+        let start = offsets.stored(&self.connector, CLUSTER, &self.topic, 0).map_or(0, |stored| stored.next_offset);
         tokio::spawn(self.clone().send_all(start, sender, control.clone()));
         (receiver, control)
     }
 
     async fn send_all(self, start: i64, sender: mpsc::Sender<FeedMessage>, control: Arc<Control>) {
         let end_offset = self.records.len() as i64;
-        let assigned = AssignedPartition { key: self.key(), start_offset: start, end_offset };
+        let assigned = AssignedPartition { key: self.key(), start_offset: start, end_offset, topic_id: None };
         // A closed channel means the connector is gone; so is the need for this feed.
         if sender.send(FeedMessage::Assigned(vec![assigned])).await.is_err() {
             return;

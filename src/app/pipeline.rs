@@ -1,6 +1,5 @@
 //! Joins stages into one pipeline, from the last snapshot.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +13,7 @@ use crate::actors::detection::{self, DetectionStage};
 use crate::actors::inbox::{self, InboxStage};
 use crate::actors::investigator::{self, InvestigatorStage};
 use crate::actors::life_line::LifeLine;
+use crate::actors::pace::Pace;
 use crate::actors::recorder::RecorderStage;
 use crate::actors::replay::{ReplayStage, Ways};
 use crate::actors::status::StatusBoard;
@@ -26,7 +26,6 @@ use crate::engine::detect::{DetectOptions, Detector, TraceJoin};
 use crate::engine::resilience::offset_ledger::OffsetLedger;
 use crate::engine::resilience::redecode::Redecoder;
 use crate::model::dead_letter::REPLAY;
-use crate::model::ledger::LedgerRow;
 use crate::model::ports::{FeedTrouble, Publish, StoreError, StoreReader, StoreWriter, StoredOffsets};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Bucket, Source, Timestamp};
@@ -90,29 +89,6 @@ impl fmt::Debug for PipelineParts {
     }
 }
 
-/// Offsets of the last checkpoint.
-#[derive(Debug)]
-struct Offsets(BTreeMap<(String, Arc<str>, i32), (u32, i64)>);
-
-impl Offsets {
-    fn of(ledger: &[LedgerRow]) -> Self {
-        let mut offsets = BTreeMap::new();
-        for row in ledger {
-            let key = (row.connector.clone(), row.partition.topic.clone(), row.partition.partition);
-            let value = (row.partition.incarnation, row.next_offset);
-            let newest = offsets.entry(key).or_insert(value);
-            *newest = value.max(*newest);
-        }
-        Self(offsets)
-    }
-}
-
-impl StoredOffsets for Offsets {
-    fn next_offset(&self, connector: &str, topic: &str, partition: i32) -> Option<(u32, i64)> {
-        self.0.get(&(connector.to_owned(), topic.into(), partition)).copied()
-    }
-}
-
 /// Starts every stage, the last of the data's way first.
 pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, String> {
     let mut writer = (parts.open_writer)().map_err(|error| error.to_string())?;
@@ -133,6 +109,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
         joins: joins.iter().map(|join| join.clone().recipient()).collect(),
         dead_letter: dead_letter.clone().recipient(),
         watermark: watermark.clone(),
+        pace: Arc::new(Pace::new(watermark.clone())),
         status: parts.status.clone(),
         ended: reports.ended.clone(),
     };
@@ -270,17 +247,15 @@ impl Builder<'_> {
     }
 
     fn connectors(&mut self, wiring: &Wiring, snapshot: &Snapshot) -> Vec<SourceHandle> {
-        let offsets: Arc<dyn StoredOffsets> = Arc::new(Offsets::of(&snapshot.ledger));
         let mut sources = Vec::new();
         for part in self.parts.sources.clone() {
             let ours = snapshot.ledger.iter().filter(|row| *row.connector == *part.name).cloned();
             let (ledger, wiring) = (OffsetLedger::restore(ours), wiring.clone());
             let name = part.name.to_string();
             let life = self.life(&format!("connector/{name}"));
-            let offsets = offsets.clone();
             let connector = ConnectorStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
                 let open = part.open.clone();
-                let start = Box::new(move || open(offsets.clone()));
+                let start = Box::new(move |offsets| open(offsets));
                 ConnectorStage::new(part.name, part.source, part.decode, start, ledger, wiring, life)
             });
             sources.push(SourceHandle {

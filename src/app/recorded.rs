@@ -133,15 +133,8 @@ async fn through_kafka(topic: &MemoryTopic, options: &kafka::Options, prefix: &s
     producer::create_topics(options, None, &[&name], 1).await?;
     let producer = producer::Producer::new(options, None)?;
     for record in topic.records.iter() {
-        let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
-        producer.send(&producer::OutgoingRecord {
-            topic: &name,
-            partition: Some(0),
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            headers: &headers,
-            timestamp: Some(record.timestamp),
-        })?;
+        let feed::MemoryRecord { key, value, headers, timestamp } = record;
+        producer.send(&producer::OutgoingRecord::new(&name, key.as_deref(), value.as_deref(), headers, *timestamp))?;
     }
     producer.flush(FLUSH_TIMEOUT)?;
     let config = kafka::ConsumerConfig {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::pipeline::SourcePart;
 use crate::actors::status::StatusBoard;
 use crate::kafka::{self, ConsumerConfig};
-use crate::model::connector::{BreakerView, ConnectorState, ConnectorStatus};
+use crate::model::connector::ConnectorStatus;
 use crate::model::ports::FeedTrouble;
 use crate::settings::Settings;
+use crate::store;
 
 /// One source a connector, reading Kafka; each registered on the status board.
 pub fn kafka_sources(settings: &Settings, database_id: &str, status: &StatusBoard) -> Vec<SourcePart> {
@@ -45,41 +46,28 @@ fn consumer_config(settings: &Settings, name: &str, connector: &kafka::SourceOpt
 
 /// Tries every connector against its brokers.
 pub fn check(settings: &Settings) -> Vec<kafka::check::ConnectorCheck> {
+    let database_id = database_id(settings).unwrap_or_else(|| "new".to_owned());
     let checked = settings.connectors.iter().map(|(name, connector)| {
-        let group = kafka::group_id(&settings.kafka, connector, "check", name);
+        let group = kafka::group_id(&settings.kafka, connector, &database_id, name);
         kafka::check::check(&consumer_config(settings, name, connector, group))
     });
     checked.collect()
 }
 
+/// Id of the database that is there already; a new one is given its id when it is made.
+fn database_id(settings: &Settings) -> Option<String> {
+    let path = settings.store.path().filter(|path| path.exists())?;
+    let reader = store::open_reader(&settings.store);
+    let id = reader.and_then(|reader| reader.database_id());
+    id.inspect_err(|error| tracing::warn!(path = %path.display(), %error, "the database cannot tell its id")).ok().flatten()
+}
+
 fn connector_status(name: &str, settings: &Settings, connector: &kafka::SourceOptions, group: &str) -> ConnectorStatus {
     ConnectorStatus {
-        name: name.to_owned(),
-        source: connector.source,
-        state: ConnectorState::Connecting,
         brokers: connector.brokers.clone().unwrap_or_else(|| settings.kafka.brokers.clone()),
         topics: connector.topics.clone(),
         group: group.to_owned(),
         format: settings.decode_of(connector).format,
-        breaker: BreakerView::default(),
-        assigned_partitions: 0,
-        lag_records: 0,
-        lag_seconds: 0.0,
-        rate_in: 0.0,
-        rate_stored: 0.0,
-        rate_rejected: 0.0,
-        rate_history: Vec::new(),
-        records_total: 0,
-        items_total: 0,
-        rejected_total: 0,
-        bytes_total: 0,
-        decode_mix: Vec::new(),
-        last_record_at: None,
-        last_event_at: None,
-        last_error: None,
-        last_error_at: None,
-        restarts: 0,
-        because: "connecting".to_owned(),
-        since: None,
+        ..ConnectorStatus::new(name, connector.source)
     }
 }

@@ -1,11 +1,12 @@
 //! `whydunit check`: are the settings right, and do the brokers agree?
 
+use crate::kafka;
 use crate::settings::DEFAULTS;
 
 /// Validates the settings and prints the effective ones with secrets masked.
 ///
 /// With --connect it logs in to every connector's brokers and says what it finds: TLS and SASL result, topics matched,
-/// missing permissions with the command that grants each, partitions, oldest and newest record.
+/// missing permissions with the command that grants each, partitions, oldest and newest record, compression, free disk.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -13,6 +14,9 @@ pub struct Arguments {
     /// Print every setting with its default, meaning and unit, and stop: the start of a settings file.
     #[arg(long)]
     defaults: bool,
+    /// Print every error of the Kafka client: its class, and whether a connector tries again or stops; then stop.
+    #[arg(long)]
+    errors: bool,
     /// Try every connector against its brokers.
     #[arg(long)]
     connect: bool,
@@ -27,6 +31,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let settings = arguments.settings.load()?;
     settings.validate()?;
+    if arguments.errors {
+        print!("{}", kafka::error_table::report(&settings.kafka));
+        return Ok(());
+    }
     print!("{}", settings.effective());
     if arguments.connect {
         let checks = crate::app::sources::check(&settings);

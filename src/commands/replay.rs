@@ -91,16 +91,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Nothing follows: whoever reads may close every bucket without waiting.
 fn end(producer: &producer::Producer, topics: &[&str], partitions: i32, last: Timestamp) -> anyhow::Result<()> {
-    let until = last.plus_seconds(AFTER_THE_LAST_S).to_string();
+    let headers = [(WATERMARK_HEADER.to_owned(), last.plus_seconds(AFTER_THE_LAST_S).to_string().into_bytes())];
     for (topic, partition) in topics.iter().flat_map(|topic| (0..partitions).map(move |partition| (*topic, partition))) {
-        producer.send(&producer::OutgoingRecord {
-            topic,
-            partition: Some(partition),
-            key: None,
-            value: None,
-            headers: &[(WATERMARK_HEADER, Some(until.as_bytes()))],
-            timestamp: Some(last),
-        })?;
+        let record = producer::OutgoingRecord::new(topic, None, None, &headers, last);
+        producer.send(&producer::OutgoingRecord { partition: Some(partition), ..record })?;
     }
     Ok(())
 }
@@ -114,14 +108,7 @@ fn wait(speed: Speed, previous: Option<Timestamp>, next: Timestamp) {
 }
 
 fn send(producer: &producer::Producer, record: &FeedRecord) -> anyhow::Result<()> {
-    let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
-    producer.send(&producer::OutgoingRecord {
-        topic: record.topic,
-        partition: None,
-        key: record.key.as_deref(),
-        value: Some(&record.value),
-        headers: &headers,
-        timestamp: Some(record.timestamp),
-    })?;
+    let FeedRecord { topic, key, value, headers, timestamp, .. } = record;
+    producer.send(&producer::OutgoingRecord::new(topic, key.as_deref(), Some(value), headers, *timestamp))?;
     Ok(())
 }

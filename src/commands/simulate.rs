@@ -107,15 +107,8 @@ async fn live(shop: &mut Shop, producer: &producer::Producer, seconds: Option<u6
 
 fn send(producer: &producer::Producer, records: &[OutRecord]) -> anyhow::Result<()> {
     for record in records {
-        let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
-        producer.send(&producer::OutgoingRecord {
-            topic: record.topic,
-            partition: None,
-            key: record.key.as_deref(),
-            value: Some(&record.value),
-            headers: &headers,
-            timestamp: Some(record.timestamp),
-        })?;
+        let OutRecord { topic, key, value, headers, timestamp, .. } = record;
+        producer.send(&producer::OutgoingRecord::new(topic, key.as_deref(), Some(value), headers, *timestamp))?;
     }
     Ok(())
 }

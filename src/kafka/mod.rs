@@ -4,6 +4,7 @@ pub mod check;
 pub mod client;
 pub mod consumer;
 pub mod error;
+pub mod error_table;
 pub mod in_process;
 pub mod options;
 pub mod producer;
@@ -11,11 +12,8 @@ pub mod start;
 pub mod trouble;
 
 mod context;
-mod lives;
 mod native;
-mod packer;
-mod placement;
-mod rebalance;
+mod reader;
 mod wait;
 
 pub use check::{ConnectorCheck, check};

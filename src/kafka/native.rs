@@ -12,11 +12,14 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka_sys as sys;
 
-use super::context::Context;
+use super::context::{Context, TopicPartition};
 use crate::model::Timestamp;
 
 /// The queue all partitions are forwarded to. Lives on one thread: it holds raw pointers and is not `Send`.
@@ -107,6 +110,22 @@ impl DataQueue {
         self.cursor = 0;
     }
 
+    /// The same for records of some partitions only.
+    pub(super) fn discard_if(&mut self, is_meant: impl Fn(&str, i32) -> bool) {
+        let waiting: Vec<_> = self.taken.drain(..).skip(std::mem::take(&mut self.cursor)).collect();
+        for message in waiting {
+            let Some(valid) = NonNull::new(message) else { continue };
+            let delivery = Delivery { message: valid, _queue: PhantomData };
+            if is_meant(&delivery.topic(), delivery.partition()) {
+                drop(delivery);
+            } else {
+                // Goes back: whoever takes it next destroys it.
+                std::mem::forget(delivery);
+                self.taken.push(message);
+            }
+        }
+    }
+
     /// (first, one past the last) offset of a partition as the last fetch saw them.
     pub(super) fn watermarks(&self, topic: &str, partition: i32) -> Option<(i64, i64)> {
         let topic = CString::new(topic).ok()?;
@@ -119,71 +138,203 @@ impl DataQueue {
     }
 }
 
-/// Id of one life of a topic: a topic made anew has another one.
-pub(super) type TopicId = (i64, i64);
+/// Id of one life of a topic as Kafka's tools print it: a topic made anew has another one.
+pub(super) type TopicId = Arc<str>;
 
-impl DataQueue {
-    /// Ids of the topics, as far as the cluster tells them within `wait`.
-    pub(super) fn topic_ids(&self, topics: &BTreeSet<String>, wait: Duration) -> BTreeMap<String, TopicId> {
+/// What a cluster lets us do with a topic or a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) read: bool,
+    pub(super) describe_configs: bool,
+}
+
+/// A topic as the cluster describes it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TopicDescription {
+    /// `None` for one that has none, as before Kafka 2.8.
+    pub(super) id: Option<TopicId>,
+    /// `None` where it was not asked, or the cluster does not tell, as before Kafka 2.3.
+    pub(super) granted: Option<Granted>,
+}
+
+/// Questions of the admin interface that rdkafka does not wrap.
+pub(super) struct Admin<'c>(pub(super) &'c Arc<BaseConsumer<Context>>);
+
+impl Admin<'_> {
+    /// Asks for descriptions of the topics; with `permissions`, what we may do with each.
+    pub(super) fn topics(&self, topics: &BTreeSet<String>, permissions: bool, wait: Duration) -> Pending {
         let names: Vec<CString> = topics.iter().filter_map(|topic| CString::new(topic.as_str()).ok()).collect();
         let mut pointers: Vec<*const std::ffi::c_char> = names.iter().map(|name| name.as_ptr()).collect();
-        let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        let client = self.consumer.client().native_ptr();
-        let mut ids = BTreeMap::new();
-        if pointers.is_empty() {
-            return ids;
+        self.ask(sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, permissions, wait, |client, options, queue| {
+            // SAFETY: the names are C strings that outlive the calls, which copy them; client, options and queue are valid (the
+            // promise of `ask`); the collection is made and destroyed here.
+            unsafe {
+                let collection = sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+                sys::rd_kafka_DescribeTopics(client, collection, options, queue);
+                sys::rd_kafka_TopicCollection_destroy(collection);
+            }
+        })
+    }
+
+    /// What we may do with a consumer group, which need not be there; an error of the cluster's, or `None` where it does not tell.
+    pub(super) fn group(&self, group: &str, wait: Duration) -> Result<Option<Granted>, RDKafkaErrorCode> {
+        let Ok(name) = CString::new(group) else { return Ok(None) };
+        let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+        let answer = self.ask(operation, true, wait, |client, options, queue| {
+            let mut names = [name.as_ptr()];
+            // SAFETY: as above: the name outlives the call, which copies it, and the rest is valid.
+            unsafe { sys::rd_kafka_DescribeConsumerGroups(client, names.as_mut_ptr(), names.len(), options, queue) };
+        });
+        let Some(answer) = answer.wait(wait) else { return Err(RDKafkaErrorCode::OperationTimedOut) };
+        // SAFETY: the event is valid, and what is read from it lives as long; of the one group asked for there is at most one description.
+        unsafe {
+            let event = answer.0.as_ptr();
+            let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event);
+            let mut count = 0;
+            let descriptions =
+                if result.is_null() { ptr::null_mut() } else { sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count) };
+            if descriptions.is_null() || count == 0 {
+                return Err(sys::rd_kafka_event_error(event).into());
+            }
+            let description = *descriptions;
+            let error = sys::rd_kafka_ConsumerGroupDescription_error(description);
+            let code = if error.is_null() { sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR } else { sys::rd_kafka_error_code(error) };
+            if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return Err(code.into());
+            }
+            let mut operations = 0;
+            let first = sys::rd_kafka_ConsumerGroupDescription_authorized_operations(description, &mut operations);
+            Ok(granted(first, operations))
         }
-        // SAFETY: the client lives; the names are C strings that outlive the calls, which copy them. What is made here is destroyed
-        // here, once, in the reverse order; librdkafka's `new` functions do not return null for these arguments, and its destroy
-        // functions are given what they made. The event owns what is read from it and is destroyed last.
+    }
+
+    /// Asks one question: `send` is given the client, options and the queue for the answer, all valid for the call. The client gives
+    /// up after `wait`.
+    fn ask(
+        &self,
+        operation: sys::rd_kafka_admin_op_t,
+        permissions: bool,
+        wait: Duration,
+        send: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+    ) -> Pending {
+        let client = self.0.client().native_ptr();
+        let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the client lives as long as the borrow of it; options are made and destroyed here, the queue is destroyed by its
+        // owner; librdkafka's `new` functions do not return null for these arguments.
         unsafe {
             let queue = sys::rd_kafka_queue_new(client);
-            let options = sys::rd_kafka_AdminOptions_new(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
-            let collection = sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+            let options = sys::rd_kafka_AdminOptions_new(client, operation);
             sys::rd_kafka_AdminOptions_set_request_timeout(options, wait_ms, ptr::null_mut(), 0);
-            sys::rd_kafka_DescribeTopics(client, collection, options, queue);
-            let event = sys::rd_kafka_queue_poll(queue, wait_ms);
-            if !event.is_null() {
-                read_topic_ids(event, &mut ids);
-                sys::rd_kafka_event_destroy(event);
+            if permissions {
+                let refused = sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+                if !refused.is_null() {
+                    sys::rd_kafka_error_destroy(refused);
+                }
             }
-            sys::rd_kafka_TopicCollection_destroy(collection);
+            send(client, options, queue);
             sys::rd_kafka_AdminOptions_destroy(options);
-            sys::rd_kafka_queue_destroy(queue);
+            Pending { queue, _client: Arc::clone(self.0) }
         }
-        ids
     }
 }
 
-/// Takes names and ids out of the answer to DescribeTopics; topics with an error are left out.
+/// A question on its way. Dropped, its answer is not wanted any more.
+pub(super) struct Pending {
+    queue: *mut sys::rd_kafka_queue_t,
+    _client: Arc<BaseConsumer<Context>>,
+}
+
+impl Pending {
+    /// Waits for the answer; `None` while there is none.
+    fn wait(&self, wait: Duration) -> Option<Answer> {
+        let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the queue is ours and lives as long; the event, if there is one, is handed to us alone.
+        NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.queue, wait_ms) }).map(Answer)
+    }
+
+    /// What the cluster said of topics, by name; topics with an error are left out. `None` while there is no answer.
+    pub(super) fn topics(&self, wait: Duration) -> Option<BTreeMap<String, TopicDescription>> {
+        let answer = self.wait(wait)?;
+        let mut found = BTreeMap::new();
+        // SAFETY: the event is valid. The result is null for an event of another kind; the array it names has `count` valid
+        // descriptions, whose names are C strings and whose ids may be null. All of them live as long as the event.
+        unsafe {
+            let result = sys::rd_kafka_event_DescribeTopics_result(answer.0.as_ptr());
+            let mut count = 0;
+            let descriptions =
+                if result.is_null() { ptr::null_mut() } else { sys::rd_kafka_DescribeTopics_result_topics(result, &mut count) };
+            for index in 0..count {
+                let description = *descriptions.add(index);
+                let id = sys::rd_kafka_TopicDescription_topic_id(description);
+                let error = sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(description));
+                if id.is_null() || error != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                    continue;
+                }
+                let halves = [sys::rd_kafka_Uuid_most_significant_bits(id), sys::rd_kafka_Uuid_least_significant_bits(id)];
+                let mut operations = 0;
+                let first = sys::rd_kafka_TopicDescription_authorized_operations(description, &mut operations);
+                let topic = TopicDescription { id: topic_id(halves), granted: granted(first, operations) };
+                let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(description));
+                found.insert(name.to_string_lossy().into_owned(), topic);
+            }
+        }
+        Some(found)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // SAFETY: made by `ask` and destroyed here once, while the client lives.
+        unsafe { sys::rd_kafka_queue_destroy(self.queue) };
+    }
+}
+
+/// The answer to a question of the admin interface.
+struct Answer(NonNull<sys::rd_kafka_event_t>);
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // SAFETY: librdkafka handed the event to us alone.
+        unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// `None` for a null list: the cluster was not asked or does not tell.
 ///
 /// # Safety
-/// `event` is a valid event.
-unsafe fn read_topic_ids(event: *mut sys::rd_kafka_event_t, ids: &mut BTreeMap<String, TopicId>) {
-    // SAFETY: the event is valid (the caller's promise). The result is null for an event of another kind; the array it names has
-    // `count` valid descriptions, whose names are C strings and whose ids may be null. All of them live as long as the event.
-    unsafe {
-        let result = sys::rd_kafka_event_DescribeTopics_result(event);
-        if result.is_null() {
-            return;
-        }
-        let mut count = 0;
-        let descriptions = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        for index in 0..count {
-            let description = *descriptions.add(index);
-            let error = sys::rd_kafka_TopicDescription_error(description);
-            let id = sys::rd_kafka_TopicDescription_topic_id(description);
-            if id.is_null() || sys::rd_kafka_error_code(error) != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-                continue;
-            }
-            let id = (sys::rd_kafka_Uuid_most_significant_bits(id), sys::rd_kafka_Uuid_least_significant_bits(id));
-            // Brokers before 2.8 give topics no id.
-            if id != (0, 0) {
-                let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(description));
-                ids.insert(name.to_string_lossy().into_owned(), id);
-            }
-        }
+/// `first` is null or the first of `count` operations.
+unsafe fn granted(first: *const sys::rd_kafka_AclOperation_t, count: usize) -> Option<Granted> {
+    use sys::rd_kafka_AclOperation_t as Operation;
+    if first.is_null() {
+        return None;
     }
+    // SAFETY: the caller's promise.
+    let operations = unsafe { std::slice::from_raw_parts(first, count) };
+    let has = |wanted| operations.iter().any(|operation| *operation as u32 == wanted as u32);
+    Some(Granted {
+        read: has(Operation::RD_KAFKA_ACL_OPERATION_READ),
+        describe_configs: has(Operation::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS),
+    })
+}
+
+/// The name librdkafka and Kafka's documentation give an error.
+pub(super) fn error_name(code: RDKafkaErrorCode) -> &'static str {
+    let Ok(code) = sys::rd_kafka_resp_err_t::try_from(code as i32) else { return "" };
+    // SAFETY: librdkafka returns a static C string for every code.
+    unsafe { CStr::from_ptr(sys::rd_kafka_err2name(code)) }.to_str().unwrap_or_default()
+}
+
+/// What librdkafka says of an error in general.
+pub(super) fn error_text(code: RDKafkaErrorCode) -> &'static str {
+    let Ok(code) = sys::rd_kafka_resp_err_t::try_from(code as i32) else { return "" };
+    // SAFETY: as above.
+    unsafe { CStr::from_ptr(sys::rd_kafka_err2str(code)) }.to_str().unwrap_or_default()
+}
+
+/// `None` for the id of a broker that gives topics none: all zeros.
+fn topic_id(halves: [i64; 2]) -> Option<TopicId> {
+    let bytes = halves.map(i64::to_be_bytes).concat();
+    bytes.iter().any(|byte| *byte != 0).then(|| BASE64_URL_SAFE_NO_PAD.encode(bytes).into())
 }
 
 impl Drop for DataQueue {
@@ -232,6 +383,10 @@ impl Delivery<'_> {
 
     pub(super) fn partition(&self) -> i32 {
         self.raw().partition
+    }
+
+    pub(super) fn name(&self) -> TopicPartition {
+        (self.topic(), self.partition())
     }
 
     pub(super) fn offset(&self) -> i64 {

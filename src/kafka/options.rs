@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError as NativeError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::error_table::error_named;
 use super::start::Start;
 use crate::model::Source;
 
@@ -22,6 +23,10 @@ pub struct Options {
     pub session_timeout_ms: u32,
     /// How often topics and partitions are looked up anew, milliseconds.
     pub metadata_refresh_ms: u32,
+    /// Errors after which a connector stops until a person resets it, beside those of the table; see `whydunit check --errors`.
+    pub permanent_errors: Vec<String>,
+    /// Errors that are tried again, whatever the table says.
+    pub transient_errors: Vec<String>,
     /// Any property of librdkafka: TLS, SASL, tuning.
     pub properties: Properties,
     pub batch: BatchOptions,
@@ -73,6 +78,8 @@ impl Default for Options {
             group_prefix: "whydunit".to_owned(),
             session_timeout_ms: 10_000,
             metadata_refresh_ms: 10_000,
+            permanent_errors: Vec::new(),
+            transient_errors: Vec::new(),
             properties: Properties::default(),
             batch: BatchOptions::default(),
         }
@@ -116,6 +123,13 @@ impl Options {
         check_range(&mut problems, "batch.max_bytes", self.batch.max_bytes, 1_024..=67_108_864);
         check_range(&mut problems, "batch.max_wait_ms", self.batch.max_wait_ms, 0..=10_000);
         check_range(&mut problems, "batch.queue", self.batch.queue, 1..=64);
+        for (key, list) in [("permanent_errors", &self.permanent_errors), ("transient_errors", &self.transient_errors)] {
+            let unknown = list.iter().filter(|name| error_named(name).is_none());
+            let reason = |name| format!("no error is called `{name}`; `whydunit check --errors` lists them");
+            problems.extend(unknown.map(|name| problem(key, reason(name))));
+        }
+        let both = self.permanent_errors.iter().filter(|name| self.transient_errors.contains(name));
+        problems.extend(both.map(|name| problem("transient_errors", format!("`{name}` is in permanent_errors too"))));
         problems.extend(self.properties.validate());
         problems
     }

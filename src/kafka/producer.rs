@@ -31,9 +31,22 @@ pub struct OutgoingRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+    pub headers: &'a [(String, Vec<u8>)],
     /// `None`: now.
     pub timestamp: Option<Timestamp>,
+}
+
+impl<'a> OutgoingRecord<'a> {
+    /// A record as simulator, recorded packs and replays keep it; its partition goes by its key.
+    pub const fn new(
+        topic: &'a str,
+        key: Option<&'a [u8]>,
+        value: Option<&'a [u8]>,
+        headers: &'a [(String, Vec<u8>)],
+        timestamp: Timestamp,
+    ) -> Self {
+        Self { topic, partition: None, key, value, headers, timestamp: Some(timestamp) }
+    }
 }
 
 /// Writes in order, each record once, on a thread of its own. At most 50,000 records or 64 MiB wait in it.
@@ -120,7 +133,7 @@ fn native<'a>(record: &OutgoingRecord<'a>) -> BaseRecord<'a, [u8], [u8]> {
     native.timestamp = record.timestamp.map(|time| time.millis().max(1));
     if !record.headers.is_empty() {
         let headers =
-            record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: *value }));
+            record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         native.headers = Some(headers);
     }
     native

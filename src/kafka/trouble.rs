@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use super::error_table::{ErrorClass, Lasting, error_class};
+use super::options::Options;
 use crate::model::ports::FeedTrouble;
 
-/// Classes a [`FeedTrouble`] of this feed can have.
+/// Classes a [`FeedTrouble`] of this feed can have, and those of its notices.
 pub mod class {
     pub const BROKER_UNREACHABLE: &str = "broker_unreachable";
     pub const AUTHENTICATION_FAILED: &str = "authentication_failed";
@@ -15,37 +17,79 @@ pub mod class {
     pub const UNKNOWN_TOPIC: &str = "unknown_topic";
     pub const OFFSET_OUT_OF_RANGE: &str = "offset_out_of_range";
     pub const FENCED: &str = "fenced";
+    pub const GROUP_REFUSED: &str = "group_refused";
     pub const BROKER_ERROR: &str = "broker_error";
+    pub const CLIENT_ERROR: &str = "client_error";
+    pub const TOPIC_MADE_ANEW: &str = "topic_made_anew";
+    pub const LOG_CUT: &str = "log_cut";
+    pub const NO_TOPIC_IDS: &str = "no_topic_ids";
+
+    /// What a class means, for a person.
+    pub fn meaning(class: &str) -> &'static str {
+        match class {
+            BROKER_UNREACHABLE => "no broker answers",
+            AUTHENTICATION_FAILED => "the broker refuses the login",
+            TLS_FAILED => "the handshake fails: authority, host name or client certificate",
+            NOT_AUTHORIZED => "a permission is missing",
+            UNKNOWN_TOPIC => "the topic is not there",
+            OFFSET_OUT_OF_RANGE => "the broker does not have the offset: the partition is placed anew, a gap is counted as missed",
+            FENCED => "another process took this connector's place in the group",
+            GROUP_REFUSED => "the group's coordinator does not take us",
+            BROKER_ERROR => "the broker cannot do what it was asked",
+            CLIENT_ERROR => "inside the client",
+            _ => "",
+        }
+    }
 }
 
-/// What an error means. `None` for noise: librdkafka repairs it without anyone noticing.
-pub(super) fn classify(code: Code, reason: &str, brokers: &str) -> Option<FeedTrouble> {
-    let (class, message, permanent) = match code {
-        _ if is_tls_error(code, reason) => (class::TLS_FAILED, tls(reason), false),
-        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism | Code::IllegalSASLState => {
-            (class::AUTHENTICATION_FAILED, authentication(reason), false)
+impl Options {
+    /// Class and fate of an error, as the table and the settings have it.
+    pub(super) fn error_class(&self, code: Code) -> ErrorClass {
+        let known = error_class(code);
+        let names = |list: &[String]| list.iter().any(|name| name == known.name());
+        let lasting = match () {
+            () if names(&self.permanent_errors) => Lasting::Permanent,
+            () if names(&self.transient_errors) => Lasting::Transient,
+            () => known.lasting,
+        };
+        ErrorClass { lasting, ..known }
+    }
+
+    /// What an error means. `None` for a passing one: librdkafka repairs it without anyone noticing.
+    pub(super) fn classify(&self, code: Code, reason: &str, brokers: &str) -> Option<FeedTrouble> {
+        let code = if is_tls_error(code, reason) { Code::SSL } else { code };
+        let ErrorClass { class, lasting, .. } = self.error_class(code);
+        let permanent = lasting == Lasting::Permanent;
+        (lasting != Lasting::Passing).then(|| FeedTrouble {
+            class: class.to_owned(),
+            message: describe(code, class, reason, brokers),
+            permanent,
+            recovered: false,
+        })
+    }
+}
+
+/// For a person, with what to do next.
+pub(super) fn describe(code: Code, class: &str, reason: &str, brokers: &str) -> String {
+    match (class, code) {
+        (class::TLS_FAILED, _) => tls(reason),
+        (class::AUTHENTICATION_FAILED, _) => authentication(reason),
+        (class::BROKER_UNREACHABLE, _) => unreachable(brokers, reason),
+        (class::NOT_AUTHORIZED, _) => {
+            format!("the broker refuses: {reason}; `whydunit check --connect` prints the grants that are missing")
         }
-        Code::AllBrokersDown => (class::BROKER_UNREACHABLE, unreachable(brokers, reason), false),
-        Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => (
-            class::NOT_AUTHORIZED,
-            format!("the broker refuses: {reason}; `whydunit check --connect` prints the grants that are missing"),
-            false,
-        ),
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::InvalidTopic | Code::UnknownTopicId => {
-            (class::UNKNOWN_TOPIC, format!("{reason}; looked for again at every metadata refresh"), false)
+        (class::UNKNOWN_TOPIC, _) => format!("{reason}; looked for again at every metadata refresh"),
+        (class::FENCED, _) => fenced(reason),
+        (class::GROUP_REFUSED, Code::InconsistentGroupProtocol) => {
+            format!("the consumer group is used by another kind of client: {reason}; give this connector its own `group`")
         }
-        Code::FencedInstanceId | Code::Fenced | Code::Fatal => (class::FENCED, fenced(reason), true),
-        Code::InconsistentGroupProtocol => (
-            class::FENCED,
-            format!("the consumer group is used by another kind of client: {reason}; give this connector its own `group`"),
-            true,
+        (class::GROUP_REFUSED, Code::InvalidSessionTimeout) => format!(
+            "the broker refuses the session timeout: {reason}; set `kafka.session_timeout_ms` between the broker's \
+             group.min.session.timeout.ms and group.max.session.timeout.ms"
         ),
-        // Single connections come and go; all of them down is AllBrokersDown.
-        Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut | Code::TimedOutQueue => return None,
-        Code::PollExceeded | Code::NoError => return None,
-        _ => (class::BROKER_ERROR, format!("{code}: {reason}"), false),
-    };
-    Some(FeedTrouble { class: class.to_owned(), message, permanent, recovered: false })
+        (class::GROUP_REFUSED, _) => format!("the consumer group's coordinator refuses: {reason}"),
+        _ => format!("{code}: {reason}"),
+    }
 }
 
 /// True when TLS is what failed. A handshake the broker breaks off comes as a lost connection.
@@ -160,7 +204,7 @@ mod tests {
     use super::*;
 
     fn told(code: Code, reason: &str) -> FeedTrouble {
-        classify(code, reason, "kafka:9092").unwrap()
+        Options::default().classify(code, reason, "kafka:9092").unwrap()
     }
 
     #[test]
@@ -173,7 +217,21 @@ mod tests {
 
     #[test]
     fn a_lost_single_connection_is_not_reported() {
-        assert_eq!(classify(Code::BrokerTransportFailure, "Disconnected", "kafka:9092"), None);
+        assert_eq!(Options::default().classify(Code::BrokerTransportFailure, "Disconnected", "kafka:9092"), None);
+    }
+
+    #[test]
+    fn settings_change_how_long_an_error_is_taken_to_last() {
+        let options = Options {
+            permanent_errors: vec!["TOPIC_AUTHORIZATION_FAILED".to_owned(), "_TRANSPORT".to_owned()],
+            transient_errors: vec!["FENCED_INSTANCE_ID".to_owned()],
+            ..Options::default()
+        };
+        let permanent = |code| options.classify(code, "", "").map(|trouble| trouble.permanent);
+        assert_eq!(permanent(Code::TopicAuthorizationFailed), Some(true));
+        assert_eq!(permanent(Code::BrokerTransportFailure), Some(true));
+        assert_eq!(permanent(Code::FencedInstanceId), Some(false));
+        assert_eq!(permanent(Code::GroupAuthorizationFailed), Some(false), "as the table has it");
     }
 
     #[test]

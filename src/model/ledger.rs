@@ -1,5 +1,7 @@
 //! The books: what became of every record read and every item decoded.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -33,6 +35,9 @@ pub struct LedgerRow {
     /// First offset these sums account for.
     pub first_offset: i64,
     pub next_offset: i64,
+    /// Id of the topic these offsets belong to, where the broker told it.
+    #[schema(value_type = Option<String>)]
+    pub topic_id: Option<Arc<str>>,
     pub sums: LedgerSums,
 }
 

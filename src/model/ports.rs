@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -32,6 +33,8 @@ pub enum FeedMessage {
     Revoked(Vec<PartitionKey>),
     /// A passing trouble: reported, retried by the feed itself.
     Trouble(FeedTrouble),
+    /// Something a person must know; reading goes on as if nothing had been.
+    Notice(FeedTrouble),
     /// The feed ended; for in-process feeds the normal end.
     Ended {
         reason: Option<String>,
@@ -44,6 +47,17 @@ pub struct AssignedPartition {
     pub start_offset: i64,
     /// −1 when unknown.
     pub end_offset: i64,
+    /// The topic's id, where the broker tells one: a topic made anew has another.
+    pub topic_id: Option<Arc<str>>,
+}
+
+/// Where reading of a partition stands, as kept with the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOffset {
+    pub incarnation: u32,
+    pub next_offset: i64,
+    /// Id of the topic this incarnation was read from; `None` when no broker told it.
+    pub topic_id: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -75,8 +89,8 @@ pub trait FeedControl: Send + Sync {
 
 /// Where to start reading a partition: the offsets kept with the data.
 pub trait StoredOffsets: Send + Sync {
-    /// (incarnation, next offset) of the newest incarnation we have read, or `None` when it was never read.
-    fn next_offset(&self, connector: &str, topic: &str, partition: i32) -> Option<(u32, i64)>;
+    /// Where the newest incarnation that was read stands; `None` when the partition of this cluster was never read.
+    fn stored(&self, connector: &str, cluster: &str, topic: &str, partition: i32) -> Option<StoredOffset>;
 }
 
 // ---------------------------------------------------------------- the store

@@ -35,6 +35,7 @@ pub struct Metrics {
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome {
     Decoded,
+    SeenBefore,
     Rejected,
     Absent,
     Missed,
@@ -44,6 +45,7 @@ impl Outcome {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Decoded => "decoded",
+            Self::SeenBefore => "seen_before",
             Self::Rejected => "rejected",
             Self::Absent => "absent",
             Self::Missed => "missed",

@@ -38,17 +38,13 @@ fn write_shop(server: &KafkaServer, prefix: &str) {
         server.create_topic(&format!("{prefix}.{topic}"), 2, &[]);
     }
     for record in shop.step(end) {
-        let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
         let topic = format!("{prefix}.{}", record.topic);
-        let (key, value, timestamp) = (record.key.as_deref(), Some(record.value.as_slice()), Some(record.timestamp));
-        producer.send(&OutgoingRecord { topic: &topic, partition: None, key, value, headers: &headers, timestamp }).unwrap();
+        producer.send(&OutgoingRecord::new(&topic, record.key.as_deref(), Some(&record.value), &record.headers, record.timestamp)).unwrap();
     }
-    let until = end.plus_seconds(60).to_string();
+    let headers = [(whydunit::app::WATERMARK_HEADER.to_owned(), end.plus_seconds(60).to_string().into_bytes())];
     for (topic, partition) in simulator::TOPICS.iter().flat_map(|(_, topic)| [(topic, 0), (topic, 1)]) {
         let topic = format!("{prefix}.{topic}");
-        let headers = [(whydunit::app::WATERMARK_HEADER, Some(until.as_bytes()))];
-        let record =
-            OutgoingRecord { topic: &topic, partition: Some(partition), key: None, value: None, headers: &headers, timestamp: Some(end) };
+        let record = OutgoingRecord { partition: Some(partition), ..OutgoingRecord::new(&topic, None, None, &headers, end) };
         producer.send(&record).unwrap();
     }
     producer.flush(Duration::from_secs(60)).unwrap();

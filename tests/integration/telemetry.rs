@@ -58,7 +58,7 @@ fn send_notes(server: &KafkaServer, topic: &str, traceparents: &[Option<String>]
     for (index, traceparent) in traceparents.iter().enumerate() {
         let at = Timestamp::from_millis(now);
         let value = serde_json::json!({ "type": "note", "title": format!("note {index}"), "timestamp": at, "service": "cart" }).to_string();
-        let headers: Vec<_> = traceparent.iter().map(|text| ("traceparent", Some(text.as_bytes()))).collect();
+        let headers: Vec<_> = traceparent.iter().map(|text| ("traceparent".to_owned(), text.as_bytes().to_vec())).collect();
         producer
             .send(&OutgoingRecord {
                 topic,

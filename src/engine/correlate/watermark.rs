@@ -16,8 +16,10 @@ use crate::model::{Bucket, Timestamp};
 pub const GRACE_S: i64 = 10;
 /// Wall time after which a partition at its end stops holding.
 const SILENT_S: i64 = 30;
-/// A partition further than this ahead of the watermark is paused.
+/// A partition further than this ahead of the watermark is held back.
 const MAX_AHEAD_S: i64 = 120;
+/// Once held back, a partition goes on when it is no further ahead than this: letting go has its price.
+const GO_ON_AHEAD_S: i64 = 60;
 /// Items older than this before the first watermark are late from the start.
 const MAX_HISTORY_BUCKETS: i64 = 24 * 3_600 / Bucket::SECONDS;
 
@@ -181,14 +183,17 @@ impl WatermarkTracker {
         self.closed_through
     }
 
-    /// Partitions of a connector that are too far ahead of the slowest and should not be read for now.
-    pub fn too_far_ahead(&self, connector: &Arc<str>) -> Vec<PartitionKey> {
-        let floor = self.watermark.or(self.oldest);
-        let Some(limit) = floor.map(|floor| floor.plus_seconds(MAX_AHEAD_S + GRACE_S)) else { return Vec::new() };
-        let ahead = |partition: &Partition| partition.drives && partition.newest.is_some_and(|newest| newest > limit);
+    /// Partitions of a connector that are too far ahead of the slowest and should not be read for now; `held` are those that
+    /// are not read already. The slowest is never among them, so that the watermark always has somebody to move it.
+    pub fn too_far_ahead(&self, connector: &Arc<str>, held: &[PartitionKey]) -> Vec<PartitionKey> {
+        let Some(floor) = self.watermark.or(self.oldest) else { return Vec::new() };
+        let limit_s = |key: &PartitionKey| GRACE_S + if held.contains(key) { GO_ON_AHEAD_S } else { MAX_AHEAD_S };
+        let ahead = |key: &PartitionKey, partition: &Partition| {
+            partition.drives && partition.newest.is_some_and(|newest| newest > floor.plus_seconds(limit_s(key)))
+        };
         self.partitions
             .iter()
-            .filter(|((owner, _), partition)| owner == connector && ahead(partition))
+            .filter(|((owner, key), partition)| owner == connector && ahead(key, partition))
             .map(|((_, key), _)| key.clone())
             .collect()
     }
@@ -321,8 +326,26 @@ mod tests {
         let mut story = Story::with_partitions(2);
         story.reads(0, 1_000, false, 0);
         story.reads(1, 1_000, false, 0);
-        assert!(story.tracker.too_far_ahead(&"logs".into()).is_empty());
+        assert!(story.tracker.too_far_ahead(&"logs".into(), &[]).is_empty());
         story.reads(1, 1_200, false, 0);
-        assert_eq!(story.tracker.too_far_ahead(&"logs".into()), [key(1)]);
+        assert_eq!(story.tracker.too_far_ahead(&"logs".into(), &[]), [key(1)]);
+    }
+
+    #[test]
+    fn a_partition_held_back_goes_on_when_the_slowest_is_near_or_gone() {
+        let mut story = Story::with_partitions(2);
+        story.reads(0, 1_000, false, 0);
+        story.reads(1, 1_200, false, 0);
+        story.reads(0, 1_100, false, 0);
+        assert!(story.tracker.too_far_ahead(&"logs".into(), &[]).is_empty());
+        assert_eq!(story.tracker.too_far_ahead(&"logs".into(), &[key(1)]), [key(1)], "held until it is a minute ahead");
+        story.reads(0, 1_140, false, 0);
+        assert!(story.tracker.too_far_ahead(&"logs".into(), &[key(1)]).is_empty());
+
+        story.reads(1, 1_400, false, 0);
+        assert_eq!(story.tracker.too_far_ahead(&"logs".into(), &[]), [key(1)]);
+        story.tracker.revoked(&"logs".into(), &[key(0)]);
+        story.tracker.advance(at(0));
+        assert!(story.tracker.too_far_ahead(&"logs".into(), &[key(1)]).is_empty(), "nobody is slower any more");
     }
 }

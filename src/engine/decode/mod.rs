@@ -27,6 +27,7 @@ mod format;
 mod github;
 mod ids;
 mod instant;
+mod isolation;
 mod json_logs;
 mod level;
 mod manual;
@@ -232,12 +233,12 @@ pub fn decode_one(
     Decoder::new(options).decode(Arc::new(batch), now)
 }
 
-/// Rejection for a record whose decoding panicked, for the stage that caught it.
+/// Rejection of a record whose decoding panicked.
 pub fn panicked(record: u32, message: &str) -> Rejection {
     Rejection {
         record,
         class: RejectionClass::Panic,
-        reason: format!("decoding panicked, a defect of whydunit: {message}"),
+        reason: format!("decoding this record panicked, a defect of whydunit; please report it with the record: {message}"),
         format: "auto",
         items: Vec::new(),
     }

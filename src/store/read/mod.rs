@@ -70,6 +70,11 @@ pub fn open_reader(options: &Options) -> Result<SqliteReader, StoreError> {
 }
 
 impl SqliteReader {
+    /// Names this database in Kafka group ids.
+    pub fn database_id(&self) -> Result<Option<String>, StoreError> {
+        self.read(|connection| write::meta(connection, "database_id"))
+    }
+
     /// One read is one transaction: all its queries see the same moment.
     fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
         let mut connection =

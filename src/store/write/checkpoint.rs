@@ -107,12 +107,12 @@ pub(super) fn put_in_force(tx: &Transaction<'_>, checkpoint: &Checkpoint) -> Res
 }
 
 fn store_ledger_row(tx: &Transaction<'_>, row: &LedgerRow) -> Result<(), Fault> {
-    let LedgerRow { connector, partition, first_offset, next_offset, sums } = row;
+    let LedgerRow { connector, partition, first_offset, next_offset, topic_id, sums } = row;
     let PartitionKey { cluster, topic, incarnation, partition } = partition;
     tx.prepare_cached(
-        "INSERT INTO ledger (connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first_offset = excluded.first_offset, \
-         next_offset = excluded.next_offset, sums = excluded.sums",
+        "INSERT INTO ledger (connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums, topic_id) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first_offset = excluded.first_offset, \
+         next_offset = excluded.next_offset, sums = excluded.sums, topic_id = excluded.topic_id",
     )?
     .execute(params![
         connector,
@@ -122,7 +122,8 @@ fn store_ledger_row(tx: &Transaction<'_>, row: &LedgerRow) -> Result<(), Fault> 
         partition,
         first_offset,
         next_offset,
-        serde_json::to_string(sums)?
+        serde_json::to_string(sums)?,
+        topic_id.as_deref()
     ])?;
     // What lies before the next offset is never read again: from here on a number is enough.
     let booked = tx
@@ -175,7 +176,7 @@ pub(in crate::store) fn ledger(connection: &Connection) -> Result<Vec<LedgerRow>
 /// The books as the connectors keep them, each partition with how many of the items stored were duplicates.
 fn ledger_rows(connection: &Connection) -> Result<Vec<(LedgerRow, u64)>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums, duplicates FROM ledger \
+        "SELECT connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums, duplicates, topic_id FROM ledger \
          ORDER BY connector, cluster, topic, incarnation, partition",
     )?;
     let mut rows = statement.query([])?;
@@ -184,7 +185,8 @@ fn ledger_rows(connection: &Connection) -> Result<Vec<(LedgerRow, u64)>, Fault> 
         let sums: LedgerSums = serde_json::from_str(row.get_ref(7)?.as_str().map_err(rusqlite::Error::from)?)?;
         let (cluster, topic): (String, String) = (row.get(1)?, row.get(2)?);
         let partition = PartitionKey { cluster: cluster.into(), topic: topic.into(), incarnation: row.get(3)?, partition: row.get(4)? };
-        let found = LedgerRow { connector: row.get(0)?, partition, first_offset: row.get(5)?, next_offset: row.get(6)?, sums };
+        let topic_id = row.get::<_, Option<String>>(9)?.map(Into::into);
+        let found = LedgerRow { connector: row.get(0)?, partition, first_offset: row.get(5)?, next_offset: row.get(6)?, topic_id, sums };
         ledger.push((found, row.get(8)?));
     }
     Ok(ledger)

@@ -148,7 +148,7 @@ fn store_findings(tx: &Transaction<'_>, batch: &WriteBatch, now: Timestamp, repo
     Ok(())
 }
 
-fn meta(connection: &Connection, key: &str) -> Result<Option<String>, Fault> {
+pub(super) fn meta(connection: &Connection, key: &str) -> Result<Option<String>, Fault> {
     Ok(connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?.query_row([key], |row| row.get(0)).optional()?)
 }
 

@@ -91,6 +91,17 @@ impl Run {
         get(&self.ops, path)
     }
 
+    /// A text of the listener for probes and metrics.
+    pub fn ops_text(&self, path: &str) -> String {
+        ureq::get(format!("http://{}{path}", self.ops)).call().unwrap().body_mut().read_to_string().unwrap()
+    }
+
+    /// Tells the API to do something; the answer's status.
+    pub fn order(&self, path: &str) -> u16 {
+        let request = ureq::post(format!("http://{}{path}", self.page)).config().http_status_as_error(false).build();
+        request.send_empty().unwrap().status().as_u16()
+    }
+
     /// Whether the condition comes true in time.
     pub fn within(&self, patience: Duration, condition: impl Fn(&Self) -> bool) -> bool {
         let deadline = Instant::now() + patience;

@@ -33,7 +33,7 @@ fn item(partition: i32, offset: i64, source_id: &str, title: &str) -> Event {
 fn row(partition: i32, next_offset: i64) -> LedgerRow {
     let read = next_offset as u64;
     let sums = LedgerSums { records_read: read, records_decoded: read, items_decoded: read, items_stored: read, ..LedgerSums::default() };
-    LedgerRow { connector: "manual".into(), partition: key(partition), first_offset: 0, next_offset, sums }
+    LedgerRow { connector: "manual".into(), partition: key(partition), first_offset: 0, next_offset, topic_id: None, sums }
 }
 
 fn checkpoint(writer: &mut SqliteWriter, epoch: u64, next_offsets: &[i64]) {

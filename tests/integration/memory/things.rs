@@ -140,7 +140,7 @@ pub fn row(service: &str, bucket: i64, items: u64, failing: u64) -> BucketRow {
 
 pub fn ledger_row(next_offset: i64) -> LedgerRow {
     let sums = LedgerSums { records_read: next_offset as u64, ..LedgerSums::default() };
-    LedgerRow { connector: "logs".into(), partition: partition(), first_offset: 0, next_offset, sums }
+    LedgerRow { connector: "logs".into(), partition: partition(), first_offset: 0, next_offset, topic_id: Some("dG9waWM".into()), sums }
 }
 
 pub fn link(event_id: &str) -> EventLink {

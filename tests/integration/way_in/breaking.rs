@@ -8,6 +8,7 @@ use whydunit::kafka::trouble::class;
 use whydunit::kafka::{KafkaError, Options};
 
 use super::feed::{Feed, Writer, config, config_of, unique};
+use super::in_process::{Cluster, TOPIC};
 use crate::support::kafka::KafkaServer;
 
 fn sorted(feed: &Feed) -> Vec<i32> {
@@ -33,6 +34,45 @@ fn a_killed_broker_that_comes_back_costs_nothing() {
     feed.until("the recovery", |feed| feed.troubles.iter().any(|trouble| trouble.class == class::BROKER_UNREACHABLE && trouble.recovered));
     assert_eq!(sorted(&feed), (0..4_000).collect::<Vec<_>>());
     feed.stop();
+}
+
+#[test]
+fn a_leader_that_moves_and_brokers_that_come_and_go_cost_nothing() {
+    let cluster = Cluster::start();
+    let mut feed = Feed::start(cluster.config());
+    for round in 0..6 {
+        let (leader, other) = if round % 2 == 0 { (1, 2) } else { (2, 1) };
+        cluster.mock(|mock| mock.partition_leader(TOPIC, 0, Some(leader)).unwrap());
+        cluster.write();
+        cluster.mock(|mock| mock.broker_down(other).unwrap());
+        let written = cluster.write() as usize;
+        feed.until("what the new leader has", |feed| feed.seen.len() >= written);
+        cluster.mock(|mock| mock.broker_up(other).unwrap());
+    }
+    assert_eq!(sorted(&feed), (0..cluster.written.get()).collect::<Vec<_>>());
+    assert!(feed.books.values().all(|book| book.absent == 0 && book.missed == 0), "{:?}", feed.books);
+}
+
+#[test]
+#[ignore = "half a minute: two brokers"]
+fn a_leader_that_dies_and_comes_back_costs_nothing() {
+    let first = KafkaServer::start_with(None, "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500");
+    let mut second = first.join();
+    let topic = "led";
+    first.create_assigned_topic(topic, &[&[2, 1], &[1, 2]]);
+    let writer = Writer::with(&first, &[("acks", "all")]);
+    writer.numbers(topic, 2, 0..2_000);
+    let mut feed = Feed::start(config(&first, &[topic]));
+    feed.until("the first part", |feed| feed.seen.len() >= 1_000);
+    second.kill();
+    writer.numbers(topic, 2, 2_000..4_000);
+    feed.until("what the other leader has", |feed| feed.seen.len() >= 4_000);
+    second.restart();
+    first.elect_preferred_leaders(topic);
+    writer.numbers(topic, 2, 4_000..6_000);
+    feed.until("everything", |feed| feed.seen.len() >= 6_000);
+    assert_eq!(sorted(&feed), (0..6_000).collect::<Vec<_>>());
+    assert!(feed.books.values().all(|book| book.absent == 0 && book.missed == 0), "{:?}", feed.books);
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn write(producer: &Producer, topic: &str, range: std::ops::Range<i32>) {
                 topic,
                 partition: Some(number % 2),
                 value: Some(value.as_bytes()),
-                headers: &[("n", Some(value.as_bytes()))],
+                headers: &[("n".to_owned(), value.clone().into_bytes())],
                 timestamp: Some(Timestamp::from_millis(1_700_000_000_000)),
                 ..OutgoingRecord::default()
             })

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 use whydunit::kafka::{ConsumerConfig, Options, SourceOptions};
 use whydunit::model::Source;
-use whydunit::model::ports::{FeedControl, FeedMessage, FeedTrouble, StoredOffsets};
+use whydunit::model::ports::{FeedControl, FeedMessage, FeedTrouble, StoredOffset, StoredOffsets};
 use whydunit::model::position::PartitionKey;
 use whydunit::model::record::RecordBatch;
 
@@ -29,11 +29,19 @@ pub fn unique(name: &str) -> String {
 
 /// Offsets "kept with the data": what a restart goes on from.
 #[derive(Default)]
-pub struct Stored(pub Mutex<BTreeMap<(String, i32), (u32, i64)>>);
+pub struct Stored(pub Mutex<BTreeMap<(String, i32), StoredOffset>>);
+
+impl Stored {
+    /// As if a partition had been read up to an offset, in a topic whose id is not known.
+    pub fn at(topic: &str, partition: i32, incarnation: u32, next_offset: i64) -> Self {
+        let stored = StoredOffset { incarnation, next_offset, topic_id: None };
+        Self(Mutex::new(BTreeMap::from([((topic.to_owned(), partition), stored)])))
+    }
+}
 
 impl StoredOffsets for Stored {
-    fn next_offset(&self, _connector: &str, topic: &str, partition: i32) -> Option<(u32, i64)> {
-        self.0.lock().unwrap().get(&(topic.to_owned(), partition)).copied()
+    fn stored(&self, _connector: &str, _cluster: &str, topic: &str, partition: i32) -> Option<StoredOffset> {
+        self.0.lock().unwrap().get(&(topic.to_owned(), partition)).cloned()
     }
 }
 
@@ -47,6 +55,14 @@ pub struct Seen {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Seen {
+    /// A number, as far as tests of values look.
+    pub fn of(topic: &str, number: i32) -> Self {
+        let value = Some(number.to_string().into_bytes());
+        Self { topic: topic.to_owned(), partition: 0, offset: i64::from(number), timestamp_ms: None, key: None, value, headers: Vec::new() }
+    }
 }
 
 /// The books of one partition.
@@ -72,6 +88,7 @@ pub struct Feed {
     pub assigned: u32,
     pub revoked: u32,
     pub troubles: Vec<FeedTrouble>,
+    pub notices: Vec<FeedTrouble>,
     pub ended: Option<Option<String>>,
 }
 
@@ -110,6 +127,7 @@ impl Feed {
             assigned: 0,
             revoked: 0,
             troubles: Vec::new(),
+            notices: Vec::new(),
             ended: None,
         }
     }
@@ -132,6 +150,21 @@ impl Feed {
         }
     }
 
+    /// Takes messages until `done` holds, or until the feed has ended: false.
+    #[track_caller]
+    pub fn until_or_end(&mut self, done: impl Fn(&Self) -> bool) -> bool {
+        let deadline = Instant::now() + DEADLINE;
+        while self.ended.is_none() {
+            if done(self) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "neither done nor ended; {} records, troubles {:?}", self.seen.len(), self.troubles);
+            self.take(left);
+        }
+        false
+    }
+
     /// Takes messages for as long as `time`: to see that something does not happen.
     pub fn during(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
@@ -143,7 +176,7 @@ impl Feed {
     }
 
     /// One message, if one comes in time.
-    fn take(&mut self, wait: Duration) -> bool {
+    pub fn take(&mut self, wait: Duration) -> bool {
         let message = self.runtime.block_on(async { tokio::time::timeout(wait, self.receiver.recv()).await });
         match message {
             Ok(Some(message)) => self.apply(message),
@@ -164,11 +197,17 @@ impl Feed {
                 for partition in partitions {
                     let name = (partition.key.topic.to_string(), partition.key.partition);
                     let book = self.books.entry(name.clone()).or_default();
-                    if let Some((incarnation, next)) = self.stored.next_offset("", &name.0, name.1)
-                        && incarnation == partition.key.incarnation
+                    if let Some(stored) = self.stored.stored("", "", &name.0, name.1)
+                        && stored.incarnation == partition.key.incarnation
                     {
-                        assert_eq!(partition.start_offset, next, "{name:?} does not go on where the stored offset stands");
+                        assert_eq!(partition.start_offset, stored.next_offset, "{name:?} does not go on where the stored offset stands");
                     }
+                    let stored = StoredOffset {
+                        incarnation: partition.key.incarnation,
+                        next_offset: partition.start_offset,
+                        topic_id: partition.topic_id,
+                    };
+                    self.stored.0.lock().unwrap().insert(name.clone(), stored);
                     // Read again from what is stored: the books go back to where that stands.
                     book.next_offset = partition.start_offset;
                     book.incarnation = partition.key.incarnation;
@@ -182,6 +221,7 @@ impl Feed {
                 }
             }
             FeedMessage::Trouble(trouble) => self.troubles.push(trouble),
+            FeedMessage::Notice(notice) => self.notices.push(notice),
             FeedMessage::Ended { reason } => self.ended = Some(reason),
         }
     }
@@ -214,7 +254,9 @@ impl Feed {
             book.absent += partition.absent;
             book.missed += partition.missed;
             book.at_end = partition.at_end;
-            self.stored.0.lock().unwrap().insert(name, (partition.key.incarnation, partition.next_offset));
+            if let Some(stored) = self.stored.0.lock().unwrap().get_mut(&name) {
+                stored.next_offset = partition.next_offset;
+            }
         }
     }
 

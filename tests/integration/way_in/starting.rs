@@ -44,9 +44,7 @@ fn what_was_read_but_not_stored_is_read_again() {
     feed.control.commit(&[(key, 100)]);
     feed.stop();
 
-    let stored = Stored::default();
-    stored.0.lock().unwrap().insert((topic.clone(), 0), (4, 40));
-    let mut feed = Feed::resume(config, Arc::new(stored));
+    let mut feed = Feed::resume(config, Arc::new(Stored::at(&topic, 0, 4, 40)));
     feed.until("the rest", |feed| feed.at_end(&topic, 1));
     assert_eq!(feed.values(), (40..100).map(|number| number.to_string()).collect::<Vec<_>>());
     assert_eq!(feed.books[&(topic, 0)].incarnation, 4);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InboxRow};
-use whydunit::model::connector::{BreakerView, ConnectorState, ConnectorStatus, Health};
+use whydunit::model::connector::{ConnectorState, ConnectorStatus, Health};
 use whydunit::model::dead_letter::{DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay};
 use whydunit::model::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
@@ -329,33 +329,11 @@ fn letter() -> DeadLetterView {
 
 fn connector() -> ConnectorStatus {
     ConnectorStatus {
-        name: KNOWN.to_owned(),
-        source: Source::Logs,
         state: ConnectorState::Running,
-        brokers: String::new(),
-        topics: Vec::new(),
-        group: String::new(),
         format: String::new(),
-        breaker: BreakerView::default(),
         assigned_partitions: 1,
-        lag_records: 0,
-        lag_seconds: 0.0,
-        rate_in: 0.0,
-        rate_stored: 0.0,
-        rate_rejected: 0.0,
-        rate_history: Vec::new(),
-        records_total: 0,
-        items_total: 0,
-        rejected_total: 0,
-        bytes_total: 0,
-        decode_mix: Vec::new(),
-        last_record_at: None,
-        last_event_at: None,
-        last_error: None,
-        last_error_at: None,
-        restarts: 0,
         because: String::new(),
-        since: None,
+        ..ConnectorStatus::new(KNOWN, Source::Logs)
     }
 }
 

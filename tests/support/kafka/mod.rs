@@ -64,6 +64,64 @@ impl KafkaServer {
         server
     }
 
+    /// A second broker of this one's cluster, on a port and data of its own. It ends before the first.
+    pub fn join(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the broker");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
+        let first = fs::read_to_string(self.settings()).expect("the first broker's settings");
+        let mut lines: Vec<String> = first
+            .lines()
+            .filter(|line| {
+                !["process.roles", "node.id", "listeners", "advertised.listeners", "log.dirs"]
+                    .contains(&line.split('=').next().unwrap_or_default())
+            })
+            .map(str::to_owned)
+            .collect();
+        lines.extend([
+            "process.roles=broker".to_owned(),
+            "node.id=2".to_owned(),
+            format!("listeners=PLAINTEXT://127.0.0.1:{port}"),
+            format!("log.dirs={}", folder.path().join("data").display()),
+        ]);
+        let mut server = Self { folder, port, scram_port: 0, mutual_port: 0, certificates: None, process: None };
+        fs::write(server.settings(), lines.join("\n")).expect("the broker's settings are written");
+        server.format();
+        server.launch();
+        server
+    }
+
+    /// Makes a topic whose partitions have these replicas, the preferred leader first.
+    pub fn create_assigned_topic(&self, name: &str, replicas: &[&[i32]]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let topic = NewTopic::new(name, i32::try_from(replicas.len()).expect("few partitions"), TopicReplication::Variable(replicas));
+        let results = block_on(admin.create_topics([&topic], &AdminOptions::new())).expect("the broker answers");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        self.wait_for_topic(&admin, name, topic.num_partitions);
+    }
+
+    /// Makes the first replicas of a topic's partitions their leaders, once these are in sync again.
+    pub fn elect_preferred_leaders(&self, topic: &str) {
+        let mut election = java();
+        election.args([
+            "org.apache.kafka.tools.LeaderElectionCommand",
+            "--bootstrap-server",
+            &self.brokers(),
+            "--election-type",
+            "preferred",
+        ]);
+        election.args(["--all-topic-partitions"]);
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            let output = election.output().expect("java runs");
+            let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+            let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).expect("the broker answers");
+            if metadata.topics()[0].partitions().iter().all(|partition| partition.replicas().first() == Some(&partition.leader())) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no preferred leaders: {}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+
     /// The broker most tests share; topics keep them apart.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<KafkaServer> = OnceLock::new();
@@ -250,6 +308,10 @@ impl KafkaServer {
         assert_eq!(words.remove(0), "kafka-acls.sh");
         let address = words.iter().position(|word| word == "--bootstrap-server").expect("an address") + 1;
         words[address] = self.brokers();
+        // This listener asks for no credentials.
+        if let Some(option) = words.iter().position(|word| word == "--command-config") {
+            words.drain(option..option + 2);
+        }
         let output = java().arg("org.apache.kafka.tools.AclCommand").args(words).output().expect("java runs");
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }

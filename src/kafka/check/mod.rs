@@ -2,8 +2,10 @@
 //!
 //! Reads without joining the consumer group, so that a running whydunit is not disturbed.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod contents;
+mod grants;
+mod report;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,24 +14,21 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as NativeError;
 use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
-use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
 
-use super::client::{base_config, is_for_another_host};
-use super::consumer::ConsumerConfig;
-use super::context::{Context, Note, TopicPartition};
-use super::native::{DataQueue, PartitionEvent};
-use super::trouble::{WRONG_HOST, class, classify, is_connection_error, is_tls_error, is_unclear};
-use super::wait::block_on;
 use crate::clock;
+use crate::kafka::client::{base_config, is_for_another_host};
+use crate::kafka::consumer::ConsumerConfig;
+use crate::kafka::context::{Context, Note};
+use crate::kafka::error_table::{Lasting, error_class};
+use crate::kafka::native::{Admin, Granted};
+use crate::kafka::trouble::{WRONG_HOST, class, is_connection_error, is_tls_error, is_unclear};
+use crate::kafka::wait::block_on;
 use crate::model::Timestamp;
+use grants::Grants;
 
 /// How long one question to the cluster may take.
 const ASK_WAIT: Duration = Duration::from_secs(5);
-/// How long the first and last records may take, all partitions together.
-const READ_WAIT_MS: i64 = 5_000;
-/// The newest offsets may hold control records: the newest record is looked for in this many.
-const NEWEST_OFFSETS: i64 = 5;
 
 /// What was found for one connector. It can run when there are no problems.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -65,7 +64,7 @@ pub struct TopicCheck {
     pub offsets: u64,
     pub oldest: Option<Timestamp>,
     pub newest: Option<Timestamp>,
-    /// The topic's `compression.type`; `producer` means as the producers chose, `unknown` that it may not be asked.
+    /// The topic's `compression.type`; `producer` means as the producers chose, `unknown …` that it may not be asked.
     pub compression: String,
 }
 
@@ -102,9 +101,13 @@ pub fn check(config: &ConsumerConfig) -> ConnectorCheck {
     }
     match Checker::new(config) {
         Ok(checker) => checker.run(&mut report),
-        Err(error) => report.problem(super::KafkaError::from(error).to_string(), None),
+        Err(error) => report.problem(crate::kafka::KafkaError::from(error).to_string(), None),
     }
     report
+}
+
+fn may_not_read(topic: &str) -> String {
+    format!("topic `{topic}` may not be read (Read)")
 }
 
 struct Checker<'c> {
@@ -129,9 +132,11 @@ impl<'c> Checker<'c> {
             return;
         };
         let names = self.matched(&visible, report);
+        let described = Admin(&self.consumer).topics(&names.iter().cloned().collect(), true, ASK_WAIT).topics(ASK_WAIT).unwrap_or_default();
         let mut topics = Vec::new();
         for name in names {
-            topics.extend(self.topic(&name, report));
+            let granted = described.get(&name).and_then(|topic| topic.granted);
+            topics.extend(self.topic(&name, granted, report));
         }
         self.extents(&mut topics, report);
         report.topics = topics;
@@ -179,7 +184,8 @@ impl<'c> Checker<'c> {
                 connection.clone_from(&reason);
             }
             let reason = self.clearer(code, reason);
-            let Some(trouble) = classify(code, &reason, &report.brokers).filter(|trouble| trouble.class != class::BROKER_UNREACHABLE)
+            let Some(trouble) =
+                self.config.options.classify(code, &reason, &report.brokers).filter(|trouble| trouble.class != class::BROKER_UNREACHABLE)
             else {
                 continue;
             };
@@ -197,7 +203,7 @@ impl<'c> Checker<'c> {
             report.problem(trouble.message, None);
             break;
         }
-        if !told && let Some(trouble) = classify(Code::AllBrokersDown, &connection, &report.brokers) {
+        if !told && let Some(trouble) = self.config.options.classify(Code::AllBrokersDown, &connection, &report.brokers) {
             report.problem(trouble.message, None);
         }
     }
@@ -251,7 +257,7 @@ impl<'c> Checker<'c> {
         names
     }
 
-    fn topic(&self, name: &str, report: &mut ConnectorCheck) -> Option<TopicCheck> {
+    fn topic(&self, name: &str, granted: Option<Granted>, report: &mut ConnectorCheck) -> Option<TopicCheck> {
         let metadata = match self.consumer.fetch_metadata(Some(name), ASK_WAIT) {
             Ok(metadata) => metadata,
             Err(error) => {
@@ -275,8 +281,12 @@ impl<'c> Checker<'c> {
                 return None;
             }
         }
+        if granted.is_some_and(|granted| !granted.read) {
+            report.problem(may_not_read(name), Some(self.grants.topic(name)));
+        }
         let partitions = u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX);
-        let compression = self.compression(name).unwrap_or_else(|| "unknown".to_owned());
+        let may_ask = granted.is_none_or(|granted| granted.describe_configs);
+        let compression = may_ask.then(|| self.compression(name)).flatten().unwrap_or_else(|| "unknown (needs DescribeConfigs)".to_owned());
         Some(TopicCheck { name: name.to_owned(), partitions, offsets: 0, oldest: None, newest: None, compression })
     }
 
@@ -288,195 +298,27 @@ impl<'c> Checker<'c> {
         described.get("compression.type")?.value.clone()
     }
 
-    /// Fills in what the topics hold, by reading their first and last records.
-    fn extents(&self, topics: &mut [TopicCheck], report: &mut ConnectorCheck) {
-        let partitions: Vec<TopicPartition> = topics
-            .iter()
-            .flat_map(|topic| (0..i32::try_from(topic.partitions).unwrap_or(0)).map(|partition| (topic.name.clone(), partition)))
-            .collect();
-        if partitions.is_empty() {
-            return;
-        }
-        let (lows, highs) = match (self.offsets(&partitions, Offset::Beginning), self.offsets(&partitions, Offset::End)) {
-            (Ok(lows), Ok(highs)) => (lows, highs),
-            (Err(error), _) | (_, Err(error)) => return report.problem(format!("offsets cannot be looked up: {error}"), None),
-        };
-        let mut first = BTreeMap::new();
-        let mut last = BTreeMap::new();
-        for (partition, high) in &highs {
-            let Some(low) = lows.get(partition) else { continue };
-            if let Some(topic) = topics.iter_mut().find(|topic| topic.name == partition.0) {
-                topic.offsets += u64::try_from(high - low).unwrap_or(0);
-            }
-            if high > low {
-                first.insert(partition.clone(), *low);
-                last.insert(partition.clone(), (high - NEWEST_OFFSETS).max(*low));
-            }
-        }
-        for (name, time) in self.read(&first, true, report) {
-            if let Some(topic) = topics.iter_mut().find(|topic| topic.name == name) {
-                topic.oldest = Some(topic.oldest.map_or(time, |oldest| oldest.min(time)));
-            }
-        }
-        for (name, time) in self.read(&last, false, report) {
-            if let Some(topic) = topics.iter_mut().find(|topic| topic.name == name) {
-                topic.newest = Some(topic.newest.map_or(time, |newest| newest.max(time)));
-            }
-        }
-    }
-
-    fn offsets(&self, partitions: &[TopicPartition], at: Offset) -> Result<BTreeMap<TopicPartition, i64>, NativeError> {
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            list.add_partition_offset(topic, *partition, at)?;
-        }
-        let answers = self.consumer.offsets_for_times(list, ASK_WAIT)?;
-        let found = answers.elements().into_iter().filter(|answer| answer.error().is_ok()).filter_map(|answer| match answer.offset() {
-            Offset::Offset(offset) => Some(((answer.topic().to_owned(), answer.partition()), offset)),
-            _ => None,
-        });
-        Ok(found.collect())
-    }
-
-    /// Reads from the given offsets: the first record of each partition, or all up to its end. Times by topic.
-    fn read(&self, from: &BTreeMap<TopicPartition, i64>, first_only: bool, report: &mut ConnectorCheck) -> Vec<(String, Timestamp)> {
-        let mut times = Vec::new();
-        let (Some(mut data), Ok(list)) = (DataQueue::new(Arc::clone(&self.consumer), 64), list_of(from)) else { return times };
-        if let Err(error) = self.consumer.assign(&list) {
-            report.problem(format!("partitions cannot be read: {error}"), None);
-            return times;
-        }
-        for (topic, partition) in from.keys() {
-            data.forward(topic, *partition);
-        }
-        let mut waiting: Vec<TopicPartition> = from.keys().cloned().collect();
-        let give_up_at = clock::now().plus_millis(READ_WAIT_MS);
-        while !waiting.is_empty() && clock::now() < give_up_at {
-            self.consumer.poll(Duration::ZERO);
-            let Some(delivery) = data.next(Duration::from_millis(50)) else { continue };
-            let name = (delivery.topic(), delivery.partition());
-            let event = delivery.event();
-            if event.is_none() && waiting.contains(&name) {
-                times.extend(delivery.timestamp().map(|time| (name.0.clone(), time)));
-            }
-            if event.is_some() || first_only {
-                waiting.retain(|partition| *partition != name);
-            }
-            if let Some(PartitionEvent::Failed(code, reason)) = event {
-                let denied = code == Code::TopicAuthorizationFailed;
-                let message = if denied { format!("topic `{}` may not be read", name.0) } else { format!("topic `{}`: {reason}", name.0) };
-                report.problem(message, denied.then(|| self.grants.topic(&name.0)));
-            }
-        }
-        drop(data);
-        // Nothing was assigned by the group: there is nothing to give back.
-        let _ = self.consumer.unassign();
-        times
-    }
-
-    /// Asks for the group's offsets, for which it must be allowed to look at the group.
+    /// Whether we may join the group; asked without joining. On a new cluster the coordinator takes some moments to be there.
     fn group(&self, report: &mut ConnectorCheck) {
-        let Some(topic) = report.topics.first() else { return };
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&topic.name, 0);
-        if let Err(error) = self.consumer.committed_offsets(list, ASK_WAIT) {
-            // A denied look for the coordinator ends in a time-out; the denial itself comes as an event.
-            let denied = error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed)
-                || self.events(Duration::ZERO).iter().any(|(code, _)| *code == Code::GroupAuthorizationFailed);
-            let message = if denied {
-                format!("the consumer group `{}` may not be used", self.config.group)
-            } else {
-                format!("the consumer group `{}`: {error}", self.config.group)
-            };
-            report.problem(message, denied.then(|| self.grants.group(&self.config.group)));
-        }
-    }
-}
-
-fn list_of(offsets: &BTreeMap<TopicPartition, i64>) -> Result<TopicPartitionList, NativeError> {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for ((topic, partition), offset) in offsets {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
-    }
-    Ok(list)
-}
-
-/// Writes the commands an administrator has to run.
-struct Grants {
-    brokers: String,
-    principal: String,
-}
-
-impl Grants {
-    fn of(config: &ConsumerConfig) -> Self {
-        let property = |name| config.source.properties.get(name).or_else(|| config.options.properties.get(name));
-        let brokers = config.source.brokers.as_ref().unwrap_or(&config.options.brokers).clone();
-        let principal = property("sasl.username").unwrap_or("<whydunit's principal>").to_owned();
-        Self { brokers, principal }
-    }
-
-    fn topic(&self, topic: &str) -> String {
-        // A pattern's literal beginning is what a prefixed grant can cover.
-        let literal = topic.strip_prefix('^').map(|pattern| {
-            let end = pattern.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(pattern.len());
-            &pattern[..end]
-        });
-        match literal {
-            None => self.command(&format!("--operation Read --operation Describe --topic '{topic}'")),
-            Some("") => self.command("--operation Read --operation Describe --topic '*'"),
-            Some(prefix) => {
-                self.command(&format!("--operation Read --operation Describe --topic '{prefix}' --resource-pattern-type prefixed"))
+        let group = &self.config.group;
+        let until = clock::now().plus_millis(ASK_WAIT.as_millis() as i64);
+        let answer = loop {
+            match Admin(&self.consumer).group(group, ASK_WAIT) {
+                Err(code) if is_passing(code) && clock::now() < until => drop(self.consumer.poll(Duration::from_millis(100))),
+                answer => break answer,
             }
-        }
-    }
-
-    fn group(&self, group: &str) -> String {
-        self.command(&format!("--operation Read --group '{group}'"))
-    }
-
-    fn command(&self, what: &str) -> String {
-        format!("kafka-acls.sh --bootstrap-server {} --add --allow-principal 'User:{}' {what}", self.brokers, self.principal)
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotUsed => "not used",
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::NotReached => "not reached",
-        })
-    }
-}
-
-impl fmt::Display for ConnectorCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} at {}", self.connector, if self.is_ok() { "ok" } else { "NOT OK" }, self.brokers)?;
-        if !self.cluster.is_empty() {
-            writeln!(f, "  brokers   {}", self.cluster.join(", "))?;
-        }
-        writeln!(f, "  security  TLS {}, login {}", self.tls, self.sasl)?;
-        writeln!(f, "  group     {}", self.group)?;
-        for topic in &self.topics {
-            let time = |time: Option<Timestamp>| time.map_or_else(|| "–".to_owned(), |time| time.to_string());
-            writeln!(
-                f,
-                "  topic     {}: {} partitions, up to {} records, {} to {}, compression {}",
-                topic.name,
-                topic.partitions,
-                topic.offsets,
-                time(topic.oldest),
-                time(topic.newest),
-                topic.compression
-            )?;
-        }
-        for problem in &self.problems {
-            writeln!(f, "  problem   {}", problem.message)?;
-            if let Some(grant) = &problem.grant {
-                writeln!(f, "            granted by: {grant}")?;
+        };
+        match answer {
+            Ok(Some(Granted { read: false, .. })) | Err(Code::GroupAuthorizationFailed) => {
+                report.problem(format!("the consumer group `{group}` may not be joined (Read)"), Some(self.grants.group(group)));
             }
+            // A group that is not there yet is made by joining it.
+            Ok(_) | Err(Code::GroupIdNotFound) => {}
+            Err(code) => report.problem(format!("the consumer group `{group}`: {code}"), None),
         }
-        Ok(())
     }
+}
+
+fn is_passing(code: Code) -> bool {
+    error_class(code).lasting == Lasting::Passing
 }

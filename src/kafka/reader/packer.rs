@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::context::TopicPartition;
-use super::native::Delivery;
-use super::options::BatchOptions;
 use super::placement::Placement;
+use crate::kafka::context::TopicPartition;
+use crate::kafka::native::{Delivery, TopicId};
+use crate::kafka::options::BatchOptions;
 use crate::model::position::PartitionKey;
 use crate::model::record::{BatchPartition, HeaderRef, RecordBatch, RecordRef};
 use crate::model::{Source, Timestamp};
@@ -15,10 +15,18 @@ use crate::model::{Source, Timestamp};
 #[derive(Clone, Debug)]
 pub(super) struct Owned {
     pub(super) key: PartitionKey,
+    /// Id of the topic it was placed in, where the cluster tells one.
+    pub(super) topic_id: Option<TopicId>,
     pub(super) next_offset: i64,
     /// Gap found when it was placed, not told yet.
     missed: u64,
     pub(super) at_end: bool,
+    /// Paused in librdkafka.
+    pub(super) held: bool,
+    /// False where librdkafka may have lost our position: a jump has to be there on a second reading to be believed.
+    is_sure: bool,
+    /// Its last news was an error.
+    failing: bool,
     /// False until the first record or end: until then its queue may have to be forwarded again.
     pub(super) heard: bool,
     /// Its place in the open batch.
@@ -34,6 +42,8 @@ pub(super) struct Packer {
     by_name: BTreeMap<TopicPartition, usize>,
     batch: RecordBatch,
     opened_at: Option<Timestamp>,
+    /// Partitions came or went since somebody asked.
+    changed: bool,
     /// The partition of the last record: records come in runs of one.
     last: Option<(usize, i32, usize)>,
 }
@@ -41,7 +51,7 @@ pub(super) struct Packer {
 impl Packer {
     pub(super) fn new(connector: Arc<str>, source: Source, options: BatchOptions) -> Self {
         let batch = RecordBatch::new(Arc::clone(&connector), source);
-        Self { connector, source, options, owned: Vec::new(), by_name: BTreeMap::new(), batch, opened_at: None, last: None }
+        Self { connector, source, options, owned: Vec::new(), by_name: BTreeMap::new(), batch, opened_at: None, changed: false, last: None }
     }
 
     pub(super) fn owned(&self) -> &[Owned] {
@@ -53,11 +63,22 @@ impl Packer {
     }
 
     /// Takes a partition in. The open batch must be sealed.
-    pub(super) fn add(&mut self, key: PartitionKey, placement: Placement) {
+    pub(super) fn add(&mut self, key: PartitionKey, topic_id: Option<TopicId>, placement: Placement) {
         debug_assert!(self.is_empty());
         let next_offset = placement.fetch_offset;
         self.remove(&key.topic, key.partition);
-        self.owned.push(Owned { key, next_offset, missed: placement.missed, at_end: false, heard: false, index: None });
+        self.owned.push(Owned {
+            key,
+            topic_id,
+            next_offset,
+            missed: placement.missed,
+            at_end: false,
+            held: false,
+            is_sure: true,
+            failing: false,
+            heard: false,
+            index: None,
+        });
         self.reindex();
     }
 
@@ -70,8 +91,49 @@ impl Packer {
         Some(owned)
     }
 
+    /// True when partitions came or went since the last call.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    pub(super) const fn set_changed(&mut self) {
+        self.changed = true;
+    }
+
+    pub(super) fn set_held(&mut self, slot: usize, held: bool) {
+        if let Some(owned) = self.owned.get_mut(slot) {
+            owned.held = held;
+            owned.is_sure = false;
+        }
+    }
+
+    /// librdkafka was sent to our positions for reasons of its own.
+    pub(super) fn doubt_all(&mut self) {
+        self.owned.iter_mut().for_each(|owned| owned.is_sure = false);
+    }
+
+    pub(super) fn set_topic_id(&mut self, slot: usize, topic_id: TopicId) {
+        if let Some(owned) = self.owned.get_mut(slot) {
+            owned.topic_id = Some(topic_id);
+        }
+    }
+
+    pub(super) fn set_failing(&mut self, topic: &str, partition: i32) {
+        let slot = self.by_name.get(&(topic.to_owned(), partition)).copied();
+        if let Some(owned) = slot.and_then(|slot| self.owned.get_mut(slot)) {
+            owned.failing = true;
+        }
+    }
+
+    /// The name of a partition that was failing until now.
+    pub(super) fn recovered(&mut self, slot: usize) -> Option<TopicPartition> {
+        let owned = self.owned.get_mut(slot)?;
+        std::mem::take(&mut owned.failing).then(|| (owned.key.topic.to_string(), owned.key.partition))
+    }
+
     fn reindex(&mut self) {
         self.last = None;
+        self.changed = true;
         self.by_name =
             self.owned.iter().enumerate().map(|(slot, owned)| ((owned.key.topic.to_string(), owned.key.partition), slot)).collect();
     }
@@ -95,10 +157,10 @@ impl Packer {
         Some(slot)
     }
 
-    /// True for a jump right behind a partition's end. Told of an end, librdkafka counts it as a record read, and when it pauses
-    /// a partition for its own reasons it goes on one too far. Such a jump is believed when it is there on a second reading.
+    /// True for a jump where librdkafka may have lost our position: behind a partition's end, which it counts as a record read,
+    /// after a pause, after a rebalance. Such a jump is believed when it is there on a second reading.
     pub(super) fn is_doubtful(&self, slot: usize, offset: i64) -> bool {
-        self.owned.get(slot).is_some_and(|owned| owned.at_end && offset > owned.next_offset)
+        self.owned.get(slot).is_some_and(|owned| !owned.is_sure && offset > owned.next_offset)
     }
 
     /// Copies a record into the batch. One below the next offset was packed before and is skipped.
@@ -139,6 +201,7 @@ impl Packer {
         let index = self.index_of(slot, now)?;
         let owned = self.owned.get_mut(slot)?;
         owned.heard = true;
+        owned.is_sure = true;
         owned.next_offset = offset.saturating_add(records);
         let next_offset = owned.next_offset;
         let told = self.batch.partitions.get_mut(usize::from(index))?;
@@ -153,6 +216,7 @@ impl Packer {
     fn set_end(&mut self, slot: usize, at_end: bool) {
         let Some(owned) = self.owned.get_mut(slot) else { return };
         owned.at_end = at_end;
+        owned.is_sure = !at_end;
         if let Some(told) = owned.index.and_then(|index| self.batch.partitions.get_mut(usize::from(index))) {
             told.at_end = at_end;
         }
@@ -236,8 +300,16 @@ mod tests {
     /// Partition 0 from offset 10, partition 1 from offset 0 with 5 offsets missed before.
     fn packer() -> Packer {
         let mut packer = Packer::new(Arc::from("logs"), Source::Logs, BatchOptions::default());
-        packer.add(key(0), Placement { incarnation: 0, from_offset: 10, fetch_offset: 10, missed: 0 });
-        packer.add(key(1), Placement { incarnation: 0, from_offset: 0, fetch_offset: 5, missed: 5 });
+        let placed = |from_offset, fetch_offset, missed| Placement {
+            incarnation: 0,
+            from_offset,
+            fetch_offset,
+            missed,
+            is_other_topic: false,
+            is_cut: false,
+        };
+        packer.add(key(0), None, placed(10, 10, 0));
+        packer.add(key(1), None, placed(0, 5, 5));
         packer
     }
 
@@ -276,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_is_doubtful_only_right_behind_the_end() {
+    fn a_jump_is_doubtful_only_where_librdkafka_may_have_lost_our_position() {
         let mut packer = packer();
         assert!(!packer.is_doubtful(0, 11), "not at the end: compacted or aborted");
         packer.end(0, 12, NOW);
@@ -284,6 +356,13 @@ mod tests {
         assert!(packer.is_doubtful(0, 13));
         packer.advance(0, 12, 1, NOW);
         assert!(!packer.is_doubtful(0, 14));
+        packer.set_held(0, true);
+        packer.set_held(0, false);
+        assert!(packer.is_doubtful(0, 14));
+        assert!(!packer.is_doubtful(0, 13), "the next one is no jump");
+        packer.advance(0, 13, 1, NOW);
+        packer.doubt_all();
+        assert!(packer.is_doubtful(0, 15));
     }
 
     #[test]

@@ -1,0 +1,74 @@
+//! A record that panics its decoder takes nobody with it: the batch is read again one by one, and only the culprit is set aside.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::{Decoder, panicked};
+use crate::model::Timestamp;
+use crate::model::observation::ObservationBatch;
+use crate::model::record::RecordBatch;
+
+impl Decoder {
+    /// [`Decoder::decode`], and how many records were rejected because decoding them panicked.
+    pub fn decode_isolated(&mut self, records: &Arc<RecordBatch>, observed_at: Timestamp) -> (ObservationBatch, u64) {
+        if let Ok(decoded) = catch_unwind(AssertUnwindSafe(|| self.decode(records.clone(), observed_at))) {
+            return (decoded, 0);
+        }
+        // What the panic left half-done is forgotten.
+        *self = Self::new(self.options.clone());
+        let mut whole = ObservationBatch::empty(records.clone());
+        let mut culprits = 0;
+        for index in 0..records.records.len() {
+            let single = Arc::new(single_record(records, index));
+            match catch_unwind(AssertUnwindSafe(|| self.decode(single, observed_at))) {
+                Ok(decoded) => merge(&mut whole, decoded, index as u32),
+                Err(panic) => {
+                    *self = Self::new(self.options.clone());
+                    culprits += 1;
+                    reject(&mut whole, index, panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str)));
+                }
+            }
+        }
+        (whole, culprits)
+    }
+}
+
+/// A batch of the one record at `index`, with every partition kept so that indexes agree.
+fn single_record(batch: &RecordBatch, index: usize) -> RecordBatch {
+    RecordBatch { records: batch.records.get(index).cloned().into_iter().collect(), ..batch.clone() }
+}
+
+/// Adds what one record of `whole` says; its own index in the batch is `record`.
+fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) {
+    part.logs.iter_mut().for_each(|line| line.record = record);
+    part.points.iter_mut().for_each(|point| point.record = record);
+    part.spans.iter_mut().for_each(|span| span.record = record);
+    part.rejections.iter_mut().for_each(|rejection| rejection.record = record);
+    whole.definitions.append(&mut part.definitions);
+    whole.logs.append(&mut part.logs);
+    whole.points.append(&mut part.points);
+    whole.spans.append(&mut part.spans);
+    whole.events.append(&mut part.events);
+    whole.rejections.append(&mut part.rejections);
+    whole.formats.append(&mut part.formats);
+    whole.skewed += part.skewed;
+    for (sum, counts) in whole.counts.iter_mut().zip(&part.counts) {
+        sum.records_read += counts.records_read;
+        sum.records_decoded += counts.records_decoded;
+        sum.records_rejected += counts.records_rejected;
+        sum.items_decoded += counts.items_decoded;
+        sum.items_rejected += counts.items_rejected;
+    }
+    for (newest, other) in whole.newest.iter_mut().zip(&part.newest) {
+        *newest = (*newest).max(*other);
+    }
+}
+
+fn reject(whole: &mut ObservationBatch, index: usize, message: Option<&str>) {
+    whole.rejections.push(panicked(index as u32, message.unwrap_or("without a message")));
+    let partition = whole.records.records.get(index).map(|record| usize::from(record.partition));
+    if let Some(counts) = partition.and_then(|partition| whole.counts.get_mut(partition)) {
+        counts.records_read += 1;
+        counts.records_rejected += 1;
+    }
+}
