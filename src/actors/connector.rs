@@ -218,7 +218,7 @@ impl ConnectorStage {
     }
 
     fn revoked(&mut self, partitions: &[PartitionKey]) {
-        self.watermark(|watermark| watermark.revoked(&self.name, partitions));
+        self.watermark(|watermark| watermark.revoked(&self.name, partitions, clock::now()));
         self.wiring.status.update(&self.name, |status| {
             status.assigned_partitions = status.assigned_partitions.saturating_sub(partitions.len() as u32);
         });
@@ -421,6 +421,7 @@ fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) 
     whole.events.append(&mut part.events);
     whole.rejections.append(&mut part.rejections);
     whole.formats.append(&mut part.formats);
+    whole.record_formats.append(&mut part.record_formats);
     whole.skewed += part.skewed;
     for (sum, counts) in whole.counts.iter_mut().zip(&part.counts) {
         sum.records_read += counts.records_read;
@@ -435,6 +436,7 @@ fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) 
 }
 
 fn reject_panicked(whole: &mut ObservationBatch, index: usize) {
+    whole.record_formats.push("unknown");
     whole.rejections.push(Rejection {
         record: index as u32,
         class: RejectionClass::Panic,

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use actix::Message;
 use tokio::sync::oneshot;
 
-use crate::engine::correlate::watermark::Advance;
+use crate::engine::correlate::watermark::{Advance, WatermarkState};
 use crate::engine::detect::{DetectorInput, SeenBefore, ShardInput};
 use crate::engine::resilience::offset_ledger::count_seen_before;
+use crate::model::Event;
 use crate::model::command::{Command, CommandError, CommandOutcome, InboxRow};
 use crate::model::dead_letter::Rejection;
 use crate::model::ledger::LedgerRow;
@@ -15,7 +16,6 @@ use crate::model::ports::{StoreError, WriteBatch, WriteReport};
 use crate::model::record::RecordBatch;
 use crate::model::signal::ClosedBucket;
 use crate::model::snapshot::{Checkpoint, StateDelta};
-use crate::model::{Bucket, Event};
 
 /// Facts that are one-to-one with a record or a person's write: they ride along, unchanged, to the investigator.
 #[derive(Debug, Default)]
@@ -99,7 +99,7 @@ pub struct BarrierPart {
 pub struct Barrier {
     pub epoch: u64,
     pub ledger: Vec<LedgerRow>,
-    pub closed_through: Option<Bucket>,
+    pub watermark: WatermarkState,
     /// Told when every stage has handed over its state, so that connectors may go on.
     pub gathered: Mutex<Option<oneshot::Sender<()>>>,
 }

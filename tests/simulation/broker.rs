@@ -5,7 +5,7 @@
 //! its way and not yet in anybody's books.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use whydunit::actors::connector::Feed;
@@ -25,6 +25,8 @@ pub struct Broker {
     pub world: Arc<World>,
     pub injector: Arc<Injector>,
     state: Mutex<State>,
+    /// How many of the world's inbox events were answered. The broker's topics end no sooner than people have written.
+    pub written: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +86,7 @@ impl FeedControl for Handle {
 impl Broker {
     pub fn new(world: &Arc<World>, injector: &Arc<Injector>) -> Arc<Self> {
         let state = State { lives: vec![0; world.partitions.len()], committed: BTreeMap::new() };
-        Arc::new(Self { world: world.clone(), injector: injector.clone(), state: Mutex::new(state) })
+        Arc::new(Self { world: world.clone(), injector: injector.clone(), state: Mutex::new(state), written: AtomicUsize::new(0) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,6 +95,10 @@ impl Broker {
 
     fn partition_of(&self, key: &PartitionKey) -> Option<usize> {
         self.world.partitions.iter().position(|log| log.topic == key.topic && log.partition == key.partition)
+    }
+
+    pub fn people_are_done(&self) -> bool {
+        self.written.load(Ordering::Relaxed) == self.world.inbox.len()
     }
 
     /// Starts a feed of one connector. Needs a tokio runtime.

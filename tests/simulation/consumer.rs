@@ -61,7 +61,7 @@ impl Consumer {
         while !self.control.stopped.load(Ordering::Relaxed) {
             self.come_back().await?;
             self.make_anew().await?;
-            if self.owned.iter().all(|owned| owned.end_told && owned.away_until.is_none()) {
+            if self.broker.people_are_done() && self.owned.iter().all(|owned| owned.end_told && owned.away_until.is_none()) {
                 break;
             }
             if !self.batch().await? {

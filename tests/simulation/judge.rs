@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::difference;
 use crate::workload::{Slot, World};
 
 /// One export, by kind of line.
@@ -43,27 +44,10 @@ pub fn judge(world: &World, export: &str, undisturbed: Option<&str>) -> Vec<Stri
     if let Some(undisturbed) = undisturbed {
         let undisturbed = Export::read(undisturbed);
         for kind in ["dead_letter", "event", "bucket_row", "findings"] {
-            found.extend(difference(kind, undisturbed.of(kind), export.of(kind)));
+            found.extend(difference::between(kind, undisturbed.of(kind), export.of(kind)));
         }
     }
     found
-}
-
-fn difference(kind: &str, expected: &[String], actual: &[String]) -> Option<String> {
-    if expected == actual {
-        return None;
-    }
-    let missing: Vec<&String> = expected.iter().filter(|line| !actual.contains(line)).collect();
-    let extra: Vec<&String> = actual.iter().filter(|line| !expected.contains(line)).collect();
-    let first = |lines: &[&String]| lines.first().map_or_else(|| "none".to_owned(), |line| (*line).clone());
-    Some(format!(
-        "{kind}: {} of {} lines are missing and {} are not expected.\n    first missing:  {}\n    first unexpected: {}",
-        missing.len(),
-        expected.len(),
-        extra.len(),
-        first(&missing),
-        first(&extra)
-    ))
 }
 
 /// The books against what lies in the partitions, and against what is stored.

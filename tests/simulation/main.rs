@@ -3,6 +3,7 @@
 
 mod broker;
 mod consumer;
+mod difference;
 mod disk;
 mod faults;
 mod judge;

@@ -1,5 +1,6 @@
 //! Runs a world to its end: processes one after the other, each production's pipeline on one thread with simulated time.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,8 +62,7 @@ pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Resul
     let thread = std::thread::current().id();
     let database = Arc::new(Database::new(&format!("simulation {} {thread:?}", world.seed)));
     let broker = Broker::new(world, &injector);
-    let mut process =
-        Process { world: world.clone(), injector: injector.clone(), database: database.clone(), broker, mutation, written: Arc::default() };
+    let mut process = Process { world: world.clone(), injector: injector.clone(), database: database.clone(), broker, mutation };
     for processes in 1..=MAX_PROCESSES {
         let exit = process.live();
         injector.tell(|| format!("process {processes}: {exit:?}"));
@@ -83,8 +83,6 @@ struct Process {
     database: Arc<Database>,
     broker: Arc<Broker>,
     mutation: Option<Mutation>,
-    /// How many of the world's inbox events were answered.
-    written: Arc<Mutex<usize>>,
 }
 
 impl Process {
@@ -165,7 +163,7 @@ impl Process {
     /// People write through the API and try again until they have an answer. Never returns.
     async fn people(&self, doors: SharedDoors) {
         loop {
-            let next = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = self.broker.written.load(Ordering::Relaxed);
             let Some(event) = self.world.inbox.get(next) else { return std::future::pending().await };
             let command = Command {
                 who: "ada".to_owned(),
@@ -174,7 +172,7 @@ impl Process {
                 action: Action::CreateEvent { event: Box::new(event.clone()) },
             };
             if doors.submit(command).await.is_ok() {
-                *self.written.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                self.broker.written.fetch_add(1, Ordering::Relaxed);
             }
             tokio::time::sleep(Duration::from_millis(100 + self.injector.below(2_000))).await;
         }

@@ -107,6 +107,7 @@ impl Decoder {
             batch.logs.reserve_exact(records.records.len());
         }
         let mut mix = FormatMix::default();
+        batch.record_formats.reserve_exact(records.records.len());
         for (index, record) in records.records.iter().enumerate() {
             let partition = usize::from(record.partition);
             if let Some(counts) = batch.counts.get_mut(partition) {
@@ -115,6 +116,7 @@ impl Decoder {
             if let Some(newest) = watermark(&records, record) {
                 move_watermark(&mut batch, partition, newest);
                 mix.count("control");
+                batch.record_formats.push("control");
                 continue;
             }
             let value = self.readable(&records, record).and_then(|value| {
@@ -128,6 +130,7 @@ impl Decoder {
             };
             mix.count(format);
             sink.settle(outcome, format, partition);
+            batch.record_formats.push(format);
         }
         batch.definitions = self.symbols.take_fresh();
         batch.formats = mix.counts;
