@@ -100,9 +100,9 @@ impl RecorderStage {
         let stored = Stored { report, newest_event, checkpoint };
         if stored.checkpoint.is_some()
             && let Some((supervisor, _)) = &self.supervisor
-            && supervisor.try_send(stored.clone()).is_err()
         {
-            tracing::warn!("supervisor did not take the news of a checkpoint");
+            // Past the mailbox's bound: an end waits for it, and there is one every few seconds.
+            supervisor.do_send(stored.clone());
         }
         if self.broadcaster.try_send(stored).is_err() {
             metrics().live_dropped(1);

@@ -104,7 +104,17 @@ pub struct Supervisor {
     /// Activity that the last checkpoint covers.
     covered: u64,
     ending: Option<oneshot::Sender<Ending>>,
+    /// Told when a shutdown that was asked for is over.
     drained: Vec<oneshot::Sender<()>>,
+    draining: Option<Draining>,
+}
+
+/// The last checkpoint: what stands between a pipeline and its end.
+#[derive(Debug)]
+struct Draining {
+    epoch: u64,
+    /// Hold the sources until the end.
+    resumes: Vec<oneshot::Sender<()>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +166,7 @@ impl Supervisor {
             covered: 0,
             ending: Some(ending),
             drained: Vec::new(),
+            draining: None,
         }
     }
 
@@ -201,7 +212,7 @@ impl Supervisor {
     /// offsets.
     fn checkpoint(&mut self, ctx: &mut Context<Self>) {
         let activity = self.status.activity();
-        if self.checkpointing || activity == self.covered || self.state != State::Running {
+        if self.checkpointing || self.draining.is_some() || activity == self.covered || self.state != State::Running {
             return;
         }
         let Some(pipeline) = &self.pipeline else { return };
@@ -232,6 +243,8 @@ impl Supervisor {
             pipeline.sources.iter().for_each(|source| source.stop.do_send(Stop));
             pipeline.stops.iter().for_each(|stop| stop.do_send(Stop));
         }
+        // Sources go on only now, to find that they are to stop.
+        self.draining = None;
         if self.alive.is_empty() {
             self.all_gone(ctx);
         }
@@ -277,7 +290,7 @@ impl Supervisor {
         ctx.stop();
     }
 
-    /// Final checkpoint, then everything stops.
+    /// Final checkpoint; everything stops once it is durable.
     fn drain(&mut self, ctx: &mut Context<Self>) {
         let Some(pipeline) = &self.pipeline else {
             self.end(Ending::Finished, ctx);
@@ -286,10 +299,13 @@ impl Supervisor {
         // A checkpoint under way is let finish first: its barrier is ahead of ours in every mailbox.
         self.epoch += 1;
         self.checkpointing = true;
+        self.draining = Some(Draining { epoch: self.epoch, resumes: Vec::new() });
         let gather = gather(pipeline.sources.clone(), pipeline.joins.clone(), pipeline.watermark.clone(), self.epoch);
-        ctx.spawn(gather.into_actor(self).map(|resumes, stage, ctx| {
-            stage.end(Ending::Finished, ctx);
-            drop(resumes);
+        let generation = self.generation;
+        ctx.spawn(gather.into_actor(self).map(move |resumes, stage, _| {
+            if let Some(draining) = stage.draining.as_mut().filter(|_| stage.generation == generation) {
+                draining.resumes = resumes;
+            }
         }));
     }
 }
@@ -347,6 +363,11 @@ impl Handler<StageDied> for Supervisor {
         if self.state == State::Running {
             let reason = if died.panicked { format!("stage {} panicked", died.stage) } else { format!("stage {} stopped", died.stage) };
             tracing::error!(stage = died.stage, panicked = died.panicked, "stage died");
+            if !self.drained.is_empty() {
+                let reason = format!("{reason} before the last checkpoint was stored; what it would hold is read again at the next start");
+                self.end(Ending::Failed(reason), ctx);
+                return;
+            }
             let (now, restarts) = (clock::now(), self.restarts + 1);
             self.status.stage(StageStatus { name: died.stage, alive: false, restarts, last_reason: Some(reason.clone()), since: now });
             self.status.trouble(WHO, &format!("{reason}; rebuilding from the last checkpoint"), false);
@@ -360,13 +381,16 @@ impl Handler<StageDied> for Supervisor {
 impl Handler<Stored> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, stored: Stored, _: &mut Self::Context) {
-        let (Some((_, ledger)), Some(pipeline)) = (stored.checkpoint, &self.pipeline) else { return };
+    fn handle(&mut self, stored: Stored, ctx: &mut Self::Context) {
+        let (Some((epoch, ledger)), Some(pipeline)) = (stored.checkpoint, &self.pipeline) else { return };
         self.backoff.succeeded();
         let ledger = Arc::new(ledger);
         for committed in pipeline.sources.iter().filter_map(|source| source.committed.as_ref()) {
             // Advisory: the next checkpoint commits again.
             let _ = committed.try_send(Committed(ledger.clone()));
+        }
+        if self.draining.as_ref().is_some_and(|draining| epoch >= draining.epoch) {
+            self.end(Ending::Finished, ctx);
         }
     }
 }

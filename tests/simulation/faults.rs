@@ -109,9 +109,9 @@ impl Style {
 
     fn draw(random: &mut ChaCha8Rng) -> Self {
         Self {
-            checkpoint_ms: random.random_range(200..6_000),
-            batch_records: [1, 3, 10, 40, 200][random.random_range(0..5)].max(4),
-            delay_ms: [0, 5, 50, 400][random.random_range(0..4)],
+            checkpoint_ms: [20, 100, 500, 2_000][random.random_range(0..4)],
+            batch_records: [6, 20, 60, 200][random.random_range(0..4)],
+            delay_ms: [5, 20, 100, 400][random.random_range(0..4)],
             in_turn: random.random_bool(0.3),
             holds_back: random.random_bool(0.5),
         }
@@ -127,14 +127,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn none(seed: u64) -> Self {
+    /// No fault, and the plainest world.
+    pub fn calm(seed: u64) -> Self {
         Self { style: Style::CALM, seed, faults: Vec::new() }
     }
 
-    /// One to eight faults of any kind, each somewhere in a run that passes its seams as often as `extent` says.
+    /// No fault, in a world of the seed's style.
+    pub fn undisturbed(seed: u64) -> Self {
+        Self { style: Style::draw(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x5717e)), seed, faults: Vec::new() }
+    }
+
+    /// [`Plan::undisturbed`] with one to eight faults, each somewhere in a run that passes its seams as often as `extent` says.
     pub fn draw(seed: u64, extent: &Extent, kinds: &[Fault]) -> Self {
         let random = &mut ChaCha8Rng::seed_from_u64(seed ^ 0x5eed_fa17);
-        let style = Style::draw(random);
+        let style = Self::undisturbed(seed).style;
         let faults = (0..random.random_range(1..=8)).map(|_| {
             let fault = kinds[random.random_range(0..kinds.len())];
             let passages = extent.get(&fault.seam()).copied().unwrap_or_default().max(1);

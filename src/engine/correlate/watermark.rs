@@ -102,7 +102,14 @@ impl WatermarkTracker {
     /// The connector cannot be reached or was stopped: what it has not read cannot be waited for.
     pub fn give_up(&mut self, connector: &Arc<str>) {
         self.waiting.insert(connector.clone(), false);
-        self.partitions.retain(|(owner, _), _| owner != connector);
+        let known = &mut self.known;
+        self.partitions.retain(|key, partition| {
+            let is_ours = key.0 == *connector;
+            if let (true, true, Some(newest)) = (is_ours, partition.drives, partition.newest) {
+                known.insert(key.clone(), newest);
+            }
+            !is_ours
+        });
     }
 
     pub fn assigned(&mut self, connector: &Arc<str>, drives: bool, partitions: impl Iterator<Item = (PartitionKey, bool)>, now: Timestamp) {
