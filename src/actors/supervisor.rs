@@ -292,6 +292,9 @@ impl Supervisor {
 
     /// Final checkpoint; everything stops once it is durable.
     fn drain(&mut self, ctx: &mut Context<Self>) {
+        if self.draining.is_some() {
+            return;
+        }
         let Some(pipeline) = &self.pipeline else {
             self.end(Ending::Finished, ctx);
             return;

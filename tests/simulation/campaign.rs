@@ -133,17 +133,31 @@ fn try_seed(seed: u64, kinds: &[Fault], mutation: Option<Mutation>) -> Tried {
         return Tried { failure: failed("without a fault", &found), ..tried };
     }
     let plan = Plan::draw(seed, &undisturbed.injector.passed(), kinds);
-    match run::run(&world, &plan, mutation) {
-        Ok(outcome) => {
-            found = judge(&world, &outcome.export, Some(&undisturbed.export));
-            tried.disturbed = Some(outcome);
-        }
-        Err(reason) => found.push(reason),
-    }
+    let (outcome, found) = disturb(&world, &plan, mutation, &undisturbed.export);
+    tried.disturbed = outcome;
     if !found.is_empty() {
+        let plan = if mutation.is_none() { shrink(&world, plan, &undisturbed.export) } else { plan };
         tried.failure = failed(&format!("{plan:?}"), &found);
     }
     tried
+}
+
+fn disturb(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>, undisturbed: &str) -> (Option<Outcome>, Vec<String>) {
+    match run::run(world, plan, mutation) {
+        Ok(outcome) => {
+            let found = judge(world, &outcome.export, Some(undisturbed));
+            (Some(outcome), found)
+        }
+        Err(reason) => (None, vec![reason]),
+    }
+}
+
+/// Leaves faults out of a failing plan as long as it fails.
+fn shrink(world: &Arc<World>, mut plan: Plan, undisturbed: &str) -> Plan {
+    while let Some(smaller) = plan.without_one().find(|smaller| !disturb(world, smaller, None, undisturbed).1.is_empty()) {
+        plan = smaller;
+    }
+    plan
 }
 
 /// Panics that a fault asks for say nothing.

@@ -1,5 +1,6 @@
 //! The simulated disk: SQLite in memory, which outlives the process, behind a writer that fails as it is told.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use whydunit::model::Timestamp;
@@ -19,8 +20,10 @@ pub struct Database {
 }
 
 impl Database {
-    pub fn new(name: &str) -> Self {
-        let options = store::Options { readers: 1, check_on_open: false, ..store::Options::memory(name) };
+    pub fn new() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("simulation {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let options = store::Options { readers: 1, check_on_open: false, ..store::Options::memory(&name) };
         let keeper = store::open_writer(&options).expect("a database in memory");
         Self { options, _keeper: Mutex::new(keeper) }
     }

@@ -137,6 +137,16 @@ impl Plan {
         Self { style: Style::draw(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x5717e)), seed, faults: Vec::new() }
     }
 
+    /// The plans that have one fault less.
+    pub fn without_one(&self) -> impl Iterator<Item = Self> + use<> {
+        let plan = self.clone();
+        (0..plan.faults.len()).map(move |index| {
+            let mut smaller = plan.clone();
+            smaller.faults.remove(index);
+            smaller
+        })
+    }
+
     /// [`Plan::undisturbed`] with one to eight faults, each somewhere in a run that passes its seams as often as `extent` says.
     pub fn draw(seed: u64, extent: &Extent, kinds: &[Fault]) -> Self {
         let random = &mut ChaCha8Rng::seed_from_u64(seed ^ 0x5eed_fa17);

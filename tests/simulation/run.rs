@@ -59,8 +59,8 @@ enum Exit {
 /// What no fault explains: a pipeline that hangs, or cannot start.
 pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Result<Outcome, String> {
     let injector = Arc::new(Injector::new(plan));
-    let thread = std::thread::current().id();
-    let database = Arc::new(Database::new(&format!("simulation {} {thread:?}", world.seed)));
+    injector.tell(|| format!("---- {plan:?}"));
+    let database = Arc::new(Database::new());
     let broker = Broker::new(world, &injector);
     let mut process = Process { world: world.clone(), injector: injector.clone(), database: database.clone(), broker, mutation };
     for processes in 1..=MAX_PROCESSES {
@@ -70,6 +70,8 @@ pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Resul
             Exit::Ended => return Ok(Outcome { export: database.export(), injector, processes }),
             Exit::Shutdown | Exit::Crashed => {}
             Exit::Failed(reason) if reason.contains("on purpose") || reason.starts_with("restarted 5 times") => {}
+            // A stage died while it was shut down.
+            Exit::Failed(reason) if reason.contains("before the last checkpoint was stored") => {}
             Exit::Failed(reason) => return Err(format!("process {processes} could not go on: {reason}")),
             Exit::Hangs => return Err(format!("process {processes} hangs")),
         }
