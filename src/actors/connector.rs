@@ -26,6 +26,7 @@ use crate::model::ports::{AssignedPartition, FeedControl, FeedMessage, FeedTroub
 use crate::model::position::PartitionKey;
 use crate::model::record::RecordBatch;
 use crate::model::{Source, Timestamp};
+use crate::telemetry::batch_trace::{BatchTrace, TRACEPARENT};
 use crate::telemetry::metrics::{Outcome, metrics};
 
 /// Failures in a row that open the breaker.
@@ -72,6 +73,11 @@ pub struct ConnectorStage {
     breaker: CircuitBreaker,
     backoff: Backoff,
     retry_at: Option<Timestamp>,
+    /// Stopped for a checkpoint, which has the books.
+    held: bool,
+    /// What the feed said while held. One message at most: after a message of the mailbox that makes the stage wait, actix lets
+    /// one more item of a stream through before it does.
+    aside: Option<FeedMessage>,
     wiring: Wiring,
     _life: LifeLine,
 }
@@ -98,6 +104,8 @@ impl ConnectorStage {
             breaker: CircuitBreaker::new(BREAKER_THRESHOLD),
             backoff: Backoff::new(seed),
             retry_at: None,
+            held: false,
+            aside: None,
             feed: None,
             paused: false,
             stopped_for_good: false,
@@ -130,6 +138,16 @@ impl ConnectorStage {
     }
 
     // ------------------------------------------------------------ the feed
+
+    fn heard(&mut self, message: FeedMessage, ctx: &mut Context<Self>) {
+        match message {
+            FeedMessage::Batch(batch) => self.batch(batch, ctx),
+            FeedMessage::Assigned(partitions) => self.assigned(&partitions),
+            FeedMessage::Revoked(partitions) => self.revoked(&partitions),
+            FeedMessage::Trouble(trouble) => self.trouble(&trouble),
+            FeedMessage::Ended { reason } => self.ended(reason, ctx),
+        }
+    }
 
     fn connect(&mut self, ctx: &mut Context<Self>) {
         self.retry_at = None;
@@ -250,7 +268,8 @@ impl ConnectorStage {
         let began = Instant::now();
         let now = clock::now();
         let records = Arc::new(batch);
-        let mut decoded = self.decode(&records, now);
+        let trace = trace_of(&records);
+        let mut decoded = trace.stage("decode").in_scope(|| self.decode(&records, now));
         self.ledger.book(&decoded);
         self.wiring.status.book(&decoded, now);
         self.count(&decoded);
@@ -258,7 +277,7 @@ impl ConnectorStage {
         let progress = progress_of(&decoded);
         let (inputs, events) = ShardInput::split(decoded, self.wiring.joins.len());
         metrics().stage("connector", began.elapsed().as_secs_f64());
-        self.deliver(records, rejections, inputs, Passing { events, commands: Vec::new() }, progress, ctx);
+        self.deliver(records, rejections, inputs, Passing { events, commands: Vec::new(), trace }, progress, ctx);
     }
 
     /// Decodes; if that panics, record by record, so that only the culprit is set aside.
@@ -305,13 +324,14 @@ impl ConnectorStage {
         ctx: &mut Context<Self>,
     ) {
         let wiring = self.wiring.clone();
+        let trace = passing.trace.clone();
         let send = async move {
-            if !rejections.is_empty() && wiring.dead_letter.send(Rejected { records, rejections }).await.is_err() {
+            if !rejections.is_empty() && wiring.dead_letter.send(Rejected { records, rejections, trace: trace.clone() }).await.is_err() {
                 return false;
             }
             let mut passing = Some(passing);
             let sends = wiring.joins.iter().zip(inputs).filter_map(|(join, input)| {
-                let passing = passing.take().unwrap_or_default();
+                let passing = passing.take().unwrap_or_else(|| Passing { trace: trace.clone(), ..Passing::default() });
                 (!input.is_empty() || !passing.is_empty()).then(|| join.send(ToJoin::Observed { input, passing }))
             });
             join_all(sends).await.iter().all(Result::is_ok)
@@ -367,6 +387,9 @@ impl ConnectorStage {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        if self.held {
+            return;
+        }
         let now = clock::now();
         if self.unreachable_since.is_some_and(|since| now.seconds_since(since) >= HOLD_UNREACHABLE_S) {
             self.unreachable_since = None;
@@ -379,6 +402,11 @@ impl ConnectorStage {
         self.send_advance(advance, ctx);
         self.hold_back();
     }
+}
+
+fn trace_of(records: &RecordBatch) -> BatchTrace {
+    let traceparents = records.records.iter().filter_map(|record| records.header(record, TRACEPARENT));
+    BatchTrace::begin(&records.connector, records.source.as_str(), records.records.len(), traceparents)
 }
 
 /// What a delivered batch says of one partition.
@@ -470,12 +498,10 @@ impl Actor for ConnectorStage {
 
 impl StreamHandler<FeedMessage> for ConnectorStage {
     fn handle(&mut self, message: FeedMessage, ctx: &mut Self::Context) {
-        match message {
-            FeedMessage::Batch(batch) => self.batch(batch, ctx),
-            FeedMessage::Assigned(partitions) => self.assigned(&partitions),
-            FeedMessage::Revoked(partitions) => self.revoked(&partitions),
-            FeedMessage::Trouble(trouble) => self.trouble(&trouble),
-            FeedMessage::Ended { reason } => self.ended(reason, ctx),
+        if self.held {
+            self.aside = Some(message);
+        } else {
+            self.heard(message, ctx);
         }
     }
 
@@ -487,7 +513,13 @@ impl Handler<Hold> for ConnectorStage {
     type Result = MessageResult<Hold>;
 
     fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
-        ctx.wait(hold.resume.into_actor(self).map(|_, _, _| ()));
+        self.held = true;
+        ctx.wait(hold.resume.into_actor(self).map(|_, stage, ctx| {
+            stage.held = false;
+            if let Some(message) = stage.aside.take() {
+                stage.heard(message, ctx);
+            }
+        }));
         MessageResult(self.ledger.rows())
     }
 }

@@ -1,7 +1,7 @@
 //! The binary as a person starts it, on a real broker and a real database file.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod process;
+pub mod process;
 
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,9 @@ fn a_process_killed_again_and_again_comes_to_the_same_result() {
     let run = undisturbed.run();
     run.wait_until("everything is read", PATIENCE, read_to_the_end);
     let investigations = run.api("/api/v1/investigations");
-    assert!(!investigations.as_array().unwrap().is_empty(), "nothing was found, so nothing is compared");
+    if investigations.as_array().unwrap().is_empty() {
+        panic!("nothing was found, so nothing is compared: {}", run.killed());
+    }
     run.terminate();
     let expected = export(&undisturbed);
 

@@ -15,6 +15,7 @@ use whydunit::model::record::{BatchPartition, RecordBatch};
 
 use crate::consumer::{Consumer, Owned};
 use crate::faults::{Fault, Injector, Seam};
+use crate::mutations::Mutation;
 use crate::workload::{PartitionLog, Slot, World};
 
 const CLUSTER: &str = "simulated";
@@ -24,6 +25,7 @@ const CHANNEL: usize = 4;
 pub struct Broker {
     pub world: Arc<World>,
     pub injector: Arc<Injector>,
+    pub mutation: Option<Mutation>,
     state: Mutex<State>,
     /// How many of the world's inbox events were answered. The broker's topics end no sooner than people have written.
     pub written: AtomicUsize,
@@ -73,7 +75,9 @@ impl FeedControl for Handle {
         let mut state = self.broker.state();
         for (key, next_offset) in next_offsets {
             if let Some(partition) = self.broker.partition_of(key) {
-                state.committed.insert((partition, key.incarnation as usize), *next_offset);
+                let life =
+                    if self.broker.mutation == Some(Mutation::NewLifeIgnored) { state.lives[partition] } else { key.incarnation as usize };
+                state.committed.insert((partition, life), *next_offset);
             }
         }
     }
@@ -84,9 +88,15 @@ impl FeedControl for Handle {
 }
 
 impl Broker {
-    pub fn new(world: &Arc<World>, injector: &Arc<Injector>) -> Arc<Self> {
+    pub fn new(world: &Arc<World>, injector: &Arc<Injector>, mutation: Option<Mutation>) -> Arc<Self> {
         let state = State { lives: vec![0; world.partitions.len()], committed: BTreeMap::new() };
-        Arc::new(Self { world: world.clone(), injector: injector.clone(), state: Mutex::new(state), written: AtomicUsize::new(0) })
+        Arc::new(Self {
+            world: world.clone(),
+            injector: injector.clone(),
+            mutation,
+            state: Mutex::new(state),
+            written: AtomicUsize::new(0),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -121,7 +131,8 @@ impl Broker {
 
     pub fn key(&self, partition: usize, life: usize) -> PartitionKey {
         let log = self.log(partition);
-        PartitionKey { cluster: CLUSTER.into(), topic: log.topic.clone(), incarnation: life as u32, partition: log.partition }
+        let incarnation = if self.mutation == Some(Mutation::NewLifeIgnored) { 0 } else { life as u32 };
+        PartitionKey { cluster: CLUSTER.into(), topic: log.topic.clone(), incarnation, partition: log.partition }
     }
 
     /// Where a partition is read from, given what the database says.
@@ -134,6 +145,7 @@ impl Broker {
         self.make_anew(partition);
         let life = self.state().lives[partition];
         let next = match stored {
+            Some((_, next_offset)) if self.mutation == Some(Mutation::NewLifeIgnored) => next_offset,
             Some((incarnation, next_offset)) if incarnation as usize == life => next_offset,
             // Of an earlier life nothing is left.
             _ => 0,

@@ -11,6 +11,7 @@ use whydunit::model::record::RecordBatch;
 
 use crate::broker::{Broker, Control};
 use crate::faults::{Fault, Seam};
+use crate::mutations::Mutation;
 
 /// A partition of the consumer's.
 #[derive(Clone, Debug)]
@@ -148,6 +149,9 @@ impl Consumer {
         let broker = self.broker.clone();
         broker.injector.tell(|| format!("{} {}", self.name, describe(&message)));
         let is_end = matches!(message, FeedMessage::Ended { .. });
+        if broker.mutation == Some(Mutation::DropOnFullQueue) && matches!(message, FeedMessage::Batch(_)) && self.sender.capacity() == 0 {
+            return Ok(());
+        }
         self.sender.send(message).await.map_err(|_| Over)?;
         let fault = broker.injector.pass(Seam::Message);
         let Some(fault) = fault else { return Ok(()) };

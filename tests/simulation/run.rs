@@ -61,7 +61,7 @@ pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Resul
     let injector = Arc::new(Injector::new(plan));
     injector.tell(|| format!("---- {plan:?}"));
     let database = Arc::new(Database::new());
-    let broker = Broker::new(world, &injector);
+    let broker = Broker::new(world, &injector, mutation);
     let mut process = Process { world: world.clone(), injector: injector.clone(), database: database.clone(), broker, mutation };
     for processes in 1..=MAX_PROCESSES {
         let exit = process.live();

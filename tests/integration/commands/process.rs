@@ -33,7 +33,12 @@ impl Home {
 
     /// Starts `run` and waits until it says where it listens.
     pub fn run(&self) -> Run {
-        let mut child = self.command("run").stderr(Stdio::piped()).spawn().unwrap();
+        self.run_with(&[])
+    }
+
+    /// [`Home::run`] with more in its environment.
+    pub fn run_with(&self, environment: &[(&str, &str)]) -> Run {
+        let mut child = self.command("run").envs(environment.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let (mut said, mut page, mut ops) = (String::new(), String::new(), String::new());
         while page.is_empty() {
@@ -96,6 +101,13 @@ impl Run {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// `kill -9`; what it had said.
+    pub fn killed(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.rest.take().map(|rest| rest.join().unwrap()).unwrap_or_default()
     }
 
     /// SIGTERM; it must end by itself, well.
