@@ -137,6 +137,11 @@ impl Plan {
         Self { style: Style::draw(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x5717e)), seed, faults: Vec::new() }
     }
 
+    /// [`Plan::undisturbed`] with these faults.
+    pub fn with(seed: u64, faults: &[(Fault, u64)]) -> Self {
+        Self { faults: faults.to_vec(), ..Self::undisturbed(seed) }
+    }
+
     /// The plans that have one fault less.
     pub fn without_one(&self) -> impl Iterator<Item = Self> + use<> {
         let plan = self.clone();
@@ -279,10 +284,6 @@ impl Injector {
 
     pub fn injected(&self) -> BTreeMap<Fault, u64> {
         self.inner().injected.clone()
-    }
-
-    pub fn faults_left(&self) -> usize {
-        self.inner().due.len()
     }
 
     pub fn tell(&self, what: impl FnOnce() -> String) {

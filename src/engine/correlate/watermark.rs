@@ -405,4 +405,36 @@ mod tests {
         story.reads(1, 1_200, false, 0);
         assert_eq!(story.tracker.too_far_ahead(&"logs".into()), [key(1)]);
     }
+
+    #[test]
+    fn a_restart_before_the_first_close_still_knows_the_oldest_item() {
+        let mut story = Story::with_partitions(1);
+        story.reads(0, 1_000, false, 0);
+        story.tracker = WatermarkTracker::restore(story.tracker.state());
+        story.tracker.assigned(&"logs".into(), true, std::iter::once((key(0), false)), at(0));
+        assert_eq!(story.reads(0, 1_060, false, 0), Some(Advance { first: Bucket(66), through: Bucket(69) }));
+    }
+
+    #[test]
+    fn after_a_restart_at_the_end_the_last_buckets_close_all_the_same() {
+        let mut story = Story::with_partitions(1);
+        story.reads(0, 1_000, true, 0);
+        story.tracker = WatermarkTracker::restore(story.tracker.state());
+        story.tracker.assigned(&"logs".into(), true, std::iter::once((key(0), true)), at(0));
+        story.tracker.finished(&"logs".into());
+        story.tracker.advance(at(0));
+        assert_eq!(story.tracker.closed_through(), Some(Bucket::of(at(1_000))));
+    }
+
+    #[test]
+    fn a_partition_that_a_rebalance_takes_holds_until_it_is_back_or_gone_for_good() {
+        let mut story = Story::with_partitions(2);
+        story.reads(0, 1_000, false, 0);
+        story.reads(1, 1_000, false, 0);
+        story.tracker.revoked(&"logs".into(), &[key(0)], at(0));
+        story.reads(1, 1_200, false, 29);
+        assert_eq!(story.tracker.watermark(), Some(at(990)));
+        story.tracker.advance(at(30));
+        assert_eq!(story.tracker.watermark(), Some(at(1_190)));
+    }
 }
