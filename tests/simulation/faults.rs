@@ -224,15 +224,18 @@ impl Injector {
         };
         let Some(wait) = next else { return std::future::pending().await };
         tokio::time::sleep(wait).await;
-        let mut inner = self.inner();
-        let times = inner.due.iter().enumerate().filter(|(_, (fault, _))| fault.seam() == Seam::Time);
-        let first = times.min_by_key(|(_, (_, at))| *at).map(|(index, _)| index);
-        let fault = first.map(|index| inner.inject(index));
-        drop(inner);
+        let fault = self.first_timed();
         match fault {
             Some(fault) => fault,
             None => std::future::pending().await,
         }
+    }
+
+    fn first_timed(&self) -> Option<Fault> {
+        let mut inner = self.inner();
+        let times = inner.due.iter().enumerate().filter(|(_, (fault, _))| fault.seam() == Seam::Time);
+        let first = times.min_by_key(|(_, (_, at))| *at).map(|(index, _)| index)?;
+        Some(inner.inject(first))
     }
 
     /// The process is gone from here on, whatever its memory still does.

@@ -69,7 +69,6 @@ pub struct Expect {
 
 #[derive(Clone, Debug)]
 pub struct World {
-    pub seed: u64,
     pub connectors: Vec<Connector>,
     pub partitions: Vec<PartitionLog>,
     /// What people write through the API while the pipeline runs.
@@ -81,8 +80,7 @@ impl World {
     pub fn draw(seed: u64) -> Self {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
         let sent = traffic::draw(random);
-        let mut world =
-            Self { seed, connectors: Vec::new(), partitions: Vec::new(), inbox: inbox(random), shards: random.random_range(1..=3) };
+        let mut world = Self { connectors: Vec::new(), partitions: Vec::new(), inbox: inbox(random), shards: random.random_range(1..=3) };
         for source in Source::ALL {
             let mut ours: Vec<Sent> = sent.iter().filter(|sent| sent.source == source).cloned().collect();
             for sent in &mut ours {
