@@ -52,6 +52,7 @@ test: setup $(CANVAS)/dist/index.html
 	cargo test --locked
 
 proof: test
+	WHYDUNIT_SEEDS=10000 cargo test --locked --release --test simulation -- --nocapture
 	cargo test --locked -- --ignored
 
 bench: build

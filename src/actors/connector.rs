@@ -77,6 +77,11 @@ pub struct ConnectorStage {
     breaker: CircuitBreaker,
     backoff: Backoff,
     retry_at: Option<Timestamp>,
+    /// Stopped for a checkpoint, which has the books.
+    held: bool,
+    /// What the feed said while held. One message at most: after a message of the mailbox that makes the stage wait, actix lets
+    /// one more item of a stream through before it does.
+    aside: Option<(u32, FeedMessage)>,
     wiring: Wiring,
     _life: LifeLine,
 }
@@ -103,6 +108,8 @@ impl ConnectorStage {
             breaker: CircuitBreaker::new(BREAKER_THRESHOLD),
             backoff: Backoff::new(seed),
             retry_at: None,
+            held: false,
+            aside: None,
             feed: None,
             feed_number: 0,
             paused: false,
@@ -134,6 +141,21 @@ impl ConnectorStage {
     }
 
     // ------------------------------------------------------------ the feed
+
+    /// A message of a feed; those of one that was given up are old news.
+    fn heard(&mut self, number: u32, message: FeedMessage, ctx: &mut Context<Self>) {
+        if number != self.feed_number {
+            return;
+        }
+        match message {
+            FeedMessage::Batch(batch) => self.batch(batch, ctx),
+            FeedMessage::Assigned(partitions) => self.assigned(&partitions),
+            FeedMessage::Revoked(partitions) => self.revoked(&partitions),
+            FeedMessage::Trouble(trouble) => self.trouble(&trouble),
+            FeedMessage::Notice(notice) => self.notice(&notice),
+            FeedMessage::Ended { reason } => self.ended(reason, ctx),
+        }
+    }
 
     fn connect(&mut self, ctx: &mut Context<Self>) {
         self.retry_at = None;
@@ -248,7 +270,7 @@ impl ConnectorStage {
     }
 
     fn revoked(&mut self, partitions: &[PartitionKey]) {
-        self.watermark(|watermark| watermark.revoked(&self.name, partitions));
+        self.watermark(|watermark| watermark.revoked(&self.name, partitions, clock::now()));
         self.wiring.status.update(&self.name, |status| {
             status.assigned_partitions = status.assigned_partitions.saturating_sub(partitions.len() as u32);
         });
@@ -375,6 +397,9 @@ impl ConnectorStage {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        if self.held {
+            return;
+        }
         let now = clock::now();
         if self.unread_since.is_some_and(|since| now.seconds_since(since) >= HOLD_UNREAD_S) {
             self.watermark(|watermark| watermark.give_up(&self.name));
@@ -434,16 +459,10 @@ impl Actor for ConnectorStage {
 
 impl StreamHandler<(u32, FeedMessage)> for ConnectorStage {
     fn handle(&mut self, (number, message): (u32, FeedMessage), ctx: &mut Self::Context) {
-        if number != self.feed_number {
-            return;
-        }
-        match message {
-            FeedMessage::Batch(batch) => self.batch(batch, ctx),
-            FeedMessage::Assigned(partitions) => self.assigned(&partitions),
-            FeedMessage::Revoked(partitions) => self.revoked(&partitions),
-            FeedMessage::Trouble(trouble) => self.trouble(&trouble),
-            FeedMessage::Notice(notice) => self.notice(&notice),
-            FeedMessage::Ended { reason } => self.ended(reason, ctx),
+        if self.held {
+            self.aside = Some((number, message));
+        } else {
+            self.heard(number, message, ctx);
         }
     }
 
@@ -455,7 +474,13 @@ impl Handler<Hold> for ConnectorStage {
     type Result = MessageResult<Hold>;
 
     fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
-        ctx.wait(hold.resume.into_actor(self).map(|_, _, _| ()));
+        self.held = true;
+        ctx.wait(hold.resume.into_actor(self).map(|_, stage, ctx| {
+            stage.held = false;
+            if let Some((number, message)) = stage.aside.take() {
+                stage.heard(number, message, ctx);
+            }
+        }));
         MessageResult(self.books.lock().rows())
     }
 }

@@ -31,6 +31,8 @@ pub struct InboxStage {
     ledger: LedgerRow,
     /// Fired when a person's write was stored.
     written: Arc<Notify>,
+    /// Stopped for a checkpoint, which has the books.
+    held: bool,
     status: Arc<StatusBoard>,
     _life: LifeLine,
 }
@@ -59,10 +61,13 @@ impl InboxStage {
             topic_id: None,
             sums: LedgerSums::default(),
         };
-        Self { reader, join, ledger: ledger.unwrap_or_else(fresh), written, status, _life: life }
+        Self { reader, join, ledger: ledger.unwrap_or_else(fresh), written, held: false, status, _life: life }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.held {
+            return;
+        }
         let rows = match self.reader.inbox(self.ledger.next_offset, ROWS_PER_READ) {
             Ok(rows) => rows,
             Err(error) => {
@@ -129,7 +134,11 @@ impl Handler<Hold> for InboxStage {
     type Result = MessageResult<Hold>;
 
     fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
-        ctx.wait(hold.resume.into_actor(self).map(|_, _, _| ()));
+        self.held = true;
+        ctx.wait(hold.resume.into_actor(self).map(|_, stage, ctx| {
+            stage.held = false;
+            stage.look(ctx);
+        }));
         MessageResult(vec![self.ledger.clone()])
     }
 }

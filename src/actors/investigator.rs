@@ -10,6 +10,7 @@ use super::life_line::LifeLine;
 use super::messages::{Barrier, BarrierPart, Passing, Record, Stop, ToInvestigator};
 use super::status::StatusBoard;
 use crate::engine::correlate::Investigator;
+use crate::engine::correlate::watermark::WatermarkState;
 use crate::model::Bucket;
 use crate::model::ports::WriteBatch;
 use crate::model::signal::ClosedBucket;
@@ -19,6 +20,8 @@ use crate::telemetry::metrics::metrics;
 pub const STAGE: &str = "investigator";
 /// Stage name under which the watermark stands in the snapshot.
 pub const WATERMARK_STAGE: &str = "watermark";
+/// Its key for what was seen of event time; the empty key holds how far buckets are closed.
+pub const WATERMARK_SEEN: &[u8] = b"seen";
 
 #[derive(Debug)]
 pub struct InvestigatorStage {
@@ -85,8 +88,10 @@ impl InvestigatorStage {
         }
         let barrier = barrier?;
         deltas.push(StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() });
-        let closed = StateEntry { key: Vec::new(), value: Some(Arc::new((barrier.closed_through, self.shards))) };
-        deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed] });
+        let WatermarkState { closed_through, oldest, newest } = barrier.watermark.clone();
+        let closed = StateEntry { key: Vec::new(), value: Some(Arc::new((closed_through, self.shards))) };
+        let seen = StateEntry { key: WATERMARK_SEEN.to_vec(), value: Some(Arc::new((oldest, newest))) };
+        deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed, seen] });
         let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(deltas, &seen_before)), ..WriteBatch::default() };
         Some((batch, barrier))
     }

@@ -36,6 +36,8 @@ pub struct ReplayStage {
     status: Arc<StatusBoard>,
     /// A look is due: the limited rate has put it off.
     waiting: bool,
+    /// Stopped for a checkpoint, which has the books.
+    held: bool,
     _life: LifeLine,
 }
 
@@ -83,6 +85,7 @@ impl ReplayStage {
             written,
             status,
             waiting: false,
+            held: false,
             _life: life,
         }
     }
@@ -93,7 +96,7 @@ impl ReplayStage {
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.waiting {
+        if self.waiting || self.held {
             return;
         }
         let replays = match self.reader.replays(self.ledger.next_offset, self.step()) {
@@ -204,7 +207,11 @@ impl Handler<Hold> for ReplayStage {
     type Result = MessageResult<Hold>;
 
     fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
-        ctx.wait(hold.resume.into_actor(self).map(|_, _, _| ()));
+        self.held = true;
+        ctx.wait(hold.resume.into_actor(self).map(|_, stage, ctx| {
+            stage.held = false;
+            stage.look(ctx);
+        }));
         MessageResult(vec![self.ledger.clone()])
     }
 }

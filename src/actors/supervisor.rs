@@ -292,6 +292,9 @@ impl Supervisor {
 
     /// Final checkpoint; everything stops once it is durable.
     fn drain(&mut self, ctx: &mut Context<Self>) {
+        if self.draining.is_some() {
+            return;
+        }
         let Some(pipeline) = &self.pipeline else {
             self.end(Ending::Finished, ctx);
             return;
@@ -326,10 +329,10 @@ async fn gather(
     });
     let held = join_all(holds.collect::<Vec<_>>()).await;
     let Ok(ledgers) = held.into_iter().collect::<Result<Vec<_>, _>>() else { return resumes };
-    let closed_through = watermark.lock().unwrap_or_else(PoisonError::into_inner).closed_through();
+    let watermark = watermark.lock().unwrap_or_else(PoisonError::into_inner).state();
     let (sender, gathered) = oneshot::channel();
     let barrier =
-        Arc::new(Barrier { epoch, ledger: ledgers.into_iter().flatten().collect(), closed_through, gathered: Mutex::new(Some(sender)) });
+        Arc::new(Barrier { epoch, ledger: ledgers.into_iter().flatten().collect(), watermark, gathered: Mutex::new(Some(sender)) });
     let sends = joins
         .iter()
         .map(|join| join.send(ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), deltas: Vec::new(), seen_before: Vec::new() })));

@@ -19,7 +19,7 @@ use crate::actors::replay::{ReplayStage, Ways};
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{Pipeline, Reports, SourceHandle};
 use crate::actors::trace_join::{self, TraceJoinStage};
-use crate::engine::correlate::watermark::WatermarkTracker;
+use crate::engine::correlate::watermark::{WatermarkState, WatermarkTracker};
 use crate::engine::correlate::{CorrelateOptions, Investigator};
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::{DetectOptions, Detector, TraceJoin};
@@ -94,17 +94,18 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     let mut writer = (parts.open_writer)().map_err(|error| error.to_string())?;
     let snapshot = writer.load_snapshot().map_err(|error| error.to_string())?;
     let cores = Cores::restore(parts, &snapshot)?;
-    parts.status.watermark(cores.closed_through.map(Bucket::end));
+    parts.status.watermark(cores.watermark.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
     let written = [Arc::new(Notify::new()), Arc::new(Notify::new())];
-    let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.closed_through)));
+    let closed_through = cores.watermark.closed_through;
+    let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.watermark)));
 
     let broadcaster = builder.broadcaster();
     let recorder = builder.recorder(writer, &broadcaster, written.to_vec());
     let dead_letter = builder.dead_letter(&recorder);
     let investigator = builder.investigator(cores.investigator, &recorder);
-    let detections = builder.detections(cores.detectors, cores.closed_through, &investigator);
-    let joins = builder.joins(cores.joins, cores.closed_through, &detections);
+    let detections = builder.detections(cores.detectors, closed_through, &investigator);
+    let joins = builder.joins(cores.joins, closed_through, &detections);
     let wiring = Wiring {
         joins: joins.iter().map(|join| join.clone().recipient()).collect(),
         dead_letter: dead_letter.clone().recipient(),
@@ -137,7 +138,7 @@ struct Cores {
     joins: Vec<TraceJoin>,
     detectors: Vec<Detector>,
     investigator: Investigator,
-    closed_through: Option<Bucket>,
+    watermark: WatermarkState,
 }
 
 impl Cores {
@@ -147,7 +148,7 @@ impl Cores {
             joins: (0..parts.shards).map(|_| TraceJoin::new(&parts.detect)).collect(),
             detectors: (0..parts.shards).map(|_| Detector::new(&parts.detect)).collect(),
             investigator: Investigator::new(&parts.correlate, parts.teach_until.filter(|_| fresh)),
-            closed_through: None,
+            watermark: WatermarkState::default(),
         };
         for (stage, key, value) in &snapshot.entries {
             cores.restore_entry(stage, key, value).map_err(|reason| {
@@ -166,9 +167,13 @@ impl Cores {
             "trace_join" => self.joins.get_mut(shard).ok_or_else(other_shards)?.restore(key, value),
             "detection" => self.detectors.get_mut(shard).ok_or_else(other_shards)?.restore(key, value),
             investigator::STAGE => self.investigator.restore(key, value),
+            investigator::WATERMARK_STAGE if key == investigator::WATERMARK_SEEN => {
+                (self.watermark.oldest, self.watermark.newest) = postcard::from_bytes(value).map_err(|error| error.to_string())?;
+                Ok(())
+            }
             investigator::WATERMARK_STAGE => {
                 let (closed, saved_shards): (Option<Bucket>, usize) = postcard::from_bytes(value).map_err(|error| error.to_string())?;
-                self.closed_through = closed;
+                self.watermark.closed_through = closed;
                 let same = saved_shards == shards;
                 same.then_some(()).ok_or_else(|| format!("it was written with pipeline.shards = {saved_shards}, now {shards}: set it back"))
             }

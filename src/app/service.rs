@@ -187,9 +187,9 @@ impl Service {
         }
     }
 
-    async fn drain(&self) -> Ending {
+    async fn drain(&mut self) -> Ending {
         match tokio::time::timeout(DRAIN_TIMEOUT, self.supervisor.send(Shutdown)).await {
-            Ok(_) => Ending::Finished,
+            Ok(_) => (&mut self.ending).await.unwrap_or(Ending::Finished),
             Err(_) => {
                 tracing::warn!("not drained in time; what is not stored is read again at the next start");
                 Ending::Finished

@@ -163,6 +163,8 @@ pub struct ObservationBatch {
     pub counts: Vec<DecodeCounts>,
     /// Records that could be read, by the format they were read as: the mix shown on the health page.
     pub formats: Vec<(&'static str, u64)>,
+    /// The same record by record, aligned with `records.records`.
+    pub record_formats: Vec<&'static str>,
     /// Newest event time of each partition that may advance the watermark, aligned with `records.partitions`.
     pub newest: Vec<Option<Timestamp>>,
     /// Items more than the allowed skew ahead of their record's Kafka time.
@@ -182,6 +184,7 @@ impl ObservationBatch {
             rejections: Vec::new(),
             counts: vec![DecodeCounts::default(); partitions],
             formats: Vec::new(),
+            record_formats: Vec::new(),
             newest: vec![None; partitions],
             skewed: 0,
         }

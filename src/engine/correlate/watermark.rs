@@ -1,8 +1,8 @@
 //! One watermark over all partitions: event time up to which buckets are closed.
 //!
 //! A driving partition (logs, metrics, traces) holds it at its own newest event time until it has been read to its end;
-//! at its end it stops holding after [`SILENT_S`] of silence. Others hold it only until first read to their end. The
-//! watermark never goes back.
+//! at its end it stops holding after [`SILENT_S`] of silence. Others hold it only until first read to their end. A partition
+//! that a rebalance takes away holds as long, since most come back at once. The watermark never goes back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,9 +50,22 @@ impl Advance {
     }
 }
 
+/// What a checkpoint keeps: without it a restart would not know that what it reads next is not the beginning, nor how far
+/// partitions were that say nothing more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatermarkState {
+    pub closed_through: Option<Bucket>,
+    /// Oldest event time, until the first bucket is closed.
+    pub oldest: Option<Timestamp>,
+    /// Newest event time of each partition of a connector.
+    pub newest: Vec<(Arc<str>, PartitionKey, Timestamp)>,
+}
+
 #[derive(Debug, Default)]
 pub struct WatermarkTracker {
     partitions: BTreeMap<(Arc<str>, PartitionKey), Partition>,
+    /// Newest event time of driving partitions that are not ours now.
+    known: BTreeMap<(Arc<str>, PartitionKey), Timestamp>,
     /// Connectors whose assignment is not known yet; they hold while `waiting`.
     waiting: BTreeMap<Arc<str>, bool>,
     oldest: Option<Timestamp>,
@@ -71,13 +84,28 @@ struct Partition {
     at_end: bool,
     last_news: Timestamp,
     finished: bool,
+    /// When a rebalance took it.
+    away_since: Option<Timestamp>,
 }
 
 impl WatermarkTracker {
     /// As a checkpoint left it.
-    pub fn restore(closed_through: Option<Bucket>) -> Self {
+    pub fn restore(state: WatermarkState) -> Self {
+        let WatermarkState { closed_through, oldest, newest } = state;
         let first = closed_through.map(|closed| Bucket(closed.0 + 1));
-        Self { first, closed_through, watermark: closed_through.map(Bucket::end), ..Self::default() }
+        let known = newest.into_iter().map(|(connector, key, newest)| ((connector, key), newest)).collect();
+        Self { first, closed_through, oldest, known, watermark: closed_through.map(Bucket::end), ..Self::default() }
+    }
+
+    pub fn state(&self) -> WatermarkState {
+        let mut newest = self.known.clone();
+        let driving = self.partitions.iter().filter(|(_, partition)| partition.drives);
+        newest.extend(driving.filter_map(|(key, partition)| Some((key.clone(), partition.newest?))));
+        WatermarkState {
+            closed_through: self.closed_through,
+            oldest: self.oldest,
+            newest: newest.into_iter().map(|((connector, key), newest)| (connector, key, newest)).collect(),
+        }
     }
 
     /// A connector that will bring partitions holds the watermark until it has named them.
@@ -88,19 +116,68 @@ impl WatermarkTracker {
     /// The connector cannot be reached or was stopped: what it has not read cannot be waited for.
     pub fn give_up(&mut self, connector: &Arc<str>) {
         self.waiting.insert(connector.clone(), false);
-        self.partitions.retain(|(owner, _), _| owner != connector);
+        let known = &mut self.known;
+        self.partitions.retain(|key, partition| {
+            let is_ours = key.0 == *connector;
+            if let (true, true, Some(newest)) = (is_ours, partition.drives, partition.newest) {
+                known.insert(key.clone(), newest);
+            }
+            !is_ours
+        });
     }
 
     pub fn assigned(&mut self, connector: &Arc<str>, drives: bool, partitions: impl Iterator<Item = (PartitionKey, bool)>, now: Timestamp) {
         self.waiting.insert(connector.clone(), false);
         for (key, at_end) in partitions {
-            let fresh = Partition { drives, newest: None, caught_up: at_end, at_end, last_news: now, finished: false };
-            self.partitions.entry((connector.clone(), key)).or_insert(fresh);
+            self.forget_other_lives(connector, &key);
+            let entry = (connector.clone(), key);
+            let newest = self.known.remove(&entry).filter(|_| drives);
+            let fresh = Partition { drives, newest, caught_up: at_end, at_end, last_news: now, finished: false, away_since: None };
+            let partition = self.partitions.entry(entry).or_insert(fresh);
+            partition.away_since = None;
         }
     }
 
-    pub fn revoked(&mut self, connector: &Arc<str>, partitions: &[PartitionKey]) {
-        self.partitions.retain(|(owner, key), _| owner != connector || !partitions.contains(key));
+    /// A topic made anew leaves nothing of its earlier life to wait for.
+    fn forget_other_lives(&mut self, connector: &Arc<str>, key: &PartitionKey) {
+        let is_other = |owner: &Arc<str>, other: &PartitionKey| {
+            owner == connector && other.topic == key.topic && other.partition == key.partition && other != key
+        };
+        let mut gone: Option<Timestamp> = None;
+        self.known.retain(|(owner, other), newest| {
+            let is_other = is_other(owner, other);
+            gone = if is_other { gone.max(Some(*newest)) } else { gone };
+            !is_other
+        });
+        self.partitions.retain(|(owner, other), partition| {
+            let is_other = is_other(owner, other);
+            gone = if is_other && partition.drives { gone.max(partition.newest) } else { gone };
+            !is_other
+        });
+        if let Some(newest) = gone {
+            self.known.insert((connector.clone(), key.clone()), newest);
+        }
+    }
+
+    /// It may come back at once, so it goes on holding for a while.
+    pub fn revoked(&mut self, connector: &Arc<str>, partitions: &[PartitionKey], now: Timestamp) {
+        for ((owner, key), partition) in &mut self.partitions {
+            if owner == connector && partitions.contains(key) {
+                partition.away_since = Some(now);
+            }
+        }
+    }
+
+    /// Partitions that were taken away and have not come back.
+    fn let_go(&mut self, now: Timestamp) {
+        let known = &mut self.known;
+        self.partitions.retain(|key, partition| {
+            let is_gone = partition.away_since.is_some_and(|since| now.seconds_since(since) >= SILENT_S as f64);
+            if let (true, true, Some(newest)) = (is_gone, partition.drives, partition.newest) {
+                known.insert(key.clone(), newest);
+            }
+            !is_gone
+        });
     }
 
     /// The connector's feed ended for good: its partitions hold no more.
@@ -122,6 +199,7 @@ impl WatermarkTracker {
             at_end: false,
             last_news: progress.now,
             finished: false,
+            away_since: None,
         });
         partition.at_end = progress.at_end;
         partition.caught_up |= progress.at_end;
@@ -136,6 +214,7 @@ impl WatermarkTracker {
 
     /// Moves the watermark as far as the partitions allow; the buckets that may close now.
     pub fn advance(&mut self, now: Timestamp) -> Option<Advance> {
+        self.let_go(now);
         let candidate = self.candidate(now)?;
         let watermark = self.watermark.map_or(candidate, |old| old.max(candidate));
         self.watermark = Some(watermark);
@@ -170,7 +249,8 @@ impl WatermarkTracker {
 
     /// All silent or ended: what is there may close, and at an end for good nothing more can come.
     fn when_nobody_holds(&self) -> Option<Timestamp> {
-        let newest = self.partitions.values().filter(|partition| partition.drives).filter_map(|partition| partition.newest).max()?;
+        let ours = self.partitions.values().filter(|partition| partition.drives).filter_map(|partition| partition.newest);
+        let newest = ours.chain(self.known.values().copied()).max()?;
         let all_ended = self.partitions.values().all(|partition| partition.finished);
         Some(if all_ended { Bucket::of(newest).end() } else { newest.plus_seconds(-GRACE_S) })
     }
@@ -347,5 +427,37 @@ mod tests {
         story.tracker.revoked(&"logs".into(), &[key(0)]);
         story.tracker.advance(at(0));
         assert!(story.tracker.too_far_ahead(&"logs".into(), &[key(1)]).is_empty(), "nobody is slower any more");
+    }
+
+    #[test]
+    fn a_restart_before_the_first_close_still_knows_the_oldest_item() {
+        let mut story = Story::with_partitions(1);
+        story.reads(0, 1_000, false, 0);
+        story.tracker = WatermarkTracker::restore(story.tracker.state());
+        story.tracker.assigned(&"logs".into(), true, std::iter::once((key(0), false)), at(0));
+        assert_eq!(story.reads(0, 1_060, false, 0), Some(Advance { first: Bucket(66), through: Bucket(69) }));
+    }
+
+    #[test]
+    fn after_a_restart_at_the_end_the_last_buckets_close_all_the_same() {
+        let mut story = Story::with_partitions(1);
+        story.reads(0, 1_000, true, 0);
+        story.tracker = WatermarkTracker::restore(story.tracker.state());
+        story.tracker.assigned(&"logs".into(), true, std::iter::once((key(0), true)), at(0));
+        story.tracker.finished(&"logs".into());
+        story.tracker.advance(at(0));
+        assert_eq!(story.tracker.closed_through(), Some(Bucket::of(at(1_000))));
+    }
+
+    #[test]
+    fn a_partition_that_a_rebalance_takes_holds_until_it_is_back_or_gone_for_good() {
+        let mut story = Story::with_partitions(2);
+        story.reads(0, 1_000, false, 0);
+        story.reads(1, 1_000, false, 0);
+        story.tracker.revoked(&"logs".into(), &[key(0)], at(0));
+        story.reads(1, 1_200, false, 29);
+        assert_eq!(story.tracker.watermark(), Some(at(990)));
+        story.tracker.advance(at(30));
+        assert_eq!(story.tracker.watermark(), Some(at(1_190)));
     }
 }

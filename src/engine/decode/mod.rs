@@ -113,6 +113,7 @@ impl Decoder {
             batch.logs.reserve_exact(records.records.len());
         }
         let mut mix = FormatMix::default();
+        batch.record_formats.reserve_exact(records.records.len());
         for (index, record) in records.records.iter().enumerate() {
             let partition = usize::from(record.partition);
             if let Some(counts) = batch.counts.get_mut(partition) {
@@ -121,6 +122,7 @@ impl Decoder {
             if let Some(newest) = watermark(&records, record) {
                 move_watermark(&mut batch, partition, newest);
                 mix.count("control");
+                batch.record_formats.push("control");
                 continue;
             }
             let value = self.readable(&records, record).and_then(|value| {
@@ -135,6 +137,7 @@ impl Decoder {
             if sink.settle(outcome, format, partition) {
                 mix.count(format);
             }
+            batch.record_formats.push(format);
         }
         batch.definitions = self.symbols.take_fresh();
         batch.formats = mix.counts;

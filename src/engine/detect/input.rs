@@ -16,26 +16,26 @@ pub struct BatchInfo {
     /// Stable hash of each partition's key: orders lines of different partitions.
     partition_hashes: Vec<u64>,
     content_hashes: Vec<OnceLock<u64>>,
-    /// Format the batch was read as; `mixed` when there were several.
-    pub format: &'static str,
+    formats: Vec<&'static str>,
 }
 
 impl BatchInfo {
-    fn new(batch: &ObservationBatch) -> Self {
+    fn new(batch: &mut ObservationBatch) -> Self {
         let hash = |key: &PartitionKey| {
             let text = format!("{}\0{}\0{}\0{}", key.cluster, key.topic, key.incarnation, key.partition);
             xxhash_rust::xxh3::xxh3_64(text.as_bytes())
-        };
-        let format = match batch.formats.as_slice() {
-            [(format, _)] => format,
-            _ => "mixed",
         };
         Self {
             records: Arc::clone(&batch.records),
             partition_hashes: batch.records.partitions.iter().map(|partition| hash(&partition.key)).collect(),
             content_hashes: (0..batch.records.records.len()).map(|_| OnceLock::new()).collect(),
-            format,
+            formats: std::mem::take(&mut batch.record_formats),
         }
+    }
+
+    /// Format a record was read as.
+    pub fn format(&self, record: u32) -> &'static str {
+        self.formats.get(record as usize).copied().unwrap_or("unknown")
     }
 
     /// Event time an item is booked by: its own, or its record's Kafka time when it claims to be far ahead of that.
@@ -87,7 +87,7 @@ impl ShardInput {
     /// Splits a batch over `shards` (traced items by trace, others by entity) and sets its one-to-one events apart.
     pub fn split(mut batch: ObservationBatch, shards: usize) -> (Vec<Self>, Vec<Event>) {
         let shards = shards.max(1);
-        let info = Arc::new(BatchInfo::new(&batch));
+        let info = Arc::new(BatchInfo::new(&mut batch));
         let events = std::mem::take(&mut batch.events);
         let mut inputs: Vec<Self> = (0..shards).map(|_| Self { batch: Some(Arc::clone(&info)), ..Self::default() }).collect();
         if let [only] = inputs.as_mut_slice() {

@@ -1,0 +1,48 @@
+//! Bugs that seeds found, each with the fewest faults that show it.
+
+use std::sync::Arc;
+
+use crate::campaign::silence_panics_on_purpose;
+use crate::faults::{Fault, Plan, Seam};
+use crate::judge::judge;
+use crate::run;
+use crate::workload::World;
+
+fn holds(seed: u64, faults: &[(Fault, u64)]) {
+    silence_panics_on_purpose();
+    let world = Arc::new(World::draw(seed));
+    let undisturbed = run::run(&world, &Plan::undisturbed(seed), None).expect("a run without faults");
+    let disturbed = run::run(&world, &Plan::with(seed, faults), None).expect("a run that comes to its end");
+    let found = judge(&world, &disturbed.export, Some(&undisturbed.export));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// While the disk was full the feed's channel filled. At the next checkpoint a connector gave its books away and, in the same
+/// turn, took one more batch: the state held records that the offsets did not.
+#[test]
+fn a_connector_held_for_a_checkpoint_takes_no_batch_more() {
+    holds(45, &[(Fault::ConnectorPanics, 19), (Fault::DiskFull, 57), (Fault::Shutdown, 3_542)]);
+    holds(14, &[(Fault::DiskFull, 20), (Fault::Shutdown, 5_557)]);
+}
+
+/// The end was told once the recorder had the last checkpoint, not once it was stored: a disk that broke then went unnoticed.
+#[test]
+fn a_run_ends_when_its_last_checkpoint_is_stored() {
+    for seed in 0..4 {
+        let world = Arc::new(World::draw(seed));
+        let extent = run::run(&world, &Plan::undisturbed(seed), None).expect("a run without faults").injector.passed();
+        holds(seed, &[(Fault::DiskBroken, extent[&Seam::Write])]);
+    }
+}
+
+#[test]
+fn the_same_seed_takes_the_same_steps() {
+    for seed in 0..3 {
+        let world = Arc::new(World::draw(seed));
+        let extent = run::run(&world, &Plan::undisturbed(seed), None).expect("a run").injector.passed();
+        let plan = Plan::draw(seed, &extent, &[Fault::CrashAtMessage, Fault::CrashBeforeCommit, Fault::DiskFull, Fault::StageStops]);
+        let [first, second] = [(); 2].map(|()| run::run(&world, &plan, None).expect("a run"));
+        assert_eq!(first.injector.passed(), second.injector.passed(), "seed {seed}");
+        assert!(first.export == second.export, "seed {seed}");
+    }
+}
