@@ -13,7 +13,7 @@ use crate::model::snapshot::{Checkpoint, Snapshot};
 use crate::store::error::Fault;
 
 /// Version of the state entries' encoding; a snapshot of another version is refused, not misread.
-pub(in crate::store) const SNAPSHOT_FORMAT: u32 = 1;
+pub(in crate::store) const SNAPSHOT_FORMAT: u32 = 2;
 
 /// `true` when the letter is new. One position has one letter; a repeat raises its attempts.
 pub(in crate::store) fn store_letter(tx: &Transaction<'_>, letter: &DeadLetter) -> Result<bool, Fault> {
