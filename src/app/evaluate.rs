@@ -8,13 +8,13 @@ use super::feed::{MemoryRecord, MemoryTopic};
 use super::recorded::{self, Run, Through};
 use crate::clock;
 use crate::engine::correlate::CorrelateOptions;
-use crate::engine::decode::DecodeOptions;
+use crate::engine::decode::{DecodeOptions, WATERMARK_HEADER};
 use crate::engine::detect::DetectOptions;
 use crate::evaluation::calendar::Calendar;
 use crate::evaluation::pool::QuietPool;
 use crate::evaluation::{
-    Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan, EpisodeResult, EvaluationError, FeedRecord, Opening, Pack, RankedService, Report,
-    build, feed, plans, score,
+    ChangeEpisode, ChangeOutcome, ChangePack, ChangeRun, ChangesReport, Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan, EpisodeResult,
+    EvaluationError, FeedRecord, Opening, Pack, RankedChange, RankedService, Report, build, evaluate_changes, feed, plans, score,
 };
 use crate::kafka;
 use crate::model::investigation::EngineFindings;
@@ -75,14 +75,50 @@ pub fn episodes(pack: &Pack, options: &Options) -> Result<usize, EvaluationError
     Ok(plans(pack, &options.episodes)?.len())
 }
 
+/// Runs every incident of a pack of changes and scores which change was named, or none.
+pub fn changes(pack: &ChangePack, options: &Options, done: &dyn Fn(&str)) -> ChangesReport {
+    let mut run = ChangesThroughPipeline { options };
+    evaluate_changes(pack, &options.episodes.environment, &mut run, &mut |progress| done(progress.label))
+}
+
+struct ChangesThroughPipeline<'a> {
+    options: &'a Options,
+}
+
+impl ChangeRun for ChangesThroughPipeline<'_> {
+    fn run(&mut self, episode: &ChangeEpisode) -> Result<ChangeOutcome, String> {
+        let found = recorded::run(&run_of(&episode.label.case, &episode.records, episode.ends_at, self.options))?;
+        let mut newest: BTreeMap<&str, &EngineFindings> = BTreeMap::new();
+        for finding in found.findings.iter().filter(|finding| finding.merged_into.is_none()) {
+            newest.insert(&finding.id, finding);
+        }
+        let opened_at = newest.values().map(|finding| finding.detected_at).min();
+        let Some(answer) = newest.into_values().max_by_key(strength) else { return Ok(ChangeOutcome::default()) };
+        let changes = answer.suspects.iter().filter(|suspect| matches!(suspect.kind, SuspectKind::Change | SuspectKind::None));
+        let changes = changes.map(|suspect| RankedChange { sha: sha_of(suspect), score: suspect.score }).collect();
+        Ok(ChangeOutcome { changes, services: ranked(&answer.suspects), opened_at })
+    }
+}
+
+/// The commit id that a suspected change is named by, else its title; `None` for "no change explains it".
+fn sha_of(suspect: &Suspect) -> Option<String> {
+    (suspect.kind == SuspectKind::Change).then(|| suspect.entity.split(" of ").next().unwrap_or_default().to_owned())
+}
+
+/// How strong the first service of an investigation is, in units that have an order.
+fn strength(finding: &&EngineFindings) -> i64 {
+    let best = ranked(&finding.suspects).first().map_or(0.0, |suspect| suspect.score);
+    (best * 1e9) as i64
+}
+
 fn run_episode(episode: &Episode, options: &Options) -> Result<EpisodeOutcome, String> {
     let plan = &episode.plan;
-    let unaided = recorded::run(&run_of(episode, &episode.records, options, "unaided"))?;
+    let unaided = recorded::run(&run_of(&format!("{}/unaided", plan.id), &episode.records, plan.ends_at, options))?;
     let told = match (episode.told_record(), plan.label_at) {
         (Some(record), Some(label_at)) => {
             let mut records = episode.records.clone();
             records.push(record);
-            let found = recorded::run(&run_of(episode, &records, options, "told"))?;
+            let found = recorded::run(&run_of(&format!("{}/told", plan.id), &records, plan.ends_at, options))?;
             Some(told_ranking(&found.findings, label_at))
         }
         _ => None,
@@ -90,24 +126,25 @@ fn run_episode(episode: &Episode, options: &Options) -> Result<EpisodeOutcome, S
     Ok(EpisodeOutcome { openings: openings(&unaided.findings, plan), told })
 }
 
-fn run_of(episode: &Episode, records: &[FeedRecord], options: &Options, mode: &str) -> Run {
+fn run_of(name: &str, records: &[FeedRecord], until: Timestamp, options: &Options) -> Run {
     Run {
-        topics: topics(records),
+        topics: topics(records, until),
         decode: options.decode.clone(),
         detect: options.detect.clone(),
         correlate: options.correlate.clone(),
         shards: options.shards,
-        store: format!("{}/{mode}", episode.plan.id),
+        store: name.to_owned(),
         through: options.kafka.as_ref().map_or(Through::Memory, |kafka| Through::Kafka {
             options: kafka.clone(),
             // New topics each time: what an earlier evaluation left must not be read again.
-            prefix: format!("evaluate.{}.{}.{mode}", clock::now().nanos(), episode.plan.id.replace('/', ".")),
+            prefix: format!("evaluate.{}.{}", clock::now().nanos(), name.replace('/', ".")),
         }),
     }
 }
 
-/// One in-process topic for each of the records' topics.
-pub fn topics(records: &[FeedRecord]) -> Vec<MemoryTopic> {
+/// One in-process topic for each of the records' topics. Each ends with the word that nothing follows before `until`, as
+/// time goes on although a recording does not.
+pub fn topics(records: &[FeedRecord], until: Timestamp) -> Vec<MemoryTopic> {
     let mut by_topic: BTreeMap<&'static str, (Source, Vec<MemoryRecord>)> = BTreeMap::new();
     let every = Episode::TOPICS.into_iter().chain([(feed::MANUAL_TOPIC, Source::Manual)]);
     by_topic.extend(every.map(|(topic, source)| (topic, (source, Vec::new()))));
@@ -120,6 +157,13 @@ pub fn topics(records: &[FeedRecord]) -> Vec<MemoryTopic> {
             timestamp: record.timestamp,
         });
     }
+    let nothing_follows = MemoryRecord {
+        key: None,
+        value: None,
+        headers: vec![(WATERMARK_HEADER.to_owned(), until.to_string().into_bytes())],
+        timestamp: until,
+    };
+    by_topic.values_mut().for_each(|(_, records)| records.push(nothing_follows.clone()));
     let topic = |(topic, (source, records)): (&str, (Source, Vec<MemoryRecord>))| MemoryTopic {
         connector: source.as_str().into(),
         source,
@@ -140,7 +184,8 @@ fn openings(findings: &[EngineFindings], plan: &EpisodePlan) -> Vec<Opening> {
         .filter_map(|revisions| {
             let first = revisions.first()?;
             let last = revisions.iter().rev().find(|finding| finding.updated_at <= plan.ends_at).unwrap_or(first);
-            Some(Opening {
+            // What was merged into an older one is no investigation of its own.
+            last.merged_into.is_none().then(|| Opening {
                 opened_at: first.detected_at,
                 environment: first.environment.clone(),
                 at_opening: ranked(&first.suspects),
@@ -162,11 +207,7 @@ fn told_ranking(findings: &[EngineFindings], label_at: Timestamp) -> Vec<RankedS
         newest.insert(&finding.id, finding);
     }
     // A fault that was noticed unaided just before is the same incident: the strongest ranking answers.
-    let strength = |finding: &&&EngineFindings| {
-        let best = ranked(&finding.suspects).first().map_or(0.0, |suspect| suspect.score);
-        (best * 1e9) as i64
-    };
-    newest.values().max_by_key(strength).map(|finding| ranked(&finding.suspects)).unwrap_or_default()
+    newest.into_values().max_by_key(strength).map(|finding| ranked(&finding.suspects)).unwrap_or_default()
 }
 
 fn ranked(suspects: &[Suspect]) -> Vec<RankedService> {

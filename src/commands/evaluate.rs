@@ -6,13 +6,15 @@ use anyhow::Context as _;
 
 use crate::app::evaluate::{self, Options};
 use crate::evaluation::feed::Disorder;
-use crate::evaluation::{EpisodeOptions, Pack};
+use crate::evaluation::{ChangePack, EpisodeOptions, Pack, RecordedPack};
 use crate::kafka;
 use crate::telemetry::tracing_setup;
 
 /// Runs every labelled incident of a pack, and as many quiet stretches, through a pipeline of its own with a store in memory,
 /// and scores the investigations against the labels: were they opened in time, whom do they name, how many does no fault
 /// explain. Each incident is run twice: unaided, and told at the label that something is wrong.
+///
+/// Of a pack of changes it asks instead which change each investigation names first, or none.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Folder or .tar.zst of the pack.
@@ -44,8 +46,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     settings.validate()?;
     let quiet = tracing_setup::Options { log: "error".to_owned(), ..settings.telemetry.clone() };
     let _tracing = tracing_setup::install(&quiet);
-    let pack = Pack::open(&arguments.pack)?;
-    eprintln!("{}", pack.report.to_text());
+    let pack = RecordedPack::open(&arguments.pack)?;
+    eprintln!("{}", pack.report().to_text());
     let disorder = if arguments.disorder { Disorder::ROUGH } else { Disorder::NONE };
     let options = Options {
         episodes: EpisodeOptions { seed: arguments.seed, disorder, ..EpisodeOptions::default() },
@@ -56,16 +58,34 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         kafka: arguments.brokers.clone().map(|brokers| kafka::Options { brokers, ..settings.kafka }),
         threads: arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     };
-    let bar = super::progress::bar(evaluate::episodes(&pack, &options)? as u64);
-    let report = evaluate::evaluate(&pack, &options, &|episode| {
+    let (text, json) = match &pack {
+        RecordedPack::Services(pack) => services(pack, &options)?,
+        RecordedPack::Changes(pack) => changes(pack, &options)?,
+    };
+    println!("{text}");
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, json).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// The report as text and as JSON.
+fn services(pack: &Pack, options: &Options) -> anyhow::Result<(String, String)> {
+    let bar = super::progress::bar(evaluate::episodes(pack, options)? as u64);
+    let report = evaluate::evaluate(pack, options, &|episode| {
         bar.set_message(episode.to_owned());
         bar.inc(1);
     })?;
     bar.finish_and_clear();
-    println!("{}", report.to_text());
-    if let Some(file) = &arguments.json {
-        let json = serde_json::to_string_pretty(&report)?;
-        std::fs::write(file, json).with_context(|| format!("writing {}", file.display()))?;
-    }
-    Ok(())
+    Ok((report.to_text(), serde_json::to_string_pretty(&report)?))
+}
+
+fn changes(pack: &ChangePack, options: &Options) -> anyhow::Result<(String, String)> {
+    let bar = super::progress::bar(pack.cases.len() as u64);
+    let report = evaluate::changes(pack, options, &|incident| {
+        bar.set_message(incident.to_owned());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    Ok((report.to_text(), serde_json::to_string_pretty(&report)?))
 }

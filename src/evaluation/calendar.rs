@@ -32,6 +32,8 @@ pub struct StressRun {
 pub struct Day {
     /// Injection seconds.
     pub labels: Vec<i64>,
+    /// Injection seconds with the service that was broken.
+    pub faults: Vec<(i64, String)>,
     pub stress: Vec<StressRun>,
     /// Stretches with metrics and without a labelled fault, seconds.
     pub evenings: Vec<(i64, i64)>,
@@ -48,7 +50,9 @@ impl Calendar {
         let day = |(name, rows): (&String, &Vec<MetricRow>)| {
             let labels = pack.label_times(name);
             let (stress, evenings) = (stress_runs(rows, &labels), evenings(rows, &labels));
-            (name.clone(), Day { labels, stress, evenings })
+            let faults = pack.labels.iter().filter(|label| label.day == *name);
+            let faults = faults.map(|label| (label.inject_time_unix, label.root_cause_service.clone())).collect();
+            (name.clone(), Day { labels, faults, stress, evenings })
         };
         Self { days: pack.metrics.iter().map(day).collect() }
     }
@@ -57,6 +61,13 @@ impl Calendar {
     pub fn known(&self, day: &str, at: Timestamp) -> bool {
         let acts = |label: &i64| within(at, label - 75, label + 420);
         self.days.get(day).is_some_and(|day| day.labels.iter().any(acts))
+    }
+
+    /// A labelled fault of this very service was acting then: what the metrics show of it is no false alarm, although the
+    /// traffic around it was drawn from elsewhere.
+    pub fn explains(&self, day: &str, at: Timestamp, service: Option<&str>) -> bool {
+        let acts = |(label, broken): &(i64, String)| Some(broken.as_str()) == service && within(at, label - 75, label + 420);
+        self.days.get(day).is_some_and(|day| day.faults.iter().any(acts))
     }
 
     /// An unlabelled CPU run was acting, or had ended less than 5 minutes ago.

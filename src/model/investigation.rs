@@ -130,6 +130,9 @@ pub struct EngineFindings {
     /// Quiet since; "recovered by itself". Not a status.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub recovered_at: Option<Timestamp>,
+    /// The older investigation that turned out to be of the same fault and took this one in; nothing more is said here.
+    #[serde(default)]
+    pub merged_into: Option<String>,
     /// Event time of the newest bucket this revision has seen.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,

@@ -35,7 +35,7 @@ impl Family {
 pub struct Signal {
     pub service: ServiceName,
     pub family: Family,
-    /// Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `failures`, `metric`.
+    /// Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `failures`, `failing_calls`, `gives_up`, `metric`.
     pub detector: String,
     /// What inside the entity: a template, an operation, a metric, a callee.
     pub key: String,
@@ -49,6 +49,13 @@ pub struct Signal {
     /// First instant at which the key was out of its baseline in the current run.
     #[schema(value_type = String, format = DateTime)]
     pub onset: Timestamp,
+    /// From when on the key showed its baseline again, while the newest windows still hold the anomaly.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
+    /// Log lines that changed just after a deployment of their own service: by themselves no sign of trouble.
+    #[serde(default)]
+    pub after_deployment: bool,
     pub facts: Facts,
     /// The facts as one sentence.
     pub sentence: String,

@@ -1,4 +1,5 @@
-//! Every fault of the simulator's library, through the whole pipeline: is it opened in time, and who is named?
+//! Every fault of the simulator's library, through the whole pipeline: is it opened in time and once, and who is named? And
+//! a shop in which nothing breaks: is it left alone?
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../scenarios/loader.rs"]
@@ -21,31 +22,49 @@ use whydunit::simulator::{self, OutRecord, Shop, Truth};
 /// 14:00 UTC on a working day.
 const START: i64 = 1_795_442_400;
 const HISTORY_S: u32 = 900;
+/// The fault is this old when the history ends.
+const FAULT_AGE_S: u32 = 60;
+
+/// What does not hold yet, with the reason: (fault, what of it, why).
+const KNOWN_WEAK: [(&str, Part, &str); 1] =
+    [("memory-leak", Part::Onset, "memory climbs slowly: the first symptom anybody can see is the slowness, two minutes on")];
+
+/// What is expected of every fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    OpenedInTime,
+    /// One investigation stays; what was merged into it does not count.
+    Once,
+    Service,
+    Change,
+    /// `started_at` from 5 s before the fault to 20 s after it.
+    Onset,
+}
 
 /// What became of one fault.
 #[derive(Debug, Default)]
 struct Outcome {
     opened_after_s: Option<f64>,
-    in_time: bool,
-    service_right: bool,
-    change_right: bool,
+    onset_off_s: Option<f64>,
     first_service: String,
     first_change: String,
+    headline: String,
     openings: usize,
+    merged: usize,
+    wrong: Vec<Part>,
 }
 
 impl Outcome {
-    fn line(&self, expected: &Expected) -> String {
-        let mark = |right: bool| if right { "right" } else { "wrong" };
+    fn line(&self) -> String {
         let after = self.opened_after_s.map_or_else(|| "never".to_owned(), |after| format!("after {after:.0} s"));
         format!(
-            "opened {after} (onset {} s before the history's end), {} openings, service {} ({}), change {} ({})",
-            expected.onset_before_end_s,
+            "opened {after}, {} openings ({} merged), onset {:+.0} s, {}, {}, wrong: {:?}",
             self.openings,
+            self.merged,
+            self.onset_off_s.unwrap_or(f64::NAN),
             self.first_service,
-            mark(self.service_right),
             self.first_change,
-            mark(self.change_right)
+            self.wrong
         )
     }
 }
@@ -64,77 +83,140 @@ fn topics(records: &[OutRecord]) -> Vec<MemoryTopic> {
     simulator::TOPICS.into_iter().map(|(source, topic)| of(source, topic)).collect()
 }
 
-fn play(expected: &Expected, seed: u64) -> (Found, Truth) {
-    let options = simulator::Options {
-        seed,
-        fault: Some(expected.fault.clone()),
-        history_s: HISTORY_S,
-        fault_age_s: 60,
-        ..simulator::Options::default()
-    };
-    let mut shop = Shop::new(options, Timestamp::from_seconds(START)).expect("a fault of the library");
-    let until = START + i64::from(HISTORY_S) + i64::from(expected.open_within_s);
+/// Runs a shop from `from` for `seconds`.
+fn run_shop(mut shop: Shop, from: i64, seconds: i64, name: &str) -> (Found, Option<Truth>) {
     let mut records = Vec::new();
-    for second in START..=until {
+    for second in from..=from + seconds {
         records.extend(shop.step(Timestamp::from_seconds(second)));
     }
-    let truth = shop.truth().cloned().expect("a shop with a fault knows it");
+    let truth = shop.truth().cloned();
     let run_of = Run {
         topics: topics(&records),
         decode: DecodeOptions::default(),
         detect: DetectOptions::default(),
         correlate: CorrelateOptions::default(),
         shards: 1,
-        store: format!("scenario {} {seed}", expected.fault),
+        store: name.to_owned(),
         through: Through::Memory,
     };
     (run(&run_of).expect("a run"), truth)
 }
 
-fn judge(expected: &Expected, found: &Found, truth: &Truth) -> Outcome {
+fn play(fault: &str, open_within_s: u32, seed: u64, shift_s: i64) -> (Found, Truth) {
+    let from = START + shift_s;
+    let options = simulator::Options {
+        seed,
+        fault: Some(fault.to_owned()),
+        history_s: HISTORY_S,
+        fault_age_s: FAULT_AGE_S,
+        ..simulator::Options::default()
+    };
+    let shop = Shop::new(options, Timestamp::from_seconds(from)).expect("a fault of the library");
+    let seconds = i64::from(HISTORY_S) + i64::from(open_within_s);
+    let (found, truth) = run_shop(shop, from, seconds, &format!("scenario {fault} {seed} {shift_s}"));
+    (found, truth.expect("a shop with a fault knows it"))
+}
+
+fn newest(found: &Found) -> Vec<&EngineFindings> {
     let mut newest: BTreeMap<&str, &EngineFindings> = BTreeMap::new();
     for findings in &found.findings {
         newest.insert(&findings.id, findings);
     }
-    let deadline = truth.onset.plus_seconds(i64::from(truth.open_within_s));
-    let mut investigations: Vec<_> = newest.into_values().filter(|findings| findings.detected_at >= truth.onset).collect();
-    investigations.sort_by_key(|findings| findings.detected_at);
-    let Some(first) = investigations.first() else { return Outcome::default() };
+    let mut newest: Vec<_> = newest.into_values().collect();
+    newest.sort_by_key(|findings| findings.detected_at);
+    newest
+}
+
+fn judge(expected: &Expected, found: &Found, truth: &Truth) -> Outcome {
+    let all = newest(found);
+    let (merged, kept): (Vec<&EngineFindings>, Vec<_>) = all.iter().partition(|findings| findings.merged_into.is_some());
+    let Some(first) = kept.first() else {
+        return Outcome { wrong: vec![Part::OpenedInTime, Part::Once, Part::Service, Part::Change, Part::Onset], ..Outcome::default() };
+    };
     let of_kind = |wanted: &[SuspectKind]| first.suspects.iter().find(|suspect| wanted.contains(&suspect.kind));
-    let service = of_kind(&[SuspectKind::Service, SuspectKind::Host]);
+    let service = of_kind(&[SuspectKind::Service, SuspectKind::Host]).map(|suspect| suspect.entity.clone()).unwrap_or_default();
     let change = of_kind(&[SuspectKind::Change, SuspectKind::None]);
     let named = change.filter(|suspect| suspect.kind == SuspectKind::Change).map(|suspect| suspect.entity.as_str());
+    let (opened_after_s, onset_off_s) = (first.detected_at.seconds_since(truth.onset), first.started_at.seconds_since(truth.onset));
+    let holds = [
+        (Part::OpenedInTime, (0.0..=f64::from(truth.open_within_s)).contains(&opened_after_s)),
+        (Part::Once, kept.len() == 1),
+        (Part::Service, expected.accepts(&service)),
+        (Part::Change, expected.accepts_change(named)),
+        (Part::Onset, (-5.0..=20.0).contains(&onset_off_s)),
+    ];
     Outcome {
-        opened_after_s: Some(first.detected_at.seconds_since(truth.onset)),
-        in_time: first.detected_at <= deadline,
-        service_right: service.is_some_and(|suspect| expected.accepts(&suspect.entity)),
-        change_right: expected.accepts_change(named),
-        first_service: service.map(|suspect| suspect.entity.clone()).unwrap_or_default(),
+        opened_after_s: Some(opened_after_s),
+        onset_off_s: Some(onset_off_s),
+        first_service: service,
         first_change: change.map(|suspect| suspect.entity.clone()).unwrap_or_default(),
-        openings: investigations.len(),
+        headline: first.headline.clone(),
+        openings: all.len(),
+        merged: merged.len(),
+        wrong: holds.into_iter().filter(|(_, holds)| !holds).map(|(part, _)| part).collect(),
     }
 }
 
+/// All faults with one seed: every part of every fault holds, but for the known weaknesses.
+fn every_fault(seed: u64) {
+    let mut broken = Vec::new();
+    for expected in scenarios().expect("scenarios") {
+        let (found, truth) = play(&expected.fault, expected.open_within_s, seed, 0);
+        let outcome = judge(&expected, &found, &truth);
+        println!("seed {seed} {:<22} {}", expected.fault, outcome.line());
+        let weak = |part: &Part| KNOWN_WEAK.iter().any(|(fault, weak, _)| *fault == expected.fault && weak == part);
+        if outcome.wrong.iter().any(|part| !weak(part)) {
+            broken.push(format!("{}: {}", expected.fault, outcome.line()));
+        }
+        assert_eq!(found.dead_letters, 0);
+    }
+    assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
+}
+
 #[test]
-fn a_bad_deploy_is_found_with_its_service_and_its_commit() {
+fn every_fault_is_opened_in_time_and_once_and_blamed_on_the_right_service_and_change() {
+    every_fault(7);
+}
+
+#[test]
+#[ignore = "some minutes; `make proof` runs it"]
+fn every_fault_is_found_with_other_seeds_too() {
+    (8..=12).for_each(every_fault);
+}
+
+/// The fault falls anywhere between two bucket starts.
+#[test]
+fn a_bad_deploy_is_dated_after_the_deployment_wherever_in_a_bucket_it_falls() {
     let expected = scenarios().expect("scenarios").into_iter().find(|expected| expected.fault == "bad-deploy").expect("bad-deploy");
-    let (found, truth) = play(&expected, 1);
-    let outcome = judge(&expected, &found, &truth);
-    assert!(outcome.in_time && outcome.service_right && outcome.change_right, "{outcome:?}");
-    assert_eq!(found.dead_letters, 0);
+    for (seed, shift_s) in [(1, 3), (2, 7), (3, 11), (4, 4), (5, 13)] {
+        let (found, truth) = play(&expected.fault, 60, seed, shift_s);
+        let outcome = judge(&expected, &found, &truth);
+        println!("seed {seed}, {shift_s} s into a bucket: {}; {}", outcome.line(), outcome.headline);
+        assert_eq!(outcome.wrong, [], "seed {seed}, {shift_s} s into a bucket: {outcome:?}");
+        assert!(outcome.headline.contains(" s after 9c41e07b of payment by "), "{}", outcome.headline);
+    }
 }
 
-/// Not every fault is found yet; what is found must not become less.
+/// Investigations opened in `seconds` of a shop in which nothing breaks.
+fn opened_in_quiet(seed: u64, seconds: u32) -> Vec<String> {
+    let options = simulator::Options { seed, fault: None, history_s: seconds, ..simulator::Options::default() };
+    let shop = Shop::new(options, Timestamp::from_seconds(START)).expect("a shop");
+    let (found, _) = run_shop(shop, START, i64::from(seconds), &format!("quiet {seed}"));
+    newest(&found).iter().map(|findings| format!("{}: {}", findings.headline, findings.opened_because)).collect()
+}
+
 #[test]
-fn most_faults_of_the_library_are_opened_in_time() {
-    let all = scenarios().expect("scenarios");
-    let mut in_time = 0;
-    for expected in &all {
-        let (found, truth) = play(expected, 7);
-        let outcome = judge(expected, &found, &truth);
-        println!("{:<22} {}", expected.fault, outcome.line(expected));
-        in_time += usize::from(outcome.in_time);
+fn half_an_hour_in_which_nothing_breaks_opens_nothing() {
+    assert_eq!(opened_in_quiet(1, 1_800), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "some minutes; `make proof` runs it"]
+fn eight_hours_in_which_nothing_breaks_open_nothing() {
+    let mut opened = Vec::new();
+    for seed in 1..=8 {
+        opened.extend(opened_in_quiet(seed, 3_600).into_iter().map(|opening| format!("seed {seed}: {opening}")));
     }
-    println!("opened in time: {in_time} of {}", all.len());
-    assert!(2 * in_time > all.len(), "only {in_time} of {} opened in time", all.len());
+    println!("{} openings in 8 quiet hours", opened.len());
+    assert_eq!(opened, Vec::<String>::new());
 }

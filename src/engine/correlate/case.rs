@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::node::Node;
+use super::CorrelateOptions;
+use super::merging::TOGETHER_S;
+use super::node::{Node, newest_ends};
 use crate::engine::rank::{CallGraph, Local};
 use crate::model::entity::ServiceName;
 use crate::model::investigation::EventLink;
@@ -14,6 +16,10 @@ use crate::model::{Bucket, Event, Timestamp};
 
 /// Links of one investigation that are remembered as told; older ones are not told again because events only come once.
 const MAX_LINKED: usize = 5_000;
+/// What ended this long before the newest symptom of the investigation does not explain what goes on, seconds.
+const OVER_S: f64 = 45.0;
+/// The onset is looked at again this long after the opening (2 min).
+const ONSET_BUCKETS: i64 = 8;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -32,10 +38,17 @@ pub struct Case {
     pub recovered_at: Option<Timestamp>,
     /// A person closed it: it says nothing more.
     pub closed: bool,
-    /// Opened by an alert or a person's note.
+    /// The older case that took it in.
+    pub merged_into: Option<String>,
+    /// A person opened it again after it was merged: it stays by itself.
+    pub apart: bool,
+    /// Opened by an alert or a person's note; one that named no service may be about any.
     pub told: bool,
+    pub told_of_any: bool,
     pub verdicts: BTreeMap<String, Verdict>,
-    /// Strongest signal of each service and detector so far.
+    /// End of the newest bucket in which something of it had not ended.
+    pub live_until: Timestamp,
+    /// Strongest signal of each service and detector so far; `ended` as of the newest.
     pub signals: BTreeMap<String, BTreeMap<String, Signal>>,
     pub excess: BTreeMap<String, (f64, f64)>,
     /// Calls, failed calls and nanoseconds along edges of members, since the onset.
@@ -46,8 +59,9 @@ pub struct Case {
     pub surge: Option<(String, f64, f64)>,
     pub linked: BTreeSet<String>,
     pub new_links: Vec<EventLink>,
-    /// Hash of what a person saw last.
+    /// Hash of what a person saw last, and whether that said that it was merged.
     pub seen: u64,
+    pub seen_merged: bool,
 }
 
 impl Case {
@@ -72,6 +86,11 @@ impl Case {
         for event in node.events.iter().filter(|event| event.at >= earliest) {
             self.link(&event.id, 0.8, &format!("{} of {service}, which {reason}", event.event_type.replace('_', " ")), now.end());
         }
+    }
+
+    /// True when its last word, that it was merged, has been said.
+    pub fn said_merged(&self) -> bool {
+        self.merged_into.is_some() && self.seen_merged
     }
 
     /// Keeps the strongest signal of each detector at each member.
@@ -103,11 +122,32 @@ impl Case {
         });
     }
 
+    /// Notes what the newest signals of a member say of its being over.
+    fn take_ends(&mut self, bucket: Bucket, service: &str, signals: &[Signal], weak: f64) {
+        let newest = newest_ends(signals, weak);
+        // A slow series says nothing between its points: that it has not ended is no news.
+        if newest.iter().any(|(detector, ended)| ended.is_none() && *detector != "metric") {
+            self.live_until = self.live_until.max(bucket.end());
+        }
+        let Some(kept) = self.signals.get_mut(service) else { return };
+        for (detector, ended) in newest {
+            if let Some(signal) = kept.get_mut(detector) {
+                signal.ended = ended;
+            }
+        }
+    }
+
     /// Evidence of the members, as ranking wants it.
     pub fn local(&self) -> BTreeMap<String, Local> {
+        let over = |signal: &Signal| signal.ended.is_some_and(|ended| self.live_until.seconds_since(ended) >= OVER_S);
+        // Lines that a deployment rewrote long before are no evidence of this.
+        let older = |signal: &Signal| signal.after_deployment && self.started_at.seconds_since(signal.onset) > TOGETHER_S;
         let local = |service: &String| {
             let (excess_failures, excess_seconds) = self.excess.get(service).copied().unwrap_or_default();
-            Local { signals: self.signals.get(service).cloned().unwrap_or_default(), excess_failures, excess_seconds }
+            let mut signals = self.signals.get(service).cloned().unwrap_or_default();
+            signals.retain(|_, signal| !older(signal));
+            let over = signals.values().filter(|signal| over(signal)).map(|signal| signal.detector.clone()).collect();
+            Local { signals, over, excess_failures, excess_seconds }
         };
         self.members.keys().map(|service| (service.clone(), local(service))).collect()
     }
@@ -117,25 +157,45 @@ impl Case {
         self.members.contains_key(service) || self.members.keys().any(|member| graph.are_neighbours(member, service))
     }
 
-    /// Onset of the earliest signal kept, at least `weak`.
-    pub fn earliest(&self, weak: f64) -> Option<(Timestamp, &String)> {
-        let signals = self.signals.iter().flat_map(|(service, signals)| signals.values().map(move |signal| (service, signal)));
-        let strong_enough = signals.filter(|(_, signal)| signal.surprise.max(signal.rank_surprise) >= weak);
-        strong_enough
-            .min_by(|left, right| {
-                let onset = left.1.onset.cmp(&right.1.onset).then(right.1.rank_surprise.total_cmp(&left.1.rank_surprise));
-                onset.then(left.0.cmp(right.0))
-            })
-            .map(|(service, signal)| (signal.onset, service))
+    /// Onset of the earliest signal kept. A weak sign's onset is as doubtful as the sign: it counts only without a strong one;
+    /// and of onsets within one bucket, which are known no better, the surest sign's.
+    fn earliest(&self, options: &CorrelateOptions) -> Option<&Signal> {
+        let strength = |signal: &Signal| if signal.after_deployment { 0.0 } else { signal.surprise.max(signal.rank_surprise) };
+        let all: Vec<&Signal> = self.signals.values().flat_map(BTreeMap::values).collect();
+        let least = if all.iter().any(|signal| strength(signal) >= options.strong) { options.strong } else { options.weak };
+        let counts = || all.iter().copied().filter(|signal| strength(signal) >= least);
+        let first = counts().map(|signal| signal.onset).min()?;
+        counts().filter(|signal| signal.onset <= first.plus_seconds(Bucket::SECONDS)).max_by(|left, right| {
+            strength(left).total_cmp(&strength(right)).then(right.onset.cmp(&left.onset)).then(right.service.cmp(&left.service))
+        })
+    }
+
+    /// Sets the onset anew while the investigation is young: the first closes have seen little of it.
+    pub fn date(&mut self, bucket: Bucket, options: &CorrelateOptions) {
+        if self.told || bucket.0 - Bucket::of(self.detected_at).0 > ONSET_BUCKETS {
+            return;
+        }
+        if let Some((onset, service)) = self.earliest(options).map(|signal| (signal.onset, signal.service.service.clone())) {
+            self.started_at = onset.min(self.detected_at.plus_seconds(-Bucket::SECONDS));
+            self.first_service = service;
+        }
     }
 }
 
 /// Takes a bucket's signals, loads, calls and events of the members into the case.
-pub fn take_bucket(case: &mut Case, bucket: Bucket, signals: &BTreeMap<String, Vec<Signal>>, closed: &[ClosedBucket]) {
+pub fn take_bucket(
+    case: &mut Case,
+    bucket: Bucket,
+    signals: &BTreeMap<String, Vec<Signal>>,
+    closed: &[ClosedBucket],
+    options: &CorrelateOptions,
+) {
     let members: BTreeSet<String> = case.members.keys().cloned().collect();
-    for signal in members.iter().filter_map(|service| signals.get(service)).flatten() {
-        case.take_signal(signal);
+    for (service, signals) in members.iter().filter_map(|service| Some((service, signals.get(service)?))) {
+        signals.iter().for_each(|signal| case.take_signal(signal));
+        case.take_ends(bucket, service, signals, options.weak);
     }
+    case.date(bucket, options);
     let mine = |name: &ServiceName| name.environment == case.environment && members.contains(&name.service);
     let (mut excess, mut edges, mut links, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for shard in closed {

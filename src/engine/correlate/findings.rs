@@ -135,7 +135,7 @@ pub fn findings(case: &Case, world: &World<'_>) -> (EngineFindings, Vec<(String,
         id: case.id.clone(),
         revision: case.revision,
         environment: case.environment.clone(),
-        headline: sentences::headline(&symptom, case.started_at, &ranking.suspects, confidence >= SURE),
+        headline: sentences::headline(&symptom, case, &ranking.suspects, confidence >= SURE),
         symptom,
         where_sentence,
         impact_severity: severity(&signals),
@@ -145,6 +145,7 @@ pub fn findings(case: &Case, world: &World<'_>) -> (EngineFindings, Vec<(String,
         detected_at: case.detected_at,
         started_at: case.started_at,
         recovered_at: case.recovered_at,
+        merged_into: case.merged_into.clone(),
         updated_at: case.updated_at,
         confidence,
         opened_because: case.because.clone(),
@@ -250,12 +251,13 @@ pub fn visible(findings: &EngineFindings) -> u64 {
         findings.suspects.iter().map(|suspect| (&suspect.id, suspect.rank, (suspect.score * 50.0).round(), &suspect.diff_hint)).collect();
     let signals: Vec<_> = findings.signals.iter().map(|signal| (&signal.service.service, &signal.detector, &signal.key)).collect();
     let text = format!(
-        "{}|{}|{:?}|{:?}|{:?}|{:?}|{:?}|{suspects:?}|{signals:?}",
+        "{}|{}|{:?}|{:?}|{:?}|{:?}|{:?}|{:?}|{suspects:?}|{signals:?}",
         findings.symptom,
         findings.headline,
         findings.impact_severity,
         findings.hot_services,
         findings.recovered_at,
+        findings.merged_into,
         findings.confidence,
         findings.learning
     );

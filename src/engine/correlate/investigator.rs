@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::CorrelateOptions;
 use super::case::{Case, texts_of};
 use super::findings::{self, CANDIDATE_S, World};
+use super::links::Links;
 use super::node::Node;
 use super::opening::{self, Firing};
 use crate::engine::rank::{CallGraph, Change, Local, same_service};
@@ -27,17 +28,15 @@ const STALE_ALERT_S: f64 = 3_600.0;
 /// A deployment shows in log lines within this time after it is told, and at most so much before, seconds.
 const DEPLOY_EFFECT_S: i64 = 300;
 const DEPLOY_TOLERANCE_S: i64 = 60;
-/// Least surprise that counts when somebody told us that something is broken.
-const TOLD: f64 = 2.0;
 
 /// An alert or note that says: something is broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alert {
-    id: String,
-    at: Timestamp,
-    environment: Option<String>,
-    service: Option<String>,
-    title: String,
+    pub id: String,
+    pub at: Timestamp,
+    pub environment: Option<String>,
+    pub service: Option<String>,
+    pub title: String,
 }
 
 /// Opens, joins, ranks and quietens investigations; steps once per closed bucket.
@@ -126,6 +125,7 @@ impl Investigator {
     fn set_closed(&mut self, id: &str, closed: bool) {
         if let Some(case) = self.case(id) {
             case.closed = closed;
+            case.apart |= !closed && case.merged_into.take().is_some();
         }
     }
 
@@ -135,7 +135,7 @@ impl Investigator {
         Some(Arc::make_mut(case))
     }
 
-    fn node(&mut self, name: &ServiceName) -> &mut Node {
+    pub(super) fn node(&mut self, name: &ServiceName) -> &mut Node {
         self.dirty.insert(node_key(name));
         Arc::make_mut(self.nodes.entry(name.clone()).or_insert_with(|| Arc::new(Node::new(name.clone()))))
     }
@@ -194,9 +194,15 @@ impl Investigator {
                 }
             }
         }
-        for signal in closed.iter_mut().flat_map(|shard| std::mem::take(&mut shard.signals)) {
-            self.node(&signal.service).take_signal(bucket, signal.clone());
+        for mut signal in closed.iter_mut().flat_map(|shard| std::mem::take(&mut shard.signals)) {
+            signal.after_deployment = signal.detector == "log_shape" && self.follows_deployment(&signal);
             signals.entry(signal.service.environment.clone()).or_default().entry(signal.service.service.clone()).or_default().push(signal);
+        }
+        let weak = self.options.weak;
+        for signals in signals.values().flat_map(BTreeMap::values) {
+            if let Some(first) = signals.first() {
+                self.node(&first.service).take_signals(bucket, signals, weak);
+            }
         }
         signals
     }
@@ -242,12 +248,14 @@ impl Investigator {
             return;
         }
         let graph = self.graph(environment, bucket);
-        let firing = opening::firing(signals, &graph, &self.options, &|signal| self.follows_deployment(signal));
+        let firing = opening::firing(signals, &graph, &self.options);
         self.count_runs(environment, bucket, signals, &firing, running);
-        self.extend_cases(environment, bucket, signals, &firing, closed, &graph);
-        self.open_cases(environment, bucket, &firing, &graph);
+        let links = Links::new(&graph, self.nodes_of(environment), bucket, self.options.weak);
+        self.extend_cases(environment, bucket, signals, &firing, closed, &links);
+        self.merge_cases(environment, bucket, &links);
+        self.open_cases(environment, bucket, &firing, &graph, &links);
         for alert in alerts {
-            self.open_told(environment, bucket, alert, &graph);
+            self.open_told(environment, bucket, alert, &graph, &links);
         }
     }
 
@@ -274,7 +282,7 @@ impl Investigator {
         let names: BTreeSet<ServiceName> = signals.keys().map(named).chain(running).collect();
         let weak = self.options.weak;
         for name in names {
-            let hot = signals.get(&name.service).is_some_and(|signals| signals.iter().any(|signal| signal.surprise >= weak));
+            let hot = signals.get(&name.service).is_some_and(|signals| signals.iter().any(|signal| is_hot(signal, signal.surprise, weak)));
             let fires = firing.contains_key(&name.service);
             let node = self.node(&name);
             node.hot_run = if hot { node.hot_run.saturating_add(1) } else { 0 };
@@ -286,8 +294,10 @@ impl Investigator {
     }
 
     /// Services that may belong to a component now: hot, or hot but for the doubt that opening asks for.
-    fn hot_services(&self, environment: &str, bucket: Bucket, least: f64) -> BTreeSet<String> {
-        let hot = |node: &&Arc<Node>| node.current(bucket).any(|signal| signal.rank_surprise >= least);
+    pub(super) fn hot_services(&self, environment: &str, bucket: Bucket, least: f64) -> BTreeSet<String> {
+        // One step of a metric is not doubtful in its count, but for being one.
+        let surprise = |signal: &Signal| if signal.detector == "metric" { signal.surprise } else { signal.rank_surprise };
+        let hot = |node: &&Arc<Node>| node.current(bucket).any(|signal| is_hot(signal, surprise(signal), least));
         self.nodes_of(environment).filter(hot).map(|node| node.name.service.clone()).collect()
     }
 
@@ -296,126 +306,6 @@ impl Investigator {
             self.cases.values().filter(|case| case.environment == environment).map(|case| (case.detected_at, case.id.clone())).collect();
         ids.sort();
         ids.into_iter().map(|(_, id)| id).collect()
-    }
-
-    fn may_open(&self, environment: &str, service: &String) -> bool {
-        !self.options.ignored_services.contains(service) && self.firing_run(environment, service) >= self.options.persist
-    }
-
-    fn open_cases(&mut self, environment: &str, bucket: Bucket, firing: &BTreeMap<String, Firing>, graph: &CallGraph) {
-        if self.teach_until.is_some_and(|until| bucket.end() <= until) {
-            return;
-        }
-        let mut due: Vec<(&String, &Firing)> = firing.iter().filter(|(service, _)| self.may_open(environment, service)).collect();
-        due.sort_by(|left, right| right.1.surprise.total_cmp(&left.1.surprise).then(left.0.cmp(right.0)));
-        for (service, why) in due {
-            if self.taken(environment).contains(service) {
-                continue;
-            }
-            let hot = self.hot_services(environment, bucket, self.options.weak);
-            let component = graph.component(service, &hot);
-            self.open(environment, bucket, service, component, &why.because, why, graph);
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)] // one call of each kind, beside each other
-    fn open(
-        &mut self,
-        environment: &str,
-        bucket: Bucket,
-        service: &str,
-        component: BTreeSet<String>,
-        because: &str,
-        why: &Firing,
-        graph: &CallGraph,
-    ) {
-        let taken = self.taken(environment);
-        let members: Vec<Arc<Node>> = self
-            .nodes_of(environment)
-            .filter(|node| component.contains(&node.name.service) && !taken.contains(&node.name.service))
-            .cloned()
-            .collect();
-        let mut case = Case {
-            environment: environment.to_owned(),
-            first_service: service.to_owned(),
-            detected_at: bucket.end(),
-            updated_at: bucket.end(),
-            because: because.to_owned(),
-            families: why.families.clone(),
-            last_hot: bucket,
-            ..Case::default()
-        };
-        for signal in members.iter().flat_map(|node| node.current(bucket)) {
-            case.take_signal(signal);
-        }
-        let (started_at, first) = case
-            .earliest(self.options.weak)
-            .map_or((bucket.start(), service.to_owned()), |(onset, first)| (onset.min(bucket.start()), first.clone()));
-        case.started_at = started_at;
-        case.first_service = first;
-        case.id = case_id(environment, &case.first_service, Bucket::of(started_at));
-        for node in &members {
-            let reason = if node.name.service == service { "opened it".to_owned() } else { format!("was hot and connected to {service}") };
-            case.join(node, bucket, &reason);
-        }
-        case.surge = self.surge(environment, graph);
-        self.keep_new(case);
-    }
-
-    fn keep_new(&mut self, case: Case) {
-        self.dirty.insert([b"i", case.id.as_bytes()].concat());
-        self.cases.insert(case.id.clone(), Arc::new(case));
-    }
-
-    /// The entry service whose requests rose most against their mean.
-    fn surge(&self, environment: &str, graph: &CallGraph) -> Option<(String, f64, f64)> {
-        let entries =
-            self.nodes_of(environment).filter(|node| graph.callers(&node.name.service).next().is_none() && node.requests_mean >= 1.0);
-        let rise = |node: &Arc<Node>| node.requests_now / node.requests_mean;
-        let best = entries.max_by(|left, right| rise(left).total_cmp(&rise(right)).then(right.name.cmp(&left.name)))?;
-        let rate = |requests: f64| requests / Bucket::SECONDS as f64;
-        Some((best.name.service.clone(), rate(best.requests_mean), rate(best.requests_now)))
-    }
-
-    /// Somebody says that something is broken: no gates.
-    fn open_told(&mut self, environment: &str, bucket: Bucket, alert: &Alert, graph: &CallGraph) {
-        if self.teach_until.is_some_and(|until| alert.at <= until) {
-            return;
-        }
-        let hints = self.hot_services(environment, bucket, TOLD);
-        let known = self.case_ids(environment).into_iter().find(|id| {
-            self.cases.get(id).is_some_and(|case| !case.closed && alert.service.as_ref().is_none_or(|service| case.touches(service, graph)))
-        });
-        if let Some(case) = known.and_then(|id| self.case(&id)) {
-            case.link(&alert.id, 0.9, "an alert about a service that belongs", bucket.end());
-            return;
-        }
-        let component = match &alert.service {
-            Some(service) => graph.component(service, &hints),
-            None => hints,
-        };
-        let first = alert.service.clone().or_else(|| component.first().cloned()).unwrap_or_else(|| "unknown".to_owned());
-        let why = Firing { because: format!("told: {}", alert.title), families: Vec::new(), surprise: 0.0 };
-        let before = self.cases.len();
-        if let Some(service) = &alert.service {
-            self.node(&ServiceName { environment: environment.to_owned(), service: service.clone() }).last_seen = bucket;
-        }
-        self.open(environment, bucket, &first, component, &why.because, &why, graph);
-        if self.cases.len() == before {
-            return;
-        }
-        let newest = self
-            .cases
-            .values()
-            .filter(|case| case.detected_at == bucket.end() && case.because == why.because)
-            .map(|case| case.id.clone())
-            .next();
-        if let Some(case) = newest.and_then(|id| self.case(&id)) {
-            case.told = true;
-            case.first_service = first;
-            case.started_at = case.started_at.min(alert.at);
-            case.link(&alert.id, 1.0, "it opened this investigation", bucket.end());
-        }
     }
 
     /// Findings of the environment's cases that look different from what was said last.
@@ -427,13 +317,14 @@ impl Investigator {
         let graph = self.graph(environment, bucket);
         let mut out = Vec::new();
         for id in ids {
-            let Some(case) = self.cases.get(&id).filter(|case| !case.closed).cloned() else { continue };
+            let Some(case) = self.cases.get(&id).filter(|case| !case.closed && !case.said_merged()).cloned() else { continue };
             let (mut findings, considered) = self.with_world(environment, bucket, &graph, |world| findings::findings(&case, world));
             let Some(case) = self.case(&id) else { continue };
             for (event_id, sentence) in considered {
                 case.link(&event_id, 0.6, &format!("considered as the cause: {sentence}"), bucket.end());
             }
             let seen = findings::visible(&findings);
+            case.seen_merged = case.merged_into.is_some();
             if case.seen == seen && case.new_links.is_empty() {
                 continue;
             }
@@ -466,7 +357,7 @@ impl Investigator {
             let signals = node.since(from);
             let (excess_failures, excess_seconds) = node.excess_since(from);
             if !signals.is_empty() {
-                local.insert(node.name.service.clone(), Local { signals, excess_failures, excess_seconds });
+                local.insert(node.name.service.clone(), Local { signals, excess_failures, excess_seconds, ..Local::default() });
                 texts.insert(node.name.service.clone(), node.texts.iter().cloned().collect());
             }
         }
@@ -499,6 +390,11 @@ impl Investigator {
     }
 }
 
+/// True for evidence of trouble: lines rewritten by a deployment are none by themselves.
+fn is_hot(signal: &Signal, surprise: f64, least: f64) -> bool {
+    surprise >= least && !signal.after_deployment
+}
+
 fn is_alert(event: &Event) -> bool {
     let resolved = event.data.get("status").and_then(serde_json::Value::as_str).is_some_and(|status| status == "resolved");
     let told = event.event_type == "alert" || (event.event_type == "note" && event.tags.contains("incident"));
@@ -511,10 +407,4 @@ fn node_key(name: &ServiceName) -> Vec<u8> {
 
 fn timed_key(kind: u8, (at, id): &(Timestamp, String)) -> Vec<u8> {
     [&[kind][..], &at.nanos().to_be_bytes(), id.as_bytes()].concat()
-}
-
-/// UUID v8 of (environment, first service, onset bucket).
-fn case_id(environment: &str, service: &str, onset: Bucket) -> String {
-    let hash = xxhash_rust::xxh3::xxh3_128(format!("investigation\0{environment}\0{service}\0{}", onset.0).as_bytes());
-    uuid::Uuid::new_v8(hash.to_be_bytes()).to_string()
 }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use super::case::{Case, take_bucket};
 use super::investigator::Investigator;
+use super::links::{Link, Links};
+use super::merging::TOGETHER_S;
+use super::node::Node;
 use super::opening::Firing;
-use crate::engine::rank::CallGraph;
+use super::opening_cases::TOLD;
 use crate::model::Bucket;
 use crate::model::entity::ServiceName;
 use crate::model::signal::{ClosedBucket, Signal};
@@ -22,12 +25,16 @@ impl Investigator {
         signals: &BTreeMap<String, Vec<Signal>>,
         firing: &BTreeMap<String, Firing>,
         closed: &[ClosedBucket],
-        graph: &CallGraph,
+        links: &Links<'_>,
     ) {
         let weak = self.options.weak;
         let quiet = i64::from(self.options.quiet_s).div_euclid(Bucket::SECONDS).max(1);
         for id in self.case_ids(environment) {
             let Some(mut case) = self.cases.get(&id).map(|case| Case::clone(case)) else { continue };
+            if case.merged_into.is_some() {
+                self.forget_case(&id, &case, bucket);
+                continue;
+            }
             let members: Vec<String> = case.members.keys().cloned().collect();
             let hot = |service: &String| signals.get(service).is_some_and(|signals| signals.iter().any(|signal| signal.surprise >= weak));
             let again = case.recovered_at.is_some() && !case.closed && self.recurs(&case, firing);
@@ -41,17 +48,26 @@ impl Investigator {
                     case.recovered_at = Some(case.last_hot.end());
                 } else {
                     // One that joins now brings this bucket along itself.
-                    take_bucket(&mut case, bucket, signals, closed);
-                    self.join_neighbours(&mut case, bucket, graph);
+                    take_bucket(&mut case, bucket, signals, closed, &self.options);
+                    self.join_connected(&mut case, bucket, links);
                 }
             }
-            if bucket.0 - case.last_hot.0 >= REOPEN_BUCKETS {
-                self.cases.remove(&id);
-                self.dirty.insert([b"i", id.as_bytes()].concat());
-            } else if let Some(kept) = self.case(&id) {
+            if !self.forget_case(&id, &case, bucket)
+                && let Some(kept) = self.case(&id)
+            {
                 *kept = case;
             }
         }
+    }
+
+    /// Lets a case go that has been quiet for long; true when it is gone.
+    fn forget_case(&mut self, id: &str, case: &Case, bucket: Bucket) -> bool {
+        let gone = bucket.0 - case.last_hot.0 >= REOPEN_BUCKETS;
+        if gone {
+            self.cases.remove(id);
+            self.dirty.insert([b"i", id.as_bytes()].concat());
+        }
+        gone
     }
 
     /// True when the rule holds again at a member of a recovered case by a kind of sign the case knows there, and no other
@@ -72,30 +88,44 @@ impl Investigator {
 
     /// Services of cases that go on.
     pub(super) fn taken(&self, environment: &str) -> BTreeSet<String> {
-        let live = |case: &&Arc<Case>| case.environment == environment && case.recovered_at.is_none();
+        let live = |case: &&Arc<Case>| case.environment == environment && case.recovered_at.is_none() && case.merged_into.is_none();
         self.cases.values().filter(live).flat_map(|case| case.members.keys().cloned()).collect()
     }
 
-    /// Takes in services that have been hot at two closes running and touch the case.
-    fn join_neighbours(&self, case: &mut Case, bucket: Bucket, graph: &CallGraph) {
+    /// Takes in services that have been hot at two closes running and are connected to the case. By anything but a call the
+    /// connection must be in time, too: what begins later somewhere else is another fault.
+    fn join_connected(&self, case: &mut Case, bucket: Bucket, links: &Links<'_>) {
         let mut taken = self.taken(&case.environment);
+        let environment = case.environment.clone();
+        let hinted = |node: &Node| case.told_of_any && node.current(bucket).any(|signal| signal.rank_surprise >= TOLD);
+        let waiting: Vec<&Arc<Node>> =
+            self.nodes_of(&environment).filter(|node| node.hot_run >= self.options.persist || hinted(node)).collect();
         loop {
-            let persist = self.options.persist;
-            let mut joined = false;
-            let environment = case.environment.clone();
-            for node in self.nodes_of(&environment).filter(|node| node.hot_run >= persist) {
-                let service = &node.name.service;
-                if taken.contains(service) || !case.touches(service, graph) {
-                    continue;
-                }
-                let through = case.members.keys().find(|member| graph.are_neighbours(member, service)).cloned().unwrap_or_default();
-                case.join(node, bucket, &format!("turned hot next to {through}"));
-                taken.insert(service.clone());
-                joined = true;
-            }
-            if !joined {
+            let members: BTreeSet<String> = case.members.keys().cloned().collect();
+            let free = waiting.iter().filter(|node| !taken.contains(&node.name.service) && !members.contains(&node.name.service));
+            let joining: Vec<_> = free.filter_map(|node| Some((node, how(case, node, &members, bucket, links)?))).collect();
+            if joining.is_empty() {
                 return;
             }
+            for (node, how) in joining {
+                case.join(node, bucket, &format!("turned hot {how}"));
+                taken.insert(node.name.service.clone());
+            }
         }
+    }
+}
+
+/// How a hot service belongs, as the end of "turned hot …"; `None` when it does not.
+fn how(case: &Case, node: &Node, members: &BTreeSet<String>, bucket: Bucket, links: &Links<'_>) -> Option<String> {
+    if case.told_of_any {
+        return Some("while somebody reported trouble".to_owned());
+    }
+    let onset = node.current(bucket).filter(|signal| !signal.after_deployment).map(|signal| signal.onset).min()?;
+    let together = onset.seconds_since(case.started_at).abs() <= TOGETHER_S;
+    match links.to_members(&node.name.service, members)? {
+        (Link::Calls, member) => Some(format!("next to {member}")),
+        (Link::Through(carrier), member) if together => Some(format!("as {member} did; {carrier} between them carries it on")),
+        (Link::Host(host), member) if together => Some(format!("on {host}, as {member} did")),
+        _ => None,
     }
 }

@@ -12,6 +12,8 @@ use crate::model::{Bucket, Event, Timestamp};
 const RECENT_BUCKETS: i64 = 60;
 /// Buckets a signal counts as current (120 s).
 pub const CURRENT_BUCKETS: i64 = 8;
+/// Extra failures or seconds count as carried on this long (60 s).
+const CARRIES_BUCKETS: i64 = 4;
 /// Half-life of an edge's weight (30 min); below the least weight it is forgotten.
 const HALF_LIFE_BUCKETS: f64 = 120.0;
 const LEAST_WEIGHT: f64 = 0.05;
@@ -94,7 +96,7 @@ impl Node {
         self.last_seen = bucket;
     }
 
-    pub fn take_signal(&mut self, bucket: Bucket, signal: Signal) {
+    fn take_signal(&mut self, bucket: Bucket, signal: Signal) {
         let rank_surprise = signal.rank_surprise;
         match self.recent.iter_mut().find(|recent| recent.bucket == bucket && recent.detector == signal.detector) {
             Some(recent) => recent.rank_surprise = recent.rank_surprise.max(rank_surprise),
@@ -108,6 +110,18 @@ impl Node {
             self.best.insert(signal.detector.clone(), (bucket, signal));
         }
         self.last_seen = bucket;
+    }
+
+    /// Takes all of a bucket's signals of this service.
+    pub fn take_signals(&mut self, bucket: Bucket, signals: &[Signal], weak: f64) {
+        for signal in signals {
+            self.take_signal(bucket, signal.clone());
+        }
+        for (detector, ended) in newest_ends(signals, weak) {
+            if let Some((_, signal)) = self.best.get_mut(detector) {
+                signal.ended = ended;
+            }
+        }
     }
 
     pub fn take_event(&mut self, event: &Event) {
@@ -158,6 +172,11 @@ impl Node {
         newer.fold((0.0, 0.0), |(failures, seconds), (_, more, longer)| (failures + more, seconds + longer))
     }
 
+    /// True when it has lately had extra failures or extra seconds.
+    pub fn carries(&self, bucket: Bucket) -> bool {
+        self.excess.back().is_some_and(|(at, ..)| bucket.0 - at.0 < CARRIES_BUCKETS)
+    }
+
     /// Live callees with their weights.
     pub fn callees(&self, bucket: Bucket) -> impl Iterator<Item = (&String, f64)> {
         self.callees.iter().map(move |(callee, edge)| (callee, edge.weight_at(bucket))).filter(|(_, weight)| *weight >= LEAST_WEIGHT)
@@ -174,6 +193,17 @@ impl Node {
     pub fn forget_edges(&mut self, bucket: Bucket) {
         self.callees.retain(|_, edge| edge.weight_at(bucket) >= LEAST_WEIGHT);
     }
+}
+
+/// What one service's newest signals, at least `weak`, say of being over: by detector, when all of a detector's have ended.
+/// Only normal data, not silence, ends a signal.
+pub fn newest_ends(signals: &[Signal], weak: f64) -> BTreeMap<&str, Option<Timestamp>> {
+    let mut newest: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
+    for signal in signals.iter().filter(|signal| signal.surprise.max(signal.rank_surprise) >= weak) {
+        let ended = newest.entry(&signal.detector).or_insert(signal.ended);
+        *ended = ended.zip(signal.ended).map(|(known, ended)| known.max(ended));
+    }
+    newest
 }
 
 impl Edge {

@@ -22,14 +22,13 @@ pub fn firing(
     signals: &BTreeMap<String, Vec<Signal>>,
     graph: &CallGraph,
     options: &CorrelateOptions,
-    follows_deployment: &dyn Fn(&Signal) -> bool,
 ) -> BTreeMap<String, Firing> {
     let mut found = BTreeMap::new();
     // Strongest signal of each family at each service that is at least weak.
     let weak: BTreeMap<&String, BTreeMap<Family, &Signal>> =
         signals.iter().map(|(service, signals)| (service, by_family(signals, options.weak))).collect();
     for (service, families) in &weak {
-        let opens = |signal: &&Signal| signal.surprise >= options.strong && !(signal.detector == "log_shape" && follows_deployment(signal));
+        let opens = |signal: &&Signal| signal.surprise >= options.strong && !signal.after_deployment;
         let strongest = signals.get(*service).into_iter().flatten().filter(opens);
         if let Some(signal) = strongest.max_by(|left, right| left.surprise.total_cmp(&right.surprise)) {
             found.insert((*service).clone(), strong(signal));
@@ -103,6 +102,8 @@ mod tests {
             rank_surprise: surprise,
             window_s: 60,
             onset: Timestamp::EPOCH,
+            ended: None,
+            after_deployment: false,
             facts: Facts::default(),
             sentence: String::new(),
             event_id: String::new(),
@@ -116,10 +117,11 @@ mod tests {
         let mut graph = CallGraph::default();
         graph.add("web", "cart", 10.0);
         let mut by_service: BTreeMap<String, Vec<Signal>> = BTreeMap::new();
-        for signal in signals {
+        for mut signal in signals {
+            signal.after_deployment = deployed && signal.detector == "log_shape";
             by_service.entry(signal.service.service.clone()).or_default().push(signal);
         }
-        firing(&by_service, &graph, &CorrelateOptions::default(), &|_| deployed).into_keys().collect()
+        firing(&by_service, &graph, &CorrelateOptions::default()).into_keys().collect()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What an investigation says of itself.
 
+use super::case::Case;
 use crate::engine::detect::{duration, number};
 use crate::engine::rank::{Local, RankedService};
 use crate::model::Timestamp;
@@ -25,6 +26,12 @@ pub fn symptom(signal: &Signal) -> String {
             let (now, before) = (duration(facts.value_now.unwrap_or_default()), duration(facts.value_before.unwrap_or_default()));
             format!("{service} is slow in {}: {now} instead of {before}", signal.key)
         }
+        "gives_up" => format!(
+            "{service} gives up on {} after {} in {} % of requests",
+            signal.key,
+            duration(facts.threshold.unwrap_or_default()),
+            percent(facts.hits_now, facts.cases_now)
+        ),
         "new_error" => format!("{service} logs errors it did not log before"),
         "metric" => {
             let rises = facts.value_now >= facts.value_before;
@@ -38,7 +45,7 @@ pub fn symptom(signal: &Signal) -> String {
 pub fn nearness(signal: &Signal) -> u8 {
     match signal.detector.as_str() {
         "failures" => 0,
-        "failing_calls" => 1,
+        "failing_calls" | "gives_up" => 1,
         "hop_gap" | "self_time" => 2,
         "new_error" => 3,
         "log_shape" => 4,
@@ -62,8 +69,10 @@ fn span(seconds: f64) -> String {
 }
 
 /// The header's sentence.
-pub fn headline(symptom: &str, started_at: Timestamp, suspects: &[Suspect], certain: bool) -> String {
-    let mut text = format!("{symptom} since {}", clock(started_at));
+pub fn headline(symptom: &str, case: &Case, suspects: &[Suspect], certain: bool) -> String {
+    let started_at = case.started_at;
+    let merged = case.merged_into.as_ref().map(|id| format!("Merged into {}: ", id.chars().take(8).collect::<String>()));
+    let mut text = format!("{}{symptom} since {}", merged.unwrap_or_default(), clock(started_at));
     let change = suspects.iter().find(|suspect| matches!(suspect.kind, SuspectKind::Change | SuspectKind::None) && suspect.rank == 1);
     match change {
         Some(change) if change.kind == SuspectKind::Change => {

@@ -51,6 +51,7 @@ fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) 
     whole.events.append(&mut part.events);
     whole.rejections.append(&mut part.rejections);
     whole.formats.append(&mut part.formats);
+    whole.record_formats.append(&mut part.record_formats);
     whole.skewed += part.skewed;
     for (sum, counts) in whole.counts.iter_mut().zip(&part.counts) {
         sum.records_read += counts.records_read;
@@ -65,6 +66,7 @@ fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) 
 }
 
 fn reject(whole: &mut ObservationBatch, index: usize, message: Option<&str>) {
+    whole.record_formats.push("unknown");
     whole.rejections.push(panicked(index as u32, message.unwrap_or("without a message")));
     let partition = whole.records.records.get(index).map(|record| usize::from(record.partition));
     if let Some(counts) = partition.and_then(|partition| whole.counts.get_mut(partition)) {

@@ -103,6 +103,7 @@ impl Detector {
                 Feature::Hop { gap_ns, failed, .. } => pending.count_hop(gap_ns, failed),
                 Feature::Calls { operation, sums, .. } => pending.count_calls(operation, sums),
                 Feature::Edge { callee, sums, .. } => pending.count_edge(callee, sums),
+                Feature::Wait { callee, took_ns, unanswered, .. } => pending.count_wait(callee, took_ns, unanswered),
             }
         }
     }
@@ -265,12 +266,13 @@ fn symbols_of(entity: &Entity, used: &mut BTreeSet<Symbol>) {
     for (key, series) in &entity.series {
         used.extend([key.host, key.metric, series.unit]);
     }
+    used.extend(entity.waits.keys().flat_map(|key| [key.environment, key.service]));
     for pending in entity.pending.values() {
         used.extend(pending.errors.keys());
         used.extend(pending.streams.keys());
         used.extend(pending.operations.keys());
         used.extend(pending.shapes.iter().flat_map(|(key, shape)| [key.scope, key.previous].into_iter().chain(shape.next.keys().copied())));
-        used.extend(pending.edges.keys().flat_map(|key| [key.environment, key.service]));
+        used.extend(pending.edges.keys().chain(pending.waits.keys()).flat_map(|key| [key.environment, key.service]));
         used.extend(pending.points.iter().flat_map(|(key, points)| [key.host, key.metric, points.unit]));
     }
 }

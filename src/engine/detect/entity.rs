@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::features::ShapeKey;
 use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
-use super::limits::{HINT, HOT, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, STRONG, TRACE_GRACE_S};
+use super::limits::{HINT, HOT, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, MAX_WAITS, STRONG, TRACE_GRACE_S};
 use super::load::{Excess, LoadBaseline, LoadCell};
 use super::metric::{Series, SeriesKey, Surroundings};
+use super::onset::Period;
 use super::pending::{Pending, StreamLine};
 use super::share::{Share, ShareCell, ShareRule, ShareVerdict};
 use super::slow::{Slow, SlowVerdict};
+use super::wait::{Wait, WaitVerdict};
 use crate::model::signal::Facts;
 use crate::model::{Bucket, EntityKey, Symbol};
 
@@ -49,6 +51,8 @@ pub struct Entity {
     pub hop_failed: Share,
     pub operations: BTreeMap<Symbol, Operation>,
     pub series: BTreeMap<SeriesKey, Series>,
+    /// By callee.
+    pub waits: BTreeMap<EntityKey, Wait>,
 }
 
 /// What one bucket's close says of an entity, still in symbols.
@@ -133,6 +137,9 @@ impl Entity {
             close.excess.failures += excess.failures;
             close.excess.seconds += excess.seconds;
         }
+        for (callee, count) in &counts.waits {
+            self.waits.entry(*callee).or_default().push(now, count.clone());
+        }
     }
 
     fn take_points(&mut self, now: Bucket, counts: &Pending, is_resource: &dyn Fn(Symbol) -> bool) {
@@ -152,34 +159,38 @@ impl Entity {
         evict(&mut self.shapes, MAX_SHAPES, |share| age(share.last_bucket()));
         evict(&mut self.operations, MAX_OPERATIONS, |operation| age(operation.failed.last_bucket()));
         evict(&mut self.series, MAX_SERIES, |series| age(series.last_at().map(Bucket::of)));
+        evict(&mut self.waits, MAX_WAITS, |wait| age(wait.last_bucket()));
     }
 
     fn judge(&mut self, now: Bucket) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (key, share) in &mut self.shapes {
             let rule = if key.traced { SHAPE } else { SHAPE_UNTRACED };
-            if let Some(verdict) = judge_share(share, now, &rule) {
+            if let Some(verdict) = judge_share(share, now, &rule, grace_of(key)) {
                 let host = Symbol::NONE;
                 findings.push(Finding::of_share(Kind::LogShape, Subject::Shape(*key, verdict.event), host, &verdict, share, grace_of(key)));
             }
         }
-        if let Some(verdict) = judge_share(&mut self.lines, now, &ERRORS) {
+        if let Some(verdict) = judge_share(&mut self.lines, now, &ERRORS, 0) {
             findings.push(Finding::of_share(Kind::NewError, Subject::Template(verdict.event), Symbol::NONE, &verdict, &self.lines, 0));
         }
         if let Some(verdict) = judge_slow(&mut self.hop, now) {
             findings.push(Finding::of_slow(Kind::HopGap, Subject::Callee, &verdict, &self.hop));
         }
-        if let Some(verdict) = judge_share(&mut self.hop_failed, now, &FAILURES) {
+        if let Some(verdict) = judge_share(&mut self.hop_failed, now, &FAILURES, TRACE_GRACE_S) {
             findings.push(Finding::of_share(Kind::FailingCalls, Subject::Callee, Symbol::NONE, &verdict, &self.hop_failed, TRACE_GRACE_S));
         }
         for (symbol, operation) in &mut self.operations {
-            if let Some(verdict) = judge_share(&mut operation.failed, now, &FAILURES) {
+            if let Some(verdict) = judge_share(&mut operation.failed, now, &FAILURES, TRACE_GRACE_S) {
                 let subject = Subject::Operation(*symbol);
                 findings.push(Finding::of_share(Kind::Failures, subject, Symbol::NONE, &verdict, &operation.failed, TRACE_GRACE_S));
             }
             if let Some(verdict) = judge_slow(&mut operation.own, now) {
                 findings.push(Finding::of_slow(Kind::SelfTime, Subject::Operation(*symbol), &verdict, &operation.own));
             }
+        }
+        for (callee, wait) in &mut self.waits {
+            findings.extend(judge_wait(wait, now).map(|verdict| Finding::of_wait(*callee, &verdict)));
         }
         for (key, series) in &mut self.series {
             findings.extend(judge_series(*key, series, now));
@@ -203,13 +214,16 @@ impl Entity {
             if let Subject::Template(template) = finding.subject {
                 // Its lines are an event of their own in every bucket that has some.
                 finding.told = self.lines.last_with(template);
+                if finding.surprise >= HOT {
+                    finding.period.onset = self.lines.heat.onset;
+                }
                 chosen.push(finding);
                 continue;
             }
             if let Some(heat) = self.heat(&finding).filter(|_| finding.surprise >= HOT) {
                 finding.tell = heat.tell(now, finding.surprise);
                 finding.told = heat.told.map(|(_, bucket)| bucket);
-                finding.onset = heat.onset;
+                finding.period.onset = heat.onset;
             }
             chosen.push(finding);
         }
@@ -225,6 +239,7 @@ impl Entity {
             (Kind::SelfTime, Subject::Operation(symbol)) => self.operations.get_mut(&symbol).map(|operation| &mut operation.own.heat),
             (_, Subject::Operation(symbol)) => self.operations.get_mut(&symbol).map(|operation| &mut operation.failed.heat),
             (_, Subject::Series(key)) => self.series.get_mut(&key).map(|series| &mut series.heat),
+            (_, Subject::Waiting(callee)) => self.waits.get_mut(&callee).map(|wait| &mut wait.heat),
             (_, Subject::Callee) => None,
         }
     }
@@ -247,23 +262,30 @@ fn failures_cell(bucket: Bucket, cases: u32, failed: u32) -> ShareCell {
     ShareCell { bucket, cases, hits }
 }
 
-fn judge_share(share: &mut Share, now: Bucket, rule: &ShareRule) -> Option<ShareVerdict> {
+fn judge_share(share: &mut Share, now: Bucket, rule: &ShareRule, grace_s: i64) -> Option<ShareVerdict> {
     share.roll(now);
     let verdict = share.judge(now, rule)?;
-    share.heat.note(now, verdict.surprise, verdict.onset.start());
+    share.heat.note(now, verdict.surprise, verdict.period.earlier_by(grace_s).onset);
     Some(verdict)
 }
 
 fn judge_slow(slow: &mut Slow, now: Bucket) -> Option<SlowVerdict> {
     slow.roll(now);
     let verdict = slow.judge(now)?;
-    slow.heat.note(now, verdict.surprise, verdict.onset.start().plus_seconds(-TRACE_GRACE_S));
+    slow.heat.note(now, verdict.surprise, verdict.period.earlier_by(TRACE_GRACE_S).onset);
+    Some(verdict)
+}
+
+fn judge_wait(wait: &mut Wait, now: Bucket) -> Option<WaitVerdict> {
+    wait.roll(now);
+    let verdict = wait.judge(now)?;
+    wait.heat.note(now, verdict.surprise, verdict.period.earlier_by(TRACE_GRACE_S).onset);
     Some(verdict)
 }
 
 fn judge_series(key: SeriesKey, series: &mut Series, now: Bucket) -> Option<Finding> {
     let verdict = series.verdict(now)?.clone();
-    if verdict.surprise < HINT {
+    if verdict.rank_surprise < HINT {
         return None;
     }
     let onset = series.onset(&verdict);
@@ -273,9 +295,9 @@ fn judge_series(key: SeriesKey, series: &mut Series, now: Bucket) -> Option<Find
         subject: Subject::Series(key),
         host: key.host,
         surprise: verdict.surprise,
-        rank_surprise: verdict.surprise,
+        rank_surprise: verdict.rank_surprise,
         window_s: verdict.window_s,
-        onset,
+        period: Period { onset, ended: None },
         facts: Facts { value_before: Some(verdict.median), value_now: Some(verdict.value), z: Some(verdict.z), ..Facts::default() },
         series: series.series(),
         unit: series.unit,

@@ -90,6 +90,13 @@ pub enum Feature {
         callee: EntityKey,
         sums: EdgeSums,
     },
+    /// How long the caller waited for a callee: the longest call, or the longest of those that failed without an answer.
+    Wait {
+        caller: EntityKey,
+        callee: EntityKey,
+        took_ns: u64,
+        unanswered: bool,
+    },
 }
 
 impl Feature {
@@ -98,7 +105,7 @@ impl Feature {
         match self {
             Self::Shape { entity, .. } | Self::Calls { entity, .. } => *entity,
             Self::Hop { callee, .. } => *callee,
-            Self::Edge { caller, .. } => *caller,
+            Self::Edge { caller, .. } | Self::Wait { caller, .. } => *caller,
         }
     }
 }
@@ -117,6 +124,13 @@ fn duration_ns(span: &TraceSpan) -> u64 {
     u64::try_from(span.end.nanos().saturating_sub(span.start.nanos())).unwrap_or(0)
 }
 
+/// Ordered: what went unanswered counts before what lasted longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct WaitSums {
+    unanswered: bool,
+    took_ns: u64,
+}
+
 #[derive(Default)]
 struct HopSums {
     gap_ns: u64,
@@ -131,6 +145,7 @@ struct Collector {
     hops: BTreeMap<EntityKey, HopSums>,
     calls: BTreeMap<(EntityKey, Symbol), CallSums>,
     edges: BTreeMap<(EntityKey, EntityKey), EdgeSums>,
+    waits: BTreeMap<(EntityKey, EntityKey), WaitSums>,
 }
 
 /// Features of a whole trace. `spans` and `lines` may come in any order.
@@ -181,12 +196,18 @@ impl Collector {
             self.hop(child.entity, gap_ns, is_client && span.failed && !child.failed);
             let failed = child.failed || (is_client && span.failed);
             self.edge(span.entity, child.entity, failed, if is_client { duration_ns(span) } else { duration_ns(child) });
+            if span.kind == SpanKind::Client {
+                self.wait(span, child.entity, span.failed && (!child.failed || child.end > span.end));
+            }
         }
         let unseen = !remote && matches!(span.kind, SpanKind::Client | SpanKind::Producer) && !span.peer.is_none();
         if unseen && span.peer != span.entity.service {
             let callee = EntityKey { environment: span.entity.environment, service: span.peer };
             self.hop(callee, duration_ns(span), span.failed);
             self.edge(span.entity, callee, span.failed, duration_ns(span));
+            if span.kind == SpanKind::Client {
+                self.wait(span, callee, span.failed);
+            }
             let sums = self.calls.entry((callee, Symbol::NONE)).or_default();
             sums.requests += 1;
             sums.failed += u32::from(span.failed);
@@ -210,6 +231,11 @@ impl Collector {
         edge.calls += 1;
         edge.failed += u64::from(failed);
         edge.duration_ns = edge.duration_ns.saturating_add(duration_ns);
+    }
+
+    fn wait(&mut self, span: &TraceSpan, callee: EntityKey, unanswered: bool) {
+        let wait = self.waits.entry((span.entity, callee)).or_default();
+        *wait = (*wait).max(WaitSums { unanswered, took_ns: duration_ns(span) });
     }
 
     /// Time of spans that wait for nobody, booked on the operation through which the service was entered.
@@ -260,7 +286,13 @@ impl Collector {
             self.hops.into_iter().map(|(callee, hop)| Feature::Hop { callee, gap_ns: hop.gap_ns / hop.calls.max(1), failed: hop.failed });
         let calls = self.calls.into_iter().map(|((entity, operation), sums)| Feature::Calls { entity, operation, sums });
         let edges = self.edges.into_iter().map(|((caller, callee), sums)| Feature::Edge { caller, callee, sums });
-        shapes.chain(hops).chain(calls).chain(edges).collect()
+        let waits = self.waits.into_iter().map(|((caller, callee), wait)| Feature::Wait {
+            caller,
+            callee,
+            took_ns: wait.took_ns,
+            unanswered: wait.unanswered,
+        });
+        shapes.chain(hops).chain(calls).chain(edges).chain(waits).collect()
     }
 }
 

@@ -1,11 +1,14 @@
 //! A judgement of one key of one entity, still in symbols.
 
 use super::features::ShapeKey;
+use super::limits::TRACE_GRACE_S;
 use super::metric::SeriesKey;
+use super::onset::Period;
 use super::share::{Share, ShareVerdict};
 use super::slow::{Slow, SlowVerdict};
 use crate::model::signal::{Facts, Family};
-use crate::model::{Bucket, Source, Symbol, Timestamp, symbol};
+use super::wait::WaitVerdict;
+use crate::model::{Bucket, EntityKey, Source, Symbol, Timestamp, symbol};
 
 /// The detectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +19,7 @@ pub enum Kind {
     SelfTime,
     Failures,
     FailingCalls,
+    GivesUp,
     Metric,
 }
 
@@ -28,6 +32,7 @@ impl Kind {
             Self::SelfTime => "self_time",
             Self::Failures => "failures",
             Self::FailingCalls => "failing_calls",
+            Self::GivesUp => "gives_up",
             Self::Metric => "metric",
         }
     }
@@ -36,7 +41,7 @@ impl Kind {
         match self {
             Self::LogShape | Self::NewError => Family::LogShape,
             Self::HopGap | Self::SelfTime => Family::Latency,
-            Self::Failures | Self::FailingCalls => Family::Failures,
+            Self::Failures | Self::FailingCalls | Self::GivesUp => Family::Failures,
             Self::Metric => Family::Metric,
         }
     }
@@ -46,7 +51,7 @@ impl Kind {
             Self::LogShape => "log_shape_change",
             Self::NewError => "new_error_pattern",
             Self::HopGap | Self::SelfTime => "slow_call",
-            Self::Failures | Self::FailingCalls => "failing_calls",
+            Self::Failures | Self::FailingCalls | Self::GivesUp => "failing_calls",
             Self::Metric => "metric_anomaly",
         }
     }
@@ -68,6 +73,8 @@ pub enum Subject {
     Template(Symbol),
     /// The entity as the one called.
     Callee,
+    /// One it calls.
+    Waiting(EntityKey),
     Operation(Symbol),
     Series(SeriesKey),
 }
@@ -82,7 +89,7 @@ pub struct Finding {
     /// For ranking.
     pub rank_surprise: f64,
     pub window_s: u32,
-    pub onset: Timestamp,
+    pub period: Period,
     pub facts: Facts,
     pub series: Vec<(Timestamp, f64)>,
     pub unit: Symbol,
@@ -105,7 +112,7 @@ impl Finding {
             surprise: verdict.surprise,
             rank_surprise: verdict.rank_surprise,
             window_s: seconds(verdict.window_buckets),
-            onset: verdict.onset.start().plus_seconds(-grace_s),
+            period: verdict.period.earlier_by(grace_s),
             facts: Facts {
                 hits_before: verdict.hits_before,
                 cases_before: verdict.cases_before,
@@ -120,6 +127,32 @@ impl Finding {
         }
     }
 
+    pub fn of_wait(callee: EntityKey, verdict: &WaitVerdict) -> Self {
+        Self {
+            kind: Kind::GivesUp,
+            subject: Subject::Waiting(callee),
+            host: Symbol::NONE,
+            surprise: verdict.surprise,
+            rank_surprise: verdict.surprise,
+            window_s: seconds(verdict.window_buckets),
+            period: verdict.period.earlier_by(TRACE_GRACE_S),
+            facts: Facts {
+                hits_before: verdict.given_up_before,
+                cases_before: verdict.cases_before,
+                hits_now: verdict.given_up_now,
+                cases_now: verdict.cases_now,
+                value_before: Some(100.0 * verdict.reached_before),
+                threshold: Some(verdict.limit_ms),
+                ..Facts::default()
+            },
+            series: Vec::new(),
+            unit: symbol("%"),
+            tell: false,
+            told: None,
+        }
+    }
+
+    /// Durations come from traces: they are booked the grace after their end.
     pub fn of_slow(kind: Kind, subject: Subject, verdict: &SlowVerdict, slow: &Slow) -> Self {
         Self {
             kind,
@@ -128,7 +161,7 @@ impl Finding {
             surprise: verdict.surprise,
             rank_surprise: verdict.rank_surprise,
             window_s: seconds(verdict.window_buckets),
-            onset: verdict.onset.start(),
+            period: verdict.period.earlier_by(TRACE_GRACE_S),
             facts: Facts {
                 hits_before: verdict.slow_before,
                 cases_before: verdict.cases_before,

@@ -27,11 +27,18 @@ impl Heat {
         if surprise < HOT {
             return;
         }
-        if self.since.is_none() {
-            self.since = Some(bucket);
+        let since = *self.since.get_or_insert(bucket);
+        // The first close has seen little of it; what the next ones say is better, until the buckets before the run are gone.
+        if bucket.0 - since.0 < LAG_BUCKETS {
             self.onset = onset;
         }
         self.last = Some(bucket);
+    }
+
+    /// First bucket in which the current run, or one that begins now, may have had its onset.
+    pub fn looks_from(&self, now: Bucket) -> Bucket {
+        let seen = self.since.filter(|_| self.is_hot(now)).unwrap_or(now);
+        Bucket(seen.0 - LAG_BUCKETS + 1)
     }
 
     /// True when an event should be stored: the run starts, or its surprise has doubled since the last one.

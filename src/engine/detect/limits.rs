@@ -53,6 +53,8 @@ pub const MAX_OPERATIONS: usize = 300;
 pub const MAX_SERIES: usize = 1_000;
 /// Callees of one entity in a bucket.
 pub const MAX_EDGES: usize = 300;
+/// Callees of one entity whose waits are watched, about 600 bytes each.
+pub const MAX_WAITS: usize = 50;
 /// Lines without a trace id of one entity and bucket that are put in order (130 KB); above, that bucket has no order.
 pub const MAX_ORDERED_LINES: u32 = 4_096;
 /// Exemplars of a folded event.

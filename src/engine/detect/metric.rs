@@ -1,7 +1,8 @@
 //! One metric series: a robust z against its own last unsuspected values, measured by what this series shows anyway.
 //!
 //! S = |z|/2.5, divided by how far above 4 the series' own largest recent |z| lies: what jumps often must jump further.
-//! One step alone stays below "strong"; two steps in a row on the same side say what the lesser of them says.
+//! One step alone stays below "strong", and below "weak" where steps are far apart: a bucket's close is no second look at it.
+//! Two steps in a row on the same side say what the lesser of them says.
 //!
 //! Resources (CPU, memory, pools …) are bounded and mostly calm, so that a large z means something after ten steps. Rates,
 //! counts and latency quantiles are not: two steps of a series seen n times cannot be rarer than (1/n)², so that their S is
@@ -140,7 +141,9 @@ pub struct MetricVerdict {
     pub value: f64,
     pub median: f64,
     pub z: f64,
+    /// For opening, and for ranking what is open.
     pub surprise: f64,
+    pub rank_surprise: f64,
     pub at: Timestamp,
     pub window_s: u32,
 }
@@ -225,17 +228,19 @@ impl Series {
         self.verdict = None;
         let mut suspected = false;
         if self.baseline.len() >= MIN_STEPS {
-            let (median, scale) = self.level_and_scale();
+            let (median, scale) = self.level_and_scale(around);
             let (z, surprise) = self.score(value, median, scale, around);
             let steps = self.is_slow();
             let lives = if steps { (1.5 * self.gap_ms / (Bucket::SECONDS * 1_000) as f64) as i64 } else { 1 };
             let before = self.last.filter(|(_, _, until)| *until >= Bucket(now.0 - 1));
             let confirmed = before.filter(|(earlier, _, _)| earlier * z > 0.0).map_or(0.0, |(_, earlier, _)| earlier.min(surprise));
-            let said = confirmed.max(surprise.min(STRONG - 0.1));
+            let alone = if steps { HOT } else { STRONG } - 0.1;
+            let said = confirmed.max(surprise.min(alone));
+            let rank_surprise = confirmed.max(surprise.min(STRONG - 0.1));
             self.last = Some((z, surprise, Bucket(now.0 + lives)));
             suspected = surprise >= HOT;
             let window_s = if steps { (2.0 * self.gap_ms / 1e3) as u32 } else { 30 };
-            self.verdict = Some(MetricVerdict { value, median, z, surprise: said, at, window_s });
+            self.verdict = Some(MetricVerdict { value, median, z, surprise: said, rank_surprise, at, window_s });
             self.habituate(z, suspected);
         }
         if !suspected || self.heat.is_new_normal(now) {
@@ -244,15 +249,23 @@ impl Series {
     }
 
     /// Median and robust scale of the baseline; a scale of 0 is unknown.
-    fn level_and_scale(&self) -> (f64, f64) {
+    fn level_and_scale(&self, around: Surroundings) -> (f64, f64) {
         let mut sorted: Vec<f32> = self.baseline.iter().copied().collect();
         sorted.sort_by(f32::total_cmp);
         let at = |share: usize| f64::from(sorted[(sorted.len() * share / 4).min(sorted.len() - 1)]);
         let (median, spread) = (at(2), at(3) - at(1));
-        let floor = if self.unit == symbol("%") || self.unit == symbol("percent") { 1.0 } else { 0.0 };
+        let floor = self.material(around);
         let largest = sorted.iter().fold(0.0f64, |largest, value| largest.max(f64::from(value.abs())));
         let ratio_floor = if self.unit == symbol("1") && largest <= 1.0 { 0.01 } else { 0.0 };
         (median, (spread / 1.349).max(RELATIVE_FLOOR * median.abs()).max(0.05 * largest).max(floor).max(ratio_floor))
+    }
+
+    /// Least scale by the unit: a hundredth of the whole, or of one processor (`m`: thousandths of one).
+    fn material(&self, around: Surroundings) -> f64 {
+        const ANY: [(&str, f64); 2] = [("%", 1.0), ("percent", 1.0)];
+        const PROCESSORS: [(&str, f64); 3] = [("m", 10.0), ("{cpu}", 0.01), ("{core}", 0.01)];
+        let resource = PROCESSORS.iter().filter(|_| around.is_resource);
+        ANY.iter().chain(resource).find(|(unit, _)| self.unit == symbol(unit)).map_or(0.0, |(_, floor)| *floor)
     }
 
     fn score(&self, value: f64, median: f64, scale: f64, around: Surroundings) -> (f64, f64) {

@@ -15,12 +15,14 @@ pub mod limits;
 mod load;
 mod metric;
 mod names;
+mod onset;
 mod pending;
 mod sentences;
 mod share;
 mod slow;
 pub mod surprise;
 mod trace_join;
+mod wait;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::features::{CallSums, EdgeSums, ShapeKey};
 use super::input::BatchInfo;
-use super::limits::{MAX_EDGES, MAX_EXEMPLARS, MAX_OPERATIONS, MAX_ORDERED_LINES, MAX_SERIES, MAX_SHAPES};
+use super::limits::{MAX_EDGES, MAX_EXEMPLARS, MAX_OPERATIONS, MAX_ORDERED_LINES, MAX_SERIES, MAX_SHAPES, MAX_WAITS};
 use super::metric::{SeriesKey, SeriesPoints};
 use super::slow;
+use super::wait::WaitCount;
 use crate::model::observation::{LogLine, LogText, MetricPoint};
 use crate::model::position::Position;
 use crate::model::{EntityKey, Severity, Symbol, Timestamp};
@@ -99,6 +100,7 @@ pub struct Pending {
     pub hop: HopCount,
     pub operations: BTreeMap<Symbol, OperationCount>,
     pub edges: BTreeMap<EntityKey, EdgeSums>,
+    pub waits: BTreeMap<EntityKey, WaitCount>,
     pub points: BTreeMap<SeriesKey, SeriesPoints>,
 }
 
@@ -212,6 +214,12 @@ impl Pending {
         edge.calls += sums.calls;
         edge.failed += sums.failed;
         edge.duration_ns = edge.duration_ns.saturating_add(sums.duration_ns);
+    }
+
+    pub fn count_wait(&mut self, callee: EntityKey, took_ns: u64, unanswered: bool) {
+        if let Some(wait) = bounded(&mut self.waits, callee, MAX_WAITS) {
+            wait.add(took_ns, unanswered);
+        }
     }
 
     /// Adds the counts of an earlier bucket that never closed by itself; its items count as late here.

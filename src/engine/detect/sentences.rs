@@ -68,6 +68,7 @@ impl Renderer<'_> {
             }
             Subject::Template(template) => self.names.text(template),
             Subject::Callee => format!("calls into {}", self.service.service),
+            Subject::Waiting(callee) => self.names.service(callee).service,
             Subject::Operation(operation) => self.operation(operation),
             Subject::Series(key) => self.names.text(key.metric),
         }
@@ -95,6 +96,12 @@ impl Renderer<'_> {
             ),
             Subject::Callee => {
                 format!("calls into {service}: {now} of {cases_now} requests failed on the way, before {before} of {cases_before}")
+            }
+            Subject::Waiting(callee) => {
+                let (callee, long) = (self.names.service(callee).service, number(facts.value_before.unwrap_or_default()));
+                format!(
+                    "{service} gave up on {callee} after {threshold} in {now} of {cases_now} requests, before in {before} of {cases_before}; {callee} took that long in {long} % of them before, too, and answered"
+                )
             }
             Subject::Operation(operation) if finding.kind == Kind::SelfTime => {
                 let operation = self.operation(operation);
@@ -142,7 +149,9 @@ impl Renderer<'_> {
             surprise: finding.surprise,
             rank_surprise: finding.rank_surprise.max(finding.surprise),
             window_s: finding.window_s,
-            onset: finding.onset,
+            onset: finding.period.onset,
+            ended: finding.period.ended,
+            after_deployment: false,
             facts: finding.facts.clone(),
             sentence: self.sentence(finding),
             event_id: self.event_id(finding).unwrap_or_default(),
@@ -167,7 +176,7 @@ impl Renderer<'_> {
         event.service = Some(self.service.service.clone());
         event.environment = Some(self.service.environment.clone());
         event.host = (!finding.host.is_none()).then(|| self.names.text(finding.host));
-        event.first_seen = finding.onset.min(self.now.start());
+        event.first_seen = finding.period.onset.min(self.now.start());
         event.last_seen = self.now.end().plus_nanos(-1);
         event.count = (finding.facts.hits_now as u64).max(1);
         event.data = json!({
@@ -259,7 +268,7 @@ fn severity(finding: &Finding) -> Severity {
             ms if ms >= 1_000.0 => Severity::High,
             _ => Severity::Medium,
         },
-        Kind::Failures | Kind::FailingCalls => Severity::High,
+        Kind::Failures | Kind::FailingCalls | Kind::GivesUp => Severity::High,
         Kind::LogShape if finding.surprise >= 8.0 => Severity::High,
         _ => Severity::Medium,
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::heat::Heat;
 use super::limits::{HALF_LIFE_BUCKETS, HOT_RING_BUCKETS, LAG_BUCKETS, LOOK_BACK_BUCKETS, MAX_NEXT, MIN_BASELINE, MIN_RECENT, WINDOWS};
+use super::onset::{self, Count, Shares, Period};
 use super::surprise;
 use crate::model::{Bucket, Symbol, Timestamp};
 
@@ -63,7 +64,8 @@ pub struct ShareVerdict {
     /// Without, over the whole run, for ranking.
     pub rank_surprise: f64,
     pub window_buckets: i64,
-    pub onset: Bucket,
+    /// Event time as booked.
+    pub period: Period,
 }
 
 /// Recent counts summed over one window.
@@ -178,7 +180,7 @@ impl Share {
         }
         let mut best = best?;
         best.rank_surprise = best.rank_surprise.max(self.since_onset(now, best.event)).min(rule.cap);
-        best.onset = self.onset_of(now, &best);
+        best.period = self.period_of(now, &best);
         Some(best)
     }
 
@@ -235,7 +237,7 @@ impl Share {
                     surprise: dispersed,
                     rank_surprise,
                     window_buckets: window.buckets,
-                    onset: Bucket::default(),
+                    period: Period::at(Bucket::default()),
                 });
             }
         }
@@ -251,15 +253,17 @@ impl Share {
         surprise::of_shares(self.hits(event), self.cases, window.hits.get(&event).copied().unwrap_or(0.0), window.cases, 1.0)
     }
 
-    /// First bucket of the newest ones that lies nearer to the share now than to the share before.
-    fn onset_of(&self, now: Bucket, verdict: &ShareVerdict) -> Bucket {
-        let (before, after) = (verdict.hits_before / verdict.cases_before, verdict.hits_now / verdict.cases_now);
-        let departs = |cell: &&ShareCell| {
-            let share = f64::from(cell.hits.get(&verdict.event).copied().unwrap_or(0)) / f64::from(cell.cases);
-            (share - before) / (after - before) >= 0.5
+    /// Instant at which the share of now began.
+    fn period_of(&self, now: Bucket, verdict: &ShareVerdict) -> Period {
+        let from = self.heat.looks_from(now);
+        let count = |cell: &ShareCell| {
+            let hits = cell.hits.get(&verdict.event).copied().unwrap_or(0);
+            Count { bucket: cell.bucket, cases: f64::from(cell.cases), hits: f64::from(hits) }
         };
-        let newest = self.ring.iter().filter(|cell| now.0 - cell.bucket.0 < LAG_BUCKETS);
-        newest.into_iter().find(departs).map_or(now, |cell| cell.bucket)
+        let counts: Vec<Count> = self.ring.iter().filter(|cell| cell.bucket >= from).map(count).collect();
+        let (hits_before, cases_before, hits_now, cases_now) =
+            (verdict.hits_before, verdict.cases_before, verdict.hits_now, verdict.cases_now);
+        onset::period(&counts, &Shares { hits_before, cases_before, hits_now, cases_now }).unwrap_or(Period::at(now))
     }
 
     /// Adds every symbol it refers to.

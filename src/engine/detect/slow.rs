@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::heat::Heat;
 use super::limits::{HOT_RING_BUCKETS, LAG_BUCKETS, LOOK_BACK_BUCKETS, MIN_BASELINE, MIN_RECENT, WINDOWS};
+use super::onset::{self, Count, Shares, Period};
 use super::share::fade;
 use super::surprise;
 use crate::model::{Bucket, Timestamp};
@@ -62,7 +63,8 @@ pub struct SlowVerdict {
     pub surprise: f64,
     pub rank_surprise: f64,
     pub window_buckets: i64,
-    pub onset: Bucket,
+    /// Event time as booked.
+    pub period: Period,
 }
 
 fn quantile<'a>(bins: impl Iterator<Item = (u16, f64)> + Clone + 'a, share: f64) -> u16 {
@@ -150,12 +152,13 @@ impl Slow {
                     surprise,
                     rank_surprise: surprise,
                     window_buckets: buckets,
-                    onset: self.onset_of(now, threshold_bin),
+                    period: Period::at(now),
                 });
             }
         }
         let mut best = best?;
         best.rank_surprise = best.rank_surprise.max(self.since_onset(now, threshold_bin, slow_before));
+        best.period = self.period_of(now, threshold_bin, &best);
         Some(best)
     }
 
@@ -183,14 +186,18 @@ impl Slow {
             .map_or(0.0, |(slow, cases)| surprise::of_shares(slow_before, self.cases, slow, cases, 1.0))
     }
 
-    /// First of the newest buckets in which at least a quarter of the values were slow.
-    fn onset_of(&self, now: Bucket, threshold_bin: u16) -> Bucket {
-        let slow = |cell: &&SlowCell| {
+    /// Instant at which the slow share of now began.
+    fn period_of(&self, now: Bucket, threshold_bin: u16, verdict: &SlowVerdict) -> Period {
+        let from = self.heat.looks_from(now);
+        let count = |cell: &SlowCell| {
             let all: u32 = cell.bins.iter().map(|(_, count)| count).sum();
             let slow: u32 = cell.bins.iter().filter(|(bin, _)| *bin > threshold_bin).map(|(_, count)| count).sum();
-            f64::from(slow) >= EFFECT * f64::from(all)
+            Count { bucket: cell.bucket, cases: f64::from(all), hits: f64::from(slow) }
         };
-        self.ring.iter().filter(|cell| now.0 - cell.bucket.0 < LAG_BUCKETS).find(slow).map_or(now, |cell| cell.bucket)
+        let counts: Vec<Count> = self.ring.iter().filter(|cell| cell.bucket >= from).map(count).collect();
+        let (hits_before, cases_before, hits_now, cases_now) =
+            (verdict.slow_before, verdict.cases_before, verdict.slow_now, verdict.cases_now);
+        onset::period(&counts, &Shares { hits_before, cases_before, hits_now, cases_now }).unwrap_or(Period::at(now))
     }
 
     /// Median of each kept bucket in milliseconds, oldest first.

@@ -32,21 +32,6 @@ impl CallGraph {
         calls(left, right) || calls(right, left)
     }
 
-    /// Services of `among` connected to `service` through services of `among`, itself included.
-    pub fn component(&self, service: &str, among: &BTreeSet<String>) -> BTreeSet<String> {
-        let mut found = BTreeSet::from([service.to_owned()]);
-        let mut queue = VecDeque::from([service.to_owned()]);
-        while let Some(next) = queue.pop_front() {
-            let around = self.callees(&next).map(|(callee, _)| callee).chain(self.callers(&next));
-            for neighbour in around.filter(|neighbour| among.contains(*neighbour)) {
-                if found.insert(neighbour.clone()) {
-                    queue.push_back(neighbour.clone());
-                }
-            }
-        }
-        found
-    }
-
     /// Steps from the nearest of `among` that nobody of `among` calls; services on a cycle only have depth 0.
     pub fn depths(&self, among: &BTreeSet<String>) -> BTreeMap<String, usize> {
         let is_entry = |service: &&String| !self.callers(service).any(|caller| among.contains(caller));

@@ -113,6 +113,15 @@ fn counter_evidence(service: &RankedService, local: &Local, earliest: Option<cra
             None,
         ));
     }
+    let over = local.signals.get(&service.leading).filter(|signal| local.over.contains(&signal.detector)).and_then(|signal| signal.ended);
+    if let Some(ended) = over {
+        let clock = ended.to_string();
+        counter.push(evidence(
+            format!("{name} was back to normal at {}, while the symptoms went on", clock.get(11..19).unwrap_or_default()),
+            "",
+            None,
+        ));
+    }
     let onset = local.signals.values().map(|signal| signal.onset).min();
     if let (Some(onset), Some(earliest)) = (onset, earliest) {
         let later_s = onset.seconds_since(earliest);

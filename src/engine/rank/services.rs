@@ -5,7 +5,9 @@
 //! is halved by a starved caller; evidence of a resource (CPU, memory, disk …) is never explained away. Failures are
 //! multiplied by the own share of the excess: the part of a service's extra failed requests (or, without failures, extra
 //! seconds) that its anomalous callees do not explain, each callee's excess shared among its anomalous callers by real
-//! call counts (mass balance). Order: score, depth, surprise, name.
+//! call counts (mass balance). A callee on which its caller gives up sooner than it used to explains nothing of that caller,
+//! and its failures are explained by it. What ended while the symptoms went on counts half. Order: score, depth, surprise,
+//! name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +18,8 @@ use crate::model::signal::Signal;
 
 /// How much a neighbour's anomaly explains away.
 const EXPLAIN: f64 = 0.5;
+/// What is left of evidence that ended while the symptoms went on.
+const OVER: f64 = 0.5;
 /// Metrics that are symptoms (rates, latencies, counts) weigh less than resources.
 const SYMPTOM_METRIC: f64 = 0.6;
 
@@ -24,6 +28,8 @@ const SYMPTOM_METRIC: f64 = 0.6;
 pub struct Local {
     /// Strongest signal of each detector.
     pub signals: BTreeMap<String, Signal>,
+    /// Detectors whose signal ended while the investigation went on.
+    pub over: BTreeSet<String>,
     /// Extra failed requests and extra seconds over the anomalous buckets.
     pub excess_failures: f64,
     pub excess_seconds: f64,
@@ -56,11 +62,17 @@ fn weight(signal: &Signal) -> f64 {
 
 impl Local {
     fn strength_of(&self, detector: &str) -> f64 {
-        self.signals.get(detector).map_or(0.0, |signal| weight(signal) * strength(signal.rank_surprise))
+        let left = if self.over.contains(detector) { OVER } else { 1.0 };
+        self.signals.get(detector).map_or(0.0, |signal| left * weight(signal) * strength(signal.rank_surprise))
     }
 
     fn strongest(&self) -> f64 {
-        self.signals.values().map(|signal| weight(signal) * strength(signal.rank_surprise)).fold(0.0, f64::max)
+        self.signals.keys().map(|detector| self.strength_of(detector)).fold(0.0, f64::max)
+    }
+
+    /// Strength of the evidence that it gives up on `callee` sooner than it used to.
+    fn impatience(&self, callee: &str) -> f64 {
+        self.signals.get("gives_up").filter(|signal| signal.key == callee).map_or(0.0, |_| self.strength_of("gives_up"))
     }
 
     /// Evidence that the service is starved.
@@ -82,12 +94,15 @@ pub fn rank_services(evidence: &BTreeMap<String, Local>, graph: &CallGraph) -> V
         .iter()
         .filter(|(_, local)| !local.signals.is_empty())
         .map(|(service, local)| {
-            let down = strongest_neighbour(graph.callees(service).map(|(callee, _)| callee), &strongest);
+            let callees = graph.callees(service).map(|(callee, _)| callee).filter(|callee| local.impatience(callee) <= 0.0);
+            let down = strongest_neighbour(callees, &strongest);
+            let impatience = graph.callers(service).filter_map(|caller| evidence.get(caller)).map(|caller| caller.impatience(service));
+            let impatience = impatience.fold(0.0, f64::max);
             let up = graph.callers(service).filter_map(|caller| evidence.get(caller)).map(Local::starved).fold(0.0, f64::max);
             let own_failures = own_excess(service, evidence, graph, |local| local.excess_failures);
             let own_seconds = own_excess(service, evidence, graph, |local| local.excess_seconds);
             let own_share = own_share(local, own_failures, own_seconds, down.0);
-            let (leading, score) = score(local, down.0, up, own_share);
+            let (leading, score) = score(local, &Explained { by_callee: down.0, by_caller: up, by_impatience: impatience, own_share });
             let best = local.strongest();
             RankedService {
                 service: service.clone(),
@@ -130,7 +145,8 @@ fn strongest_neighbour<'a>(neighbours: impl Iterator<Item = &'a String>, stronge
 fn own_excess(service: &str, evidence: &BTreeMap<String, Local>, graph: &CallGraph, excess: impl Fn(&Local) -> f64) -> f64 {
     let mine = evidence.get(service).map_or(0.0, &excess);
     let mut explained = 0.0;
-    for (callee, calls) in graph.callees(service) {
+    let impatient_with = |callee: &String| evidence.get(service).is_some_and(|local| local.impatience(callee) > 0.0);
+    for (callee, calls) in graph.callees(service).filter(|(callee, _)| !impatient_with(callee)) {
         let theirs = evidence.get(callee).map_or(0.0, &excess);
         if theirs <= 0.0 {
             continue;
@@ -159,17 +175,28 @@ fn own_share(local: &Local, own_failures: f64, own_seconds: f64, down: f64) -> f
     }
 }
 
-fn score(local: &Local, down: f64, up: f64, own_share: f64) -> (String, f64) {
-    let by_callee = 1.0 - EXPLAIN * down;
-    let by_caller = 1.0 - EXPLAIN * up;
+/// How much of a service's evidence its surroundings explain, each 0 to 1, and which part of its failures is its own.
+struct Explained {
+    by_callee: f64,
+    by_caller: f64,
+    by_impatience: f64,
+    own_share: f64,
+}
+
+fn score(local: &Local, explained: &Explained) -> (String, f64) {
+    let by_callee = 1.0 - EXPLAIN * explained.by_callee;
+    let by_caller = 1.0 - EXPLAIN * explained.by_caller;
+    let answered = 1.0 - explained.by_impatience;
     let mut best = (String::new(), 0.0);
     for detector in local.signals.keys() {
         let strength = local.strength_of(detector);
         let left = match detector.as_str() {
             "metric" if local.starved() > 0.0 => 1.0,
             "metric" => by_callee.min(by_caller),
-            "hop_gap" | "failing_calls" => by_caller,
-            "failures" => own_share.clamp(0.0, 1.0),
+            "gives_up" => 1.0,
+            "hop_gap" => by_caller,
+            "failing_calls" => by_caller * answered,
+            "failures" => explained.own_share.clamp(0.0, 1.0) * answered,
             _ => by_callee,
         };
         if strength * left > best.1 {

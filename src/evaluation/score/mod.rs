@@ -1,7 +1,8 @@
 //! Investigations against labels.
 //!
 //! An opening from 75 s before a label to 180 s after it detects the fault (labels of faults in code are late). Earlier
-//! ones are false, and so is every one in a quiet episode. An undetected fault is a miss in every share, and ties in a
+//! ones are false, except for those that name the service of another labelled fault while that acts, and so is every one in a
+//! quiet episode. An undetected fault is a miss in every share, and ties in a
 //! ranking count against us.
 
 mod comparators;
@@ -19,7 +20,7 @@ pub use statistics::{Accuracy, AccuracyIntervals, accuracy, median, poisson_rate
 
 use super::calendar::Calendar;
 use super::episode::{AFTER_LABEL_S, EpisodeKind, EpisodePlan};
-use super::runner::{EpisodeOutcome, EpisodeResult, Opening};
+use super::runner::{EpisodeOutcome, EpisodeResult, Opening, RankedService};
 use crate::model::Timestamp;
 
 /// An opening this long before a label still counts.
@@ -169,7 +170,8 @@ impl Tally {
         let mut hits: Vec<&Opening> = Vec::new();
         for opening in own(plan, outcome) {
             let excused = opening.opened_at < plan.traces_from
-                && (calendar.known(&plan.day, opening.opened_at) || calendar.stressed(&plan.day, opening.opened_at));
+                && (calendar.known(&plan.day, opening.opened_at) || calendar.stressed(&plan.day, opening.opened_at))
+                || calendar.explains(&plan.day, opening.opened_at, first_named(opening).as_deref());
             if opening.opened_at >= from && opening.opened_at <= to {
                 hits.push(opening);
             } else if opening.opened_at < from && !excused {
@@ -302,9 +304,18 @@ fn own<'a>(plan: &'a EpisodePlan, outcome: &'a EpisodeOutcome) -> impl Iterator<
     outcome.openings.iter().filter(|opening| opening.environment == plan.environment)
 }
 
-/// The service that stands first.
+/// The service that stands first at the end.
 fn leader(opening: &Opening) -> Option<String> {
-    let best = opening.at_end.iter().max_by(|a, b| a.score.total_cmp(&b.score).then_with(|| b.service.cmp(&a.service)))?;
+    best_of(&opening.at_end)
+}
+
+/// The service that stood first when it was opened.
+fn first_named(opening: &Opening) -> Option<String> {
+    best_of(&opening.at_opening)
+}
+
+fn best_of(ranking: &[RankedService]) -> Option<String> {
+    let best = ranking.iter().max_by(|a, b| a.score.total_cmp(&b.score).then_with(|| b.service.cmp(&a.service)))?;
     Some(best.service.clone())
 }
 

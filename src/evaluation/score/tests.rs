@@ -139,16 +139,19 @@ fn every_opening_of_a_quiet_episode_is_false() {
 #[test]
 fn real_trouble_in_the_metrics_before_an_episode_is_no_false_alarm() {
     let run = |from_s, to_s| StressRun { from_s: LABEL_S + from_s, to_s: LABEL_S + to_s, service: "b".into() };
-    let day = Day { labels: vec![LABEL_S, LABEL_S - 1_500], stress: vec![run(-1_000, -900)], evenings: vec![] };
+    let faults = vec![(LABEL_S - 700, "b".to_owned())];
+    let day = Day { labels: vec![LABEL_S, LABEL_S - 1_500], faults, stress: vec![run(-1_000, -900)], evenings: vec![] };
     let calendar = Calendar { days: [("day".to_owned(), day)].into() };
-    let count = |after_label_s| {
-        let results = [result(fault("one", "a"), vec![opening(after_label_s, &[])])];
+    let named = |after_label_s, service| {
+        let results = [result(fault("one", "a"), vec![opening(after_label_s, &[(service, 0.9)])])];
         score("made-up", &calendar, 10, &results).end_to_end.false_openings
     };
+    let count = |after_label_s| named(after_label_s, "c");
     assert_eq!(count(-1_300), 0, "another labelled fault acts");
     assert_eq!(count(-950), 0, "an unlabelled CPU run acts");
     assert_eq!(count(-1_700), 1, "nothing is known of this one");
     assert_eq!(count(-300), 1, "it opened during the drawn traffic");
+    assert_eq!(named(-300, "b"), 0, "a labelled fault of that service acts in the real metrics");
 }
 
 #[test]

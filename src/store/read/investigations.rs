@@ -79,6 +79,7 @@ pub(super) fn tags(row: &Row<'_>, column: usize) -> Result<BTreeSet<String>, Fau
 
 fn from_row(row: &Row<'_>) -> Result<Investigation, Fault> {
     let findings: Option<String> = row.get(26)?;
+    let findings: Option<EngineFindings> = findings.map(|text| serde_json::from_str(&text)).transpose()?;
     Ok(Investigation {
         id: row.get(0)?,
         title: row.get(1)?,
@@ -99,7 +100,7 @@ fn from_row(row: &Row<'_>) -> Result<Investigation, Fault> {
         service_affected: row.get(16)?,
         environment: row.get(17)?,
         tags: tags(row, 18)?,
-        related_investigation_ids: Vec::new(),
+        related_investigation_ids: findings.iter().filter_map(|findings| findings.merged_into.clone()).collect(),
         confidence: row.get(19)?,
         created_by: row.get(20)?,
         assigned_to: row.get(21)?,
@@ -107,7 +108,7 @@ fn from_row(row: &Row<'_>) -> Result<Investigation, Fault> {
         updated_at: time(row, 23)?,
         version: row.get(24)?,
         revision: row.get(25)?,
-        findings: findings.map(|text| serde_json::from_str(&text)).transpose()?,
+        findings,
         event_count: row.get(27)?,
         note_count: row.get(28)?,
     })

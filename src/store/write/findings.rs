@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::model::investigation::{EngineFindings, EventLink, Priority, Status, SuspectSummary};
+use crate::model::investigation::{CloseReason, EngineFindings, EventLink, Priority, Status, SuspectSummary};
 use crate::model::suspect::{Suspect, SuspectKind};
 use crate::model::{Severity, Timestamp};
 use crate::store::error::Fault;
@@ -27,8 +27,9 @@ pub(in crate::store) fn store(tx: &Transaction<'_>, findings: &EngineFindings, n
         Some((revision, version)) if revision >= findings.revision => Ok(Revised { changed: false, opened: false, version }),
         Some((_, version)) => {
             update(tx, findings, now)?;
+            let merged = merge(tx, findings, now)?;
             finish(tx, findings)?;
-            Ok(Revised { changed: true, opened: false, version })
+            Ok(Revised { changed: true, opened: false, version: version + u64::from(merged) })
         }
         None => {
             open(tx, findings, now)?;
@@ -92,6 +93,22 @@ fn update(tx: &Transaction<'_>, findings: &EngineFindings, now: Timestamp) -> Re
         serde_json::to_string(&spark::draw(tx, findings)?)?,
     ])?;
     Ok(())
+}
+
+/// One that was merged into another is closed as its duplicate, unless somebody has taken it up; both name each other.
+/// True when it was closed by this.
+fn merge(tx: &Transaction<'_>, findings: &EngineFindings, now: Timestamp) -> Result<bool, Fault> {
+    let Some(older) = &findings.merged_into else { return Ok(false) };
+    let closed = tx
+        .prepare_cached(
+            "UPDATE investigations SET status = ?2, close_reason = ?3, closed_at = ?4, version = version + 1 \
+             WHERE id = ?1 AND status = ?5 AND assigned_to IS NULL",
+        )?
+        .execute(params![findings.id, Status::Closed.as_str(), CloseReason::Duplicate.as_str(), now.nanos(), Status::Open.as_str()])?;
+    let mut say = tx.prepare_cached("INSERT INTO activity (investigation_id, at, who, what, detail) VALUES (?, ?, 'whydunit', 'merged', ?)")?;
+    say.execute(params![findings.id, findings.updated_at.nanos(), format!("merged into {older}")])?;
+    say.execute(params![older, findings.updated_at.nanos(), format!("took in {}", findings.id)])?;
+    Ok(closed > 0)
 }
 
 fn finish(tx: &Transaction<'_>, findings: &EngineFindings) -> Result<(), Fault> {

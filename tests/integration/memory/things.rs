@@ -191,6 +191,7 @@ pub fn findings(id: &str, revision: u64) -> EngineFindings {
         detected_at: at(360),
         started_at: at(300),
         recovered_at: None,
+        merged_into: None,
         updated_at: at(600),
         confidence: 0.8,
         opened_because: "failures and latency, both strong".into(),

@@ -387,6 +387,7 @@ fn findings() -> EngineFindings {
         detected_at: now(),
         started_at: now(),
         recovered_at: None,
+        merged_into: None,
         updated_at: now(),
         confidence: 0.5,
         opened_because: String::new(),
