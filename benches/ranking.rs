@@ -46,7 +46,8 @@ fn signal(service: usize, detector: &str, surprise: f64) -> Signal {
 fn evidence() -> BTreeMap<String, Local> {
     let local = |service: usize| {
         let detectors = ["self_time", "failures", "log_shape"].into_iter().enumerate();
-        let signals = detectors.map(|(place, detector)| (detector.to_owned(), signal(service, detector, ((service * 7 + place * 13) % 60) as f64)));
+        let signals =
+            detectors.map(|(place, detector)| (detector.to_owned(), signal(service, detector, ((service * 7 + place * 13) % 60) as f64)));
         let (excess_failures, excess_seconds) = ((service * 3 % 50) as f64, (service * 11 % 70) as f64);
         Local { signals: signals.collect(), excess_failures, excess_seconds, ..Local::default() }
     };

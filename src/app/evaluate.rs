@@ -13,8 +13,9 @@ use crate::engine::detect::DetectOptions;
 use crate::evaluation::calendar::Calendar;
 use crate::evaluation::pool::QuietPool;
 use crate::evaluation::{
-    ChangeEpisode, ChangeOutcome, ChangePack, ChangeRun, ChangesReport, Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan, EpisodeResult,
-    EvaluationError, FeedRecord, Opening, Pack, RankedChange, RankedService, Report, build, evaluate_changes, feed, plans, score,
+    ChangeEpisode, ChangeOutcome, ChangePack, ChangeRun, ChangesReport, Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan,
+    EpisodeResult, EvaluationError, FeedRecord, Opening, Pack, RankedChange, RankedService, Report, build, evaluate_changes, feed, plans,
+    score,
 };
 use crate::kafka;
 use crate::model::investigation::EngineFindings;

@@ -15,7 +15,6 @@ pub struct Expected {
     #[serde(default)]
     pub accept: Vec<String>,
     pub change: String,
-    pub onset_before_end_s: u32,
     pub open_within_s: u32,
 }
 

@@ -19,7 +19,8 @@ impl Investigator {
     /// Merges what is connected, oldest first.
     pub(super) fn merge_cases(&mut self, environment: &str, bucket: Bucket, links: &Links<'_>) {
         let fresh = |case: &Case| case.goes_on() && !case.apart && bucket.0 - Bucket::of(case.detected_at).0 <= FRESH_BUCKETS;
-        let ids: Vec<String> = self.case_ids(environment).into_iter().filter(|id| self.cases.get(id).is_some_and(|case| fresh(case))).collect();
+        let ids: Vec<String> =
+            self.case_ids(environment).into_iter().filter(|id| self.cases.get(id).is_some_and(|case| fresh(case))).collect();
         let hot = self.hot_services(environment, bucket, self.options.weak);
         for (index, older) in ids.iter().enumerate() {
             for younger in &ids[index + 1..] {

@@ -18,11 +18,7 @@ pub struct Firing {
 }
 
 /// Services of one environment at which the rule holds now.
-pub fn firing(
-    signals: &BTreeMap<String, Vec<Signal>>,
-    graph: &CallGraph,
-    options: &CorrelateOptions,
-) -> BTreeMap<String, Firing> {
+pub fn firing(signals: &BTreeMap<String, Vec<Signal>>, graph: &CallGraph, options: &CorrelateOptions) -> BTreeMap<String, Firing> {
     let mut found = BTreeMap::new();
     // Strongest signal of each family at each service that is at least weak.
     let weak: BTreeMap<&String, BTreeMap<Family, &Signal>> =

@@ -107,7 +107,9 @@ impl Investigator {
         }
         let hints = self.hot_services(environment, bucket, TOLD);
         let known = self.case_ids(environment).into_iter().find(|id| {
-            self.cases.get(id).is_some_and(|case| !case.closed && case.merged_into.is_none() && alert.service.as_ref().is_none_or(|service| case.touches(service, graph)))
+            self.cases.get(id).is_some_and(|case| {
+                !case.closed && case.merged_into.is_none() && alert.service.as_ref().is_none_or(|service| case.touches(service, graph))
+            })
         });
         if let Some(case) = known.and_then(|id| self.case(&id)) {
             case.link(&alert.id, 0.9, "an alert about a service that belongs", bucket.end());

@@ -424,8 +424,8 @@ mod tests {
 
         story.reads(1, 1_400, false, 0);
         assert_eq!(story.tracker.too_far_ahead(&"logs".into(), &[]), [key(1)]);
-        story.tracker.revoked(&"logs".into(), &[key(0)]);
-        story.tracker.advance(at(0));
+        story.tracker.revoked(&"logs".into(), &[key(0)], at(0));
+        story.tracker.advance(at(SILENT_S));
         assert!(story.tracker.too_far_ahead(&"logs".into(), &[key(1)]).is_empty(), "nobody is slower any more");
     }
 

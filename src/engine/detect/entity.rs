@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::features::ShapeKey;
 use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
-use super::limits::{HINT, HOT, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, MAX_WAITS, STRONG, TRACE_GRACE_S};
+use super::limits::{
+    HINT, HOT, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, MAX_WAITS, STRONG, TRACE_GRACE_S,
+};
 use super::load::{Excess, LoadBaseline, LoadCell};
 use super::metric::{Series, SeriesKey, Surroundings};
 use super::onset::Period;

@@ -6,8 +6,8 @@ use super::metric::SeriesKey;
 use super::onset::Period;
 use super::share::{Share, ShareVerdict};
 use super::slow::{Slow, SlowVerdict};
-use crate::model::signal::{Facts, Family};
 use super::wait::WaitVerdict;
+use crate::model::signal::{Facts, Family};
 use crate::model::{Bucket, EntityKey, Source, Symbol, Timestamp, symbol};
 
 /// The detectors.

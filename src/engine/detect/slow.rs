@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::heat::Heat;
 use super::limits::{HOT_RING_BUCKETS, LAG_BUCKETS, LOOK_BACK_BUCKETS, MIN_BASELINE, MIN_RECENT, WINDOWS};
-use super::onset::{self, Count, Shares, Period};
+use super::onset::{self, Count, Period, Shares};
 use super::share::fade;
 use super::surprise;
 use crate::model::{Bucket, Timestamp};

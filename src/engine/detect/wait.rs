@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::heat::Heat;
 use super::limits::{HOT, LAG_BUCKETS, MIN_BASELINE, MIN_RECENT, WINDOWS};
-use super::onset::{self, Count, Shares, Period};
+use super::onset::{self, Count, Period, Shares};
 use super::share::fade;
 use super::slow;
 use super::surprise;
@@ -173,7 +173,8 @@ impl Wait {
     fn period_of(&self, now: Bucket, verdict: &WaitVerdict) -> Period {
         let from = self.heat.looks_from(now);
         let sum = |counts: &BTreeMap<u16, u32>| counts.values().map(|count| f64::from(*count)).sum();
-        let count = |(bucket, count): &(Bucket, WaitCount)| Count { bucket: *bucket, cases: sum(&count.took), hits: sum(&count.unanswered) };
+        let count =
+            |(bucket, count): &(Bucket, WaitCount)| Count { bucket: *bucket, cases: sum(&count.took), hits: sum(&count.unanswered) };
         let counts: Vec<Count> = self.ring.iter().filter(|(bucket, _)| *bucket >= from).map(count).collect();
         let shares = Shares {
             hits_before: verdict.given_up_before,

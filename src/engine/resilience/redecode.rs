@@ -104,7 +104,13 @@ pub fn dry_run(decoded: Result<&ObservationBatch, &LetterFailure>) -> DryRun {
     };
     let rejection = batch.rejections.first();
     DryRun {
-        format: batch.formats.first().map(|(format, _)| *format).or(rejection.map(|rejection| rejection.format)).unwrap_or("auto").to_owned(),
+        format: batch
+            .formats
+            .first()
+            .map(|(format, _)| *format)
+            .or(rejection.map(|rejection| rejection.format))
+            .unwrap_or("auto")
+            .to_owned(),
         items: batch.items() as u64,
         preview: preview(batch),
         error_class: rejection.map(|rejection| rejection.class),

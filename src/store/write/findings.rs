@@ -105,7 +105,8 @@ fn merge(tx: &Transaction<'_>, findings: &EngineFindings, now: Timestamp) -> Res
              WHERE id = ?1 AND status = ?5 AND assigned_to IS NULL",
         )?
         .execute(params![findings.id, Status::Closed.as_str(), CloseReason::Duplicate.as_str(), now.nanos(), Status::Open.as_str()])?;
-    let mut say = tx.prepare_cached("INSERT INTO activity (investigation_id, at, who, what, detail) VALUES (?, ?, 'whydunit', 'merged', ?)")?;
+    let mut say =
+        tx.prepare_cached("INSERT INTO activity (investigation_id, at, who, what, detail) VALUES (?, ?, 'whydunit', 'merged', ?)")?;
     say.execute(params![findings.id, findings.updated_at.nanos(), format!("merged into {older}")])?;
     say.execute(params![older, findings.updated_at.nanos(), format!("took in {}", findings.id)])?;
     Ok(closed > 0)
