@@ -15,6 +15,8 @@ pub struct Expected {
     #[serde(default)]
     pub accept: Vec<String>,
     pub change: String,
+    #[allow(dead_code)] // the simulator's own tests read it, the engine's do not
+    pub onset_before_end_s: u32,
     pub open_within_s: u32,
 }
 
