@@ -144,7 +144,7 @@ impl ConnectorStage {
 
     /// A message of a feed; those of one that was given up are old news.
     fn heard(&mut self, number: u32, message: FeedMessage, ctx: &mut Context<Self>) {
-        if number != self.feed_number {
+        if number != self.feed_number || self.feed.is_none() {
             return;
         }
         match message {
@@ -168,7 +168,10 @@ impl ConnectorStage {
                 self.wiring.status.feed_started(&self.name);
                 self.wiring.pace.started(&self.name, control.clone());
                 self.feed = Some(control);
-                ctx.add_stream(ReceiverStream::new(messages).map(move |message| (number, message)));
+                // A reader that is gone without a word (it panicked) must be noticed; after its last word this one is old news.
+                let without_a_word = FeedMessage::Ended { reason: Some("the reader ended without saying why".to_owned()) };
+                let messages = ReceiverStream::new(messages).chain(tokio_stream::once(without_a_word));
+                ctx.add_stream(messages.map(move |message| (number, message)));
             }
             Err(trouble) => self.failed(&trouble),
         }

@@ -138,7 +138,8 @@ impl Broker {
     /// Where a partition is read from, given what the database says.
     pub fn place(&self, partition: usize, connector: &str, offsets: &dyn StoredOffsets) -> Owned {
         let log = self.log(partition);
-        let stored = offsets.next_offset(connector, &log.topic, log.partition);
+        let stored = offsets.stored(connector, CLUSTER, &log.topic, log.partition);
+        let stored = stored.map(|stored| (stored.incarnation, stored.next_offset));
         if let Some((incarnation, next_offset)) = stored {
             self.state().committed.insert((partition, incarnation as usize), next_offset);
         }

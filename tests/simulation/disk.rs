@@ -116,13 +116,13 @@ impl StoreWriter for Disk {
 }
 
 fn describe(batch: &WriteBatch, fault: Option<Fault>) -> String {
-    let WriteBatch { events, findings, letters, rows, checkpoint } = batch;
+    let WriteBatch { events, detected, findings, letters, rows, checkpoint, .. } = batch;
     let epoch = checkpoint.as_ref().map(|checkpoint| checkpoint.epoch);
     let offsets = checkpoint.iter().flat_map(|checkpoint| &checkpoint.ledger);
     let offsets: Vec<_> = offsets.map(|row| format!("{}/{}:{}", row.partition.topic, row.partition.partition, row.next_offset)).collect();
     format!(
         "write {} events, {} findings, {} letters, {} rows, checkpoint {epoch:?} {}{}",
-        events.len(),
+        events.len() + detected.len(),
         findings.len(),
         letters.len(),
         rows.len(),

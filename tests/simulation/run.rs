@@ -194,6 +194,7 @@ impl Process {
         PipelineParts {
             sources: sources.collect(),
             shards: self.world.shards,
+            replays_per_second: 1_000,
             detect: DetectOptions { learning_s: LEARNING_S },
             correlate: CorrelateOptions::default(),
             teach_until: None,

@@ -75,6 +75,7 @@ const fn goes_to_inbox(action: &Action) -> bool {
         action,
         Action::CreateEvent { .. }
             | Action::CreateInvestigation { .. }
+            | Action::PatchInvestigation { .. }
             | Action::CloseInvestigations { .. }
             | Action::ReopenInvestigation { .. }
             | Action::SetVerdict { .. }
