@@ -46,7 +46,8 @@ pub struct RecorderStage {
     /// What is closed once the pending writes are stored.
     closed_through: Option<Bucket>,
     flush: Option<Flush>,
-    flushed_at: Option<Instant>,
+    /// By the clock that a simulation drives.
+    flushed_at: Option<tokio::time::Instant>,
     backoff: Backoff,
     status: Arc<StatusBoard>,
     broadcaster: Recipient<Stored>,
@@ -172,7 +173,7 @@ impl RecorderStage {
                 }
                 self.traces.clear();
                 self.publish_watermark();
-                self.flushed_at = Some(Instant::now());
+                self.flushed_at = Some(tokio::time::Instant::now());
                 self.messages = 0;
                 let written = std::mem::take(&mut self.pending);
                 self.tell(written, report);

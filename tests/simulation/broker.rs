@@ -135,14 +135,12 @@ impl Broker {
         PartitionKey { cluster: CLUSTER.into(), topic: log.topic.clone(), incarnation, partition: log.partition }
     }
 
-    /// Where a partition is read from, given what the database says.
+    /// Where a partition is read from, given what the books say: those of the running connector, which may be ahead of the
+    /// database. What counts as published is only what was durable.
     pub fn place(&self, partition: usize, connector: &str, offsets: &dyn StoredOffsets) -> Owned {
         let log = self.log(partition);
         let stored = offsets.stored(connector, CLUSTER, &log.topic, log.partition);
         let stored = stored.map(|stored| (stored.incarnation, stored.next_offset));
-        if let Some((incarnation, next_offset)) = stored {
-            self.state().committed.insert((partition, incarnation as usize), next_offset);
-        }
         self.make_anew(partition);
         let life = self.state().lives[partition];
         let next = match stored {

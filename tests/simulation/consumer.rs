@@ -80,7 +80,12 @@ impl Consumer {
             let owned = self.broker.place(partition, &self.name, &*self.offsets);
             let log = self.broker.log(partition);
             let end_offset = if owned.life + 1 == log.lives.len() { log.lives[owned.life].len() as i64 } else { -1 };
-            assigned.push(AssignedPartition { key: self.broker.key(partition, owned.life), start_offset: owned.next, end_offset, topic_id: None });
+            assigned.push(AssignedPartition {
+                key: self.broker.key(partition, owned.life),
+                start_offset: owned.next,
+                end_offset,
+                topic_id: None,
+            });
             self.owned.retain(|owned| owned.partition != partition);
             self.owned.push(owned);
         }
