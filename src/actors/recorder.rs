@@ -37,8 +37,9 @@ pub struct RecorderStage {
     pending: WriteBatch,
     /// Messages in `pending`.
     messages: usize,
-    /// The checkpoint whose state is being written in parts.
+    /// The checkpoint whose state is being written in parts, and the one after it.
     checkpoint: Option<Checkpoint>,
+    next_checkpoint: Option<Checkpoint>,
     /// What was written of it.
     progress: Progress,
     /// Of the batches whose writes are pending.
@@ -93,6 +94,7 @@ impl RecorderStage {
             pending: WriteBatch::default(),
             messages: 0,
             checkpoint: None,
+            next_checkpoint: None,
             progress: Progress::default(),
             traces: Vec::new(),
             closed_through: None,
@@ -116,11 +118,10 @@ impl RecorderStage {
         self.pending.letters.extend(batch.letters);
         self.pending.replays.extend(batch.replays);
         self.pending.rows.extend(batch.rows);
-        if let Some(checkpoint) = batch.checkpoint {
-            // One that is not written yet is overtaken: what it changed and the newer did not goes with the newer.
-            let older = self.checkpoint.take().map(|older| older.deltas).unwrap_or_default();
-            let newer = self.checkpoint.insert(checkpoint);
-            newer.absorb(older);
+        if let Some(mut checkpoint) = batch.checkpoint {
+            // One whose writing has not begun is overtaken; one that is being written is let finish, or none ever would.
+            checkpoint.absorb(self.next_checkpoint.take().map(|older| older.deltas).unwrap_or_default());
+            self.next_checkpoint = Some(checkpoint);
         }
     }
 
@@ -128,10 +129,14 @@ impl RecorderStage {
         self.pending.rows() >= FULL_ROWS || self.messages >= FULL_MESSAGES
     }
 
+    const fn is_checkpointing(&self) -> bool {
+        self.checkpoint.is_some() || self.next_checkpoint.is_some()
+    }
+
     /// Sees to it that what is pending is written: at once when there is much, after the gap when there is little. "At once" is
     /// after the messages that wait already: the mailbox is emptied before anything else is done.
     fn schedule(&mut self, ctx: &mut Context<Self>) {
-        let at_once = self.checkpoint.is_some() || self.pending.rows() >= FLUSH_ROWS;
+        let at_once = self.is_checkpointing() || self.pending.rows() >= FLUSH_ROWS;
         if let Some(flush) = self.flush {
             if flush.at_once || !at_once {
                 return;
@@ -177,7 +182,7 @@ impl RecorderStage {
                 self.messages = 0;
                 let written = std::mem::take(&mut self.pending);
                 self.tell(written, report);
-                if self.checkpoint.is_some() {
+                if self.is_checkpointing() {
                     self.schedule(ctx);
                 }
             }
@@ -195,6 +200,10 @@ impl RecorderStage {
 
     /// Adds the next part of the checkpoint's state to the transaction, and with the last the checkpoint itself.
     fn add_checkpoint(&mut self) {
+        // A transaction that failed has the end of the one before still to write.
+        if self.checkpoint.is_none() && self.pending.checkpoint.is_none() {
+            self.checkpoint = self.next_checkpoint.take();
+        }
         let Some(checkpoint) = &mut self.checkpoint else { return };
         // A transaction that failed has its part already.
         if self.pending.state.is_none() {
@@ -294,7 +303,7 @@ impl Handler<Stop> for RecorderStage {
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         self.flush(ctx);
         // The parts of a checkpoint that are left; after a failure there is no time to try again.
-        while self.checkpoint.is_some() && self.pending.is_empty() {
+        while self.is_checkpointing() && self.pending.is_empty() {
             self.flush(ctx);
         }
         ctx.stop();

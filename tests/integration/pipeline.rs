@@ -113,6 +113,48 @@ fn a_stage_that_panics_is_rebuilt_and_the_result_is_the_same() {
     assert!(found.export == undisturbed.export, "what was found differs after a rebuild");
 }
 
+/// A topic of notes, `of` of them different, each told again and again and now and then in other words.
+fn notes(connector: &str, count: i64, of: i64) -> MemoryTopic {
+    let note = |n: i64| {
+        let title = if n % 7 == 0 { format!("note {} in other words", n % of) } else { format!("note {}", n % of) };
+        let at = Timestamp::from_seconds(START);
+        let note = serde_json::json!({ "type": "note", "title": title, "timestamp": at, "service": "cart", "source_id": format!("note/{}", n % of) });
+        record(note.to_string().into_bytes(), n / 10)
+    };
+    let records = Arc::new((0..count).map(note).collect());
+    MemoryTopic { connector: connector.into(), source: Source::Manual, topic: connector.into(), records }
+}
+
+/// (decoded, stored, seen before) of all items in an export, and how many events it has.
+fn books_of(export: &[u8]) -> ((u64, u64, u64), u64) {
+    let lines = String::from_utf8(export.to_vec()).expect("JSON lines");
+    let values: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    let ledger: Vec<_> = values.iter().filter(|value| value["kind"] == "ledger").map(|value| &value["value"]["sums"]).collect();
+    let sum = |name: &str| ledger.iter().map(|sums| sums[name].as_u64().expect("a number")).sum();
+    let events = values.iter().filter(|value| value["kind"] == "event").count() as u64;
+    ((sum("items_decoded"), sum("items_stored"), sum("items_seen_before")), events)
+}
+
+#[test]
+fn items_that_name_an_event_again_are_seen_before_and_a_rebuild_counts_none_twice() {
+    let topics = vec![notes("manual-a", 2_300, 700), notes("manual-b", 1_900, 900)];
+    let undisturbed = run(&run_of(topics.clone(), "notes")).expect("a run");
+    assert_eq!(books_of(&undisturbed.export), ((4_200, 900, 3_300), 900));
+    for at in [2, 3, 5] {
+        let disturbed = run_of(topics.clone(), &format!("notes, broken off at write {at}"));
+        let keeper = store::open_writer(&store_options(&disturbed)).expect("a store");
+        let writes = Arc::new(AtomicU32::new(0));
+        let (options, counted) = (store_options(&disturbed), writes.clone());
+        let found =
+            run_into(&disturbed, move || Ok(Box::new(PanicsOnce { inner: store::open_writer(&options)?, writes: counted.clone(), at })))
+                .expect("a run that goes on");
+        drop(keeper);
+        assert!(writes.load(Ordering::SeqCst) > at, "the panic was never reached");
+        assert_eq!(books_of(&found.export), books_of(&undisturbed.export), "broken off at write {at}");
+        assert!(found.export == undisturbed.export, "broken off at write {at}, the export differs");
+    }
+}
+
 #[test]
 fn the_number_of_shards_changes_nothing_that_is_found() {
     let topics = broken_shop("slow-database", 900);
