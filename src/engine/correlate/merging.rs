@@ -191,7 +191,7 @@ mod tests {
         let command = Command { who: "noor".to_owned(), idempotency_key: None, expected_version: None, action };
         investigator.command(&InboxRow { id: 1, command, at: Timestamp::EPOCH });
         let later = run(&mut investigator, 9..14, &hot);
-        let apart = later.iter().filter(|findings| findings.id == id).next_back().expect("it speaks again");
+        let apart = later.iter().rfind(|findings| findings.id == id).expect("it speaks again");
         assert_eq!(apart.merged_into, None);
     }
 }

@@ -161,10 +161,9 @@ impl Reader {
     /// forwarded; the partition is placed again, at the offset packed last, so that nothing is skipped.
     fn poll_events(&mut self, wait: Duration) {
         let mut stray = None;
-        match self.consumer.poll(wait) {
-            Some(Ok(message)) => stray = Some((message.topic().to_owned(), message.partition())),
-            // Told as a note as well, with its reason.
-            Some(Err(_)) | None => {}
+        // An error is told as a note as well, with its reason.
+        if let Some(Ok(message)) = self.consumer.poll(wait) {
+            stray = Some((message.topic().to_owned(), message.partition()));
         }
         if let Some((topic, partition)) = stray {
             self.place_again(&topic, partition);

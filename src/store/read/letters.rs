@@ -103,7 +103,9 @@ fn record_from_row(row: &Row<'_>) -> Result<LetterRecord, Fault> {
     })
 }
 
-fn headers(bytes: Option<&[u8]>) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
+type Headers = Vec<(String, Option<Vec<u8>>)>;
+
+fn headers(bytes: Option<&[u8]>) -> Result<Headers, StoreError> {
     postcard::from_bytes(bytes.unwrap_or_default()).map_err(|error| StoreError::Corrupt(format!("headers of a dead letter: {error}")))
 }
 

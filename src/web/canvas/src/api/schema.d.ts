@@ -123,6 +123,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/dead-letters/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets many aside for good, with the reason; their bytes stay. */
+        post: operations["dead_letters_discard_many"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dead-letters/groups": {
         parameters: {
             query?: never;
@@ -134,6 +151,23 @@ export interface paths {
         get: operations["dead_letters_groups"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decodes many again, at the rate of `dead_letters.replays_per_second`; the groups' counts show how far it is. */
+        post: operations["dead_letters_replay_many"];
         delete?: never;
         options?: never;
         head?: never;
@@ -153,6 +187,43 @@ export interface paths {
         post?: never;
         /** Sets it aside for good, with the reason; its bytes stay. */
         delete: operations["dead_letters_discard"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/{id}/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decodes it again with the settings as they are now, edited or not, and shows what would come of it. Nothing is stored. */
+        post: operations["dead_letters_dry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decodes it again, edited or not, and takes in what can be read. One that still cannot be read waits again, with
+         *     `replay_count` one higher. The order is durable when this answers; what came of it shows in the letter's status.
+         */
+        post: operations["dead_letters_replay"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -720,6 +791,10 @@ export interface components {
             last_failed_at: string;
             newest_id: string;
             /** Format: int64 */
+            replayed: number;
+            /** Format: int64 */
+            replaying: number;
+            /** Format: int64 */
             waiting: number;
         };
         /** @description A dead letter as the API shows it; bytes are base64. */
@@ -752,9 +827,37 @@ export interface components {
             /** @description Value as text where it is UTF-8, at most 64 KiB. */
             value_text?: string | null;
         };
+        /** @description Which waiting dead letters (exactly one of the first three), and why nobody will need them. */
+        DiscardManyRequest: {
+            /** @description `true` for all that wait. */
+            all?: boolean | null;
+            connector?: string | null;
+            /** @description A group's fingerprint. */
+            fingerprint?: string | null;
+            reason: string;
+        };
         DiscardRequest: {
             /** @description Why nobody will need it. */
             reason: string;
+        };
+        /** @description What a dead letter would become if it were replayed now. */
+        DryRun: {
+            error_class?: components["schemas"]["RejectionClass"] | null;
+            error_message?: string | null;
+            /** @description Format it was read as. */
+            format: string;
+            /**
+             * Format: int64
+             * @description Items that would be taken in.
+             */
+            items: number;
+            /** @description What they are, at most 20: an event, a log line, a metric point or a span each. */
+            preview: Record<string, unknown>[];
+        };
+        /** @description Bytes in the place of a dead letter's value; at most one of the two. */
+        EditedRequest: {
+            value_base64?: string | null;
+            value_text?: string | null;
         };
         /** @description What the engine owns of an investigation. Replaced as a whole with each `revision`; people never write it. */
         EngineFindings: {
@@ -779,6 +882,8 @@ export interface components {
             impact_severity: components["schemas"]["Severity"];
             /** @description Said on the page while some of it is still learning. */
             learning: string[];
+            /** @description The older investigation that turned out to be of the same fault and took this one in; nothing more is said here. */
+            merged_into?: string | null;
             /** @description Events that belong, with why. Only what is new since the last revision. */
             new_links?: components["schemas"]["EventLink"][];
             /** @description Why it was opened: families and strengths. */
@@ -1141,7 +1246,12 @@ export interface components {
             total: number;
         };
         /** @enum {string} */
-        LetterStatus: "waiting" | "replayed" | "discarded";
+        LetterStatus: "waiting" | "replaying" | "replayed" | "discarded";
+        /** @description How many dead letters a decision took. */
+        LettersTaken: {
+            /** Format: int64 */
+            count: number;
+        };
         LinkRequest: {
             event_id: string;
             /** @description Why it belongs; `linked by hand` when absent. */
@@ -1316,6 +1426,14 @@ export interface components {
             /** @description Why; kept with the activity. */
             reason: string;
         };
+        /** @description Which waiting dead letters: exactly one of the three. */
+        ReplayRequest: {
+            /** @description `true` for all that wait. */
+            all?: boolean | null;
+            connector?: string | null;
+            /** @description A group's fingerprint. */
+            fingerprint?: string | null;
+        };
         ResolveRequest: {
             lessons_learned?: string | null;
             remediation?: string | null;
@@ -1344,8 +1462,15 @@ export interface components {
         Severity: "info" | "low" | "medium" | "high" | "critical";
         /** @description One surprising key of one entity over its most surprising recent window. */
         Signal: {
-            /** @description Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `failures`, `metric`. */
+            /** @description Log lines that changed just after a deployment of their own service: by themselves no sign of trouble. */
+            after_deployment?: boolean;
+            /** @description Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `failures`, `failing_calls`, `gives_up`, `metric`. */
             detector: string;
+            /**
+             * Format: date-time
+             * @description From when on the key showed its baseline again, while the newest windows still hold the anomaly.
+             */
+            ended?: string | null;
             /** @description The stored event that carries this signal. */
             event_id: string;
             facts: components["schemas"]["Facts"];
@@ -1685,7 +1810,7 @@ export interface operations {
                 /** @description Of this group. */
                 fingerprint?: string;
                 /** @description Any of these. */
-                status?: ("waiting" | "replayed" | "discarded")[];
+                status?: ("waiting" | "replaying" | "replayed" | "discarded")[];
                 /** @description Last failed at or after. */
                 from?: string;
                 /** @description Last failed before. */
@@ -1737,6 +1862,44 @@ export interface operations {
             };
         };
     };
+    dead_letters_discard_many: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DiscardManyRequest"];
+            };
+        };
+        responses: {
+            /** @description As asked. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LettersTaken"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     dead_letters_groups: {
         parameters: {
             query?: never;
@@ -1753,6 +1916,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeadLetterGroup"][];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dead_letters_replay_many: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            /** @description As asked. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LettersTaken"];
                 };
             };
             /** @description Refused, with the reason. */
@@ -1826,6 +2027,86 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dead_letters_dry_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EditedRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRun"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dead_letters_replay: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EditedRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description As asked. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LettersTaken"];
+                };
             };
             /** @description Refused, with the reason. */
             default: {
