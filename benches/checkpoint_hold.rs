@@ -103,7 +103,7 @@ fn points(services: std::ops::Range<usize>, second: i64) -> Vec<u8> {
 
 fn spans(services: std::ops::Range<usize>, second: i64) -> Vec<u8> {
     let of = |service: usize| {
-        let number = (second as u128) << 64 | service as u128 + 1;
+        let number = ((second as u128) << 64) | (service as u128 + 1);
         let end = ((START_S + second) * 1_000_000_000) as u64;
         let span = Span {
             trace_id: number.to_be_bytes().to_vec(),
@@ -151,7 +151,7 @@ fn feed(source: Source, entities: usize, seconds: usize) -> Feed {
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn(async move {
         let key = PartitionKey { cluster: "bench".into(), topic: source.as_str().into(), incarnation: 0, partition: 0 };
-        let assigned = AssignedPartition { key: key.clone(), start_offset: 0, end_offset: i64::MAX };
+        let assigned = AssignedPartition { key: key.clone(), start_offset: 0, end_offset: i64::MAX, topic_id: None };
         sender.send(FeedMessage::Assigned(vec![assigned])).await.unwrap();
         let mut tick = tokio::time::interval(Duration::from_secs(1) / SLICES as u32);
         let mut offset = 0;
@@ -250,6 +250,7 @@ async fn run(entities: usize, seconds: usize, shards: usize, options: store::Opt
         publish: Arc::new(Nobody),
         status: status.clone(),
         placement: Placement { connectors: handles[0].clone(), shards: handles[2..].to_vec(), disk: handles[1].clone() },
+        replays_per_second: 1_000,
     };
     let (ended, ending) = oneshot::channel();
     let options = supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, until_sources_end: true };

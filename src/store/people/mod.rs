@@ -71,15 +71,15 @@ fn perform(tx: &Transaction<'_>, command: &Command, now: Timestamp) -> Result<Co
 
 /// What the pipeline reads like records of one more partition.
 const fn goes_to_inbox(action: &Action) -> bool {
-    matches!(
-        action,
+    match action {
+        Action::PatchInvestigation { patch, .. } => patch.status.is_some(),
         Action::CreateEvent { .. }
-            | Action::CreateInvestigation { .. }
-            | Action::PatchInvestigation { .. }
-            | Action::CloseInvestigations { .. }
-            | Action::ReopenInvestigation { .. }
-            | Action::SetVerdict { .. }
-    )
+        | Action::CreateInvestigation { .. }
+        | Action::CloseInvestigations { .. }
+        | Action::ReopenInvestigation { .. }
+        | Action::SetVerdict { .. } => true,
+        _ => false,
+    }
 }
 
 /// One line of activity.

@@ -234,6 +234,8 @@ fn what_the_pipeline_must_know_lies_in_the_inbox() {
     assert_eq!(outcome, CommandOutcome::Event(Box::new(manual)));
     assert_eq!(desk.reader.event("manual-1").unwrap(), None, "it comes back through the pipeline");
     desk.patch(InvestigationPatch { title: Some("mine".into()), ..InvestigationPatch::default() }).unwrap();
+    let begun = InvestigationPatch { status: Some(whydunit::model::investigation::Status::InProgress), ..InvestigationPatch::default() };
+    desk.patch(begun).unwrap();
     desk.close(&["inv-1"]).unwrap();
     desk.reopen().unwrap();
     let refused = Event::new("manual-2".into(), at(5), Source::Manual, "note", Severity::Low, "");
@@ -243,13 +245,14 @@ fn what_the_pipeline_must_know_lies_in_the_inbox() {
         .iter()
         .map(|row| match row.command.action {
             Action::CreateEvent { .. } => "event",
+            Action::PatchInvestigation { .. } => "status",
             Action::CloseInvestigations { .. } => "close",
             Action::ReopenInvestigation { .. } => "reopen",
             _ => "other",
         })
         .collect();
-    assert_eq!(kinds, ["event", "close", "reopen"]);
-    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(kinds, ["event", "status", "close", "reopen"]);
+    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert_eq!(desk.reader.inbox(2, 1).unwrap(), rows[1..2]);
 }
 
