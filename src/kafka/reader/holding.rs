@@ -76,13 +76,14 @@ impl Reader {
         self.consumer.seek_partitions(positions.clone(), Duration::ZERO).map(drop)
     }
 
-    /// At a rebalance librdkafka has paused what we keep: it is told our positions before the answer lets it go on.
+    /// At a rebalance librdkafka has paused what we keep: it is told our positions before the answer lets it go on. Nothing that
+    /// was taken before is packed after.
     pub(super) fn keep_positions(&mut self) {
+        self.data.discard();
         let kept = positions(self.packer.owned().iter());
         if kept.count() == 0 {
             return;
         }
-        self.data.discard();
         self.packer.doubt_all();
         if let Err(error) = self.consumer.seek_partitions(kept, Duration::ZERO) {
             // What is skipped shows as a jump, which is read twice.

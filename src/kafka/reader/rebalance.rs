@@ -96,6 +96,7 @@ impl Reader {
     /// a gap counted.
     pub(super) fn place_again(&mut self, topic: &str, partition: i32) {
         self.seal();
+        self.data.discard_if(|of, number| of == topic && number == partition);
         let Some(owned) = self.packer.remove(topic, partition) else { return };
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, partition);
@@ -293,12 +294,14 @@ impl Reader {
     }
 
     /// Nothing of it is seen before this thread looks: the partitions are taken in first.
-    fn fetch(&self, placed: &[Placed]) -> KafkaResult<()> {
+    fn fetch(&mut self, placed: &[Placed]) -> KafkaResult<()> {
         let mut list = TopicPartitionList::with_capacity(placed.len());
         for Placed { unplaced: Unplaced { name: (topic, partition), .. }, placement, .. } in placed {
             list.add_partition_offset(topic, *partition, Offset::Offset(placement.fetch_offset))?;
             self.data.forward(topic, *partition);
         }
+        // A rebalance may be under way that nobody told us of yet: this call answers it, and what it has paused goes on.
+        self.keep_positions();
         self.consumer.incremental_assign(&list)?;
         // A pause from before it was taken away would last; whoever must wait is paused before anything is read.
         self.consumer.resume(&list)

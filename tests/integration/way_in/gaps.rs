@@ -152,21 +152,28 @@ fn a_topic_made_anew_is_another_life() {
 }
 
 #[test]
-fn a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning_however_long_it_is() {
+fn a_topic_made_anew_between_two_looks_of_a_running_consumer_is_read_from_its_beginning_however_long_it_is() {
     let server = KafkaServer::shared();
     let topic = unique("swapped");
     server.create_topic(&topic, 1, &[]);
     Writer::new(server).numbers(&topic, 1, 0..10);
-    let mut feed = Feed::start(config(server, &[&topic]));
-    feed.until("the first life", |feed| feed.seen.len() >= 10);
+    let mut config = config(server, &[&topic]);
+    // Long enough that nobody sees the moment without a topic.
+    config.options.metadata_refresh_ms = 6_000;
+    let mut feed = Feed::start(config);
+    feed.until("the first life", |feed| feed.at_end(&topic, 1));
+    feed.control.pause();
+    feed.during(Duration::from_millis(200));
     server.delete_topic(&topic);
     server.create_topic(&topic, 1, &[]);
     // More than was read: the old offset lies inside the new log.
     Writer::new(server).numbers(&topic, 1, 100..200);
+    feed.control.resume();
     feed.until("the second life", |feed| {
         let book = &feed.books[&(topic.clone(), 0)];
         book.incarnation == 1 && book.next_offset == 100
     });
     let values = feed.values();
     assert!((100..200).all(|number| values.contains(&number.to_string())));
+    assert!(feed.notices.iter().any(|notice| notice.message.contains("made anew")), "{:?}", feed.notices);
 }
