@@ -157,16 +157,18 @@ impl Case {
         self.members.contains_key(service) || self.members.keys().any(|member| graph.are_neighbours(member, service))
     }
 
-    /// Onset of the earliest signal kept. A weak sign's onset is as doubtful as the sign: it counts only without a strong one;
-    /// and of onsets within one bucket, which are known no better, the surest sign's.
+    /// The earliest signal kept. A weak sign's onset is as doubtful as the sign: it counts only without a strong one. Onsets
+    /// within one bucket are known no better than that: of these only signs at least half as strong as the strongest count.
     fn earliest(&self, options: &CorrelateOptions) -> Option<&Signal> {
         let strength = |signal: &Signal| if signal.after_deployment { 0.0 } else { signal.surprise.max(signal.rank_surprise) };
         let all: Vec<&Signal> = self.signals.values().flat_map(BTreeMap::values).collect();
         let least = if all.iter().any(|signal| strength(signal) >= options.strong) { options.strong } else { options.weak };
         let counts = || all.iter().copied().filter(|signal| strength(signal) >= least);
         let first = counts().map(|signal| signal.onset).min()?;
-        counts().filter(|signal| signal.onset <= first.plus_seconds(Bucket::SECONDS)).max_by(|left, right| {
-            strength(left).total_cmp(&strength(right)).then(right.onset.cmp(&left.onset)).then(right.service.cmp(&left.service))
+        let together = || counts().filter(|signal| signal.onset <= first.plus_seconds(Bucket::SECONDS));
+        let strongest = together().map(strength).fold(0.0, f64::max);
+        together().filter(|signal| 2.0 * strength(signal) >= strongest).min_by(|left, right| {
+            left.onset.cmp(&right.onset).then(strength(right).total_cmp(&strength(left))).then(left.service.cmp(&right.service))
         })
     }
 

@@ -1,7 +1,7 @@
 //! When to open: one strong signal, or two weak ones of different families on the same service or on caller and callee.
 //!
 //! A deployment may rewrite log lines without breaking anything: where lines change their order just after one of their own
-//! service, that alone opens nothing; it needs a second sign, or an error line.
+//! service, that alone opens nothing; it needs a second sign of the same service, or an error line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,13 +36,18 @@ pub fn firing(signals: &BTreeMap<String, Vec<Signal>>, graph: &CallGraph, option
         let pair = families
             .values()
             .flat_map(|mine| others.clone().map(move |other| (*mine, *other)))
-            .filter(|(mine, other)| mine.family != other.family)
+            .filter(|(mine, other)| mine.family != other.family && are_independent(mine, other))
             .max_by(|left, right| (left.0.surprise + left.1.surprise).total_cmp(&(right.0.surprise + right.1.surprise)));
         if let Some((mine, other)) = pair {
             found.insert((*service).clone(), two_weak(mine, other));
         }
     }
     found
+}
+
+/// Lines that a deployment rewrote say nothing of the trouble of a neighbour.
+fn are_independent(mine: &Signal, other: &Signal) -> bool {
+    !(mine.after_deployment || other.after_deployment) || mine.service == other.service
 }
 
 fn by_family(signals: &[Signal], weak: f64) -> BTreeMap<Family, &Signal> {
@@ -140,6 +145,7 @@ mod tests {
         assert_eq!(fires(vec![lines()], false), ["cart"]);
         assert!(fires(vec![lines()], true).is_empty());
         assert_eq!(fires(vec![lines(), signal("cart", "failures", Family::Failures, 5.0)], true), ["cart"]);
+        assert!(fires(vec![lines(), signal("web", "failures", Family::Failures, 5.0)], true).is_empty(), "that is web's trouble");
         assert_eq!(fires(vec![lines(), signal("cart", "new_error", Family::LogShape, 9.0)], true), ["cart"]);
     }
 }

@@ -14,6 +14,8 @@ const PART_EVIDENCE: f64 = 1.92;
 /// A bucket that shows at least this part of the change was hit from its start on.
 const WHOLE: f64 = 0.85;
 
+/// Buckets behind the first changed one that say how much of a change there is.
+const NEXT: usize = 2;
 /// Log-likelihood ratio from which buckets after the last one that speaks for "after" say that it is over (20 to 1).
 const END_EVIDENCE: f64 = 3.0;
 
@@ -62,10 +64,11 @@ pub fn period(counts: &[Count], shares: &Shares) -> Option<Period> {
 }
 
 fn onset(counts: &[Count], first: usize, before: f64, after: f64) -> Timestamp {
-    let (hits, cases) = counts.iter().skip(first + 1).fold((0.0, 0.0), |(hits, cases), count| (hits + count.hits, cases + count.cases));
-    // The share of now may hold some of before; after the first bucket, and as far as that is more of a change, it does not.
+    let next = counts.iter().skip(first + 1).take(NEXT);
+    let (hits, cases) = next.fold((0.0, 0.0), |(hits, cases), count| (hits + count.hits, cases + count.cases));
+    // The share of now may hold some of before, or come of a change that still grows: the next buckets are nearer to it.
     let later = half_counted(hits, cases);
-    let after = if cases >= 3.0 && (later - before).abs() > (after - before).abs() { later } else { after };
+    let after = if cases >= 3.0 && (later - before) / (after - before) >= 0.5 { later } else { after };
     let part = part_hit(&counts[first], before, after);
     let earlier = first.checked_sub(1).map(|index| &counts[index]);
     let adjacent = earlier.filter(|earlier| earlier.bucket.0 + 1 == counts[first].bucket.0 && part >= WHOLE);

@@ -234,7 +234,7 @@ fn what_the_pipeline_must_know_lies_in_the_inbox() {
     assert_eq!(outcome, CommandOutcome::Event(Box::new(manual)));
     assert_eq!(desk.reader.event("manual-1").unwrap(), None, "it comes back through the pipeline");
     desk.patch(InvestigationPatch { title: Some("mine".into()), ..InvestigationPatch::default() }).unwrap();
-    let begun = InvestigationPatch { status: Some(whydunit::model::investigation::Status::InProgress), ..InvestigationPatch::default() };
+    let begun = InvestigationPatch { status: Some(Status::InProgress), ..InvestigationPatch::default() };
     desk.patch(begun).unwrap();
     desk.close(&["inv-1"]).unwrap();
     desk.reopen().unwrap();
