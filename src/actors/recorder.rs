@@ -93,7 +93,7 @@ impl RecorderStage {
     fn tell(&self, written: WriteBatch, report: crate::model::ports::WriteReport) {
         if let Some(checkpoint) = &written.checkpoint {
             metrics().checkpoint_size(report.checkpoint_bytes);
-            tracing::debug!(epoch = checkpoint.epoch, bytes = report.checkpoint_bytes, "checkpoint");
+            tracing::debug!(epoch = checkpoint.epoch, bytes = report.checkpoint_bytes, "checkpoint stored");
         }
         let newest_event = written.events.last().map(|event| event.id.clone());
         let checkpoint = written.checkpoint.map(|checkpoint| (checkpoint.epoch, checkpoint.ledger));

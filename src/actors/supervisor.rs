@@ -192,7 +192,7 @@ impl Supervisor {
         self.pipeline = Some(pipeline);
         self.status.well(WHO);
         self.status.started();
-        tracing::info!(generation = self.generation, "pipeline started");
+        tracing::info!(generation = self.generation, epoch = self.epoch, "pipeline started from its last checkpoint");
     }
 
     // ------------------------------------------------------------ checkpoint
@@ -301,6 +301,7 @@ async fn gather(
     watermark: Arc<Mutex<WatermarkTracker>>,
     epoch: u64,
 ) -> Vec<oneshot::Sender<()>> {
+    tracing::debug!(epoch, "checkpoint began");
     let mut resumes = Vec::new();
     let holds = sources.iter().map(|source| {
         let (sender, resume) = oneshot::channel();
@@ -322,6 +323,7 @@ async fn gather(
     // An error means a stage died with the barrier: its life line has told us already.
     if sent.iter().all(Result::is_ok) && gathered.await.is_ok() {
         metrics().checkpoint(began.elapsed().as_secs_f64());
+        tracing::debug!(epoch, held_ms = began.elapsed().as_millis() as u64, "checkpoint gathered");
     }
     resumes
 }
