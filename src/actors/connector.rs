@@ -420,7 +420,7 @@ fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) 
     whole.spans.append(&mut part.spans);
     whole.events.append(&mut part.events);
     whole.rejections.append(&mut part.rejections);
-    whole.formats.append(&mut part.formats);
+    whole.note_format(part.formats.first().map_or("unknown", |(format, _)| format));
     whole.skewed += part.skewed;
     for (sum, counts) in whole.counts.iter_mut().zip(&part.counts) {
         sum.records_read += counts.records_read;
@@ -442,6 +442,7 @@ fn reject_panicked(whole: &mut ObservationBatch, index: usize) {
         format: "unknown",
         items: Vec::new(),
     });
+    whole.note_format("unknown");
     let partition = whole.records.records.get(index).map(|record| usize::from(record.partition));
     if let Some(counts) = partition.and_then(|partition| whole.counts.get_mut(partition)) {
         counts.records_read += 1;

@@ -163,6 +163,8 @@ pub struct ObservationBatch {
     pub counts: Vec<DecodeCounts>,
     /// Format each record was read as, with how many: the mix shown on the health page.
     pub formats: Vec<(&'static str, u64)>,
+    /// Each record's place in `formats`, aligned with the records.
+    pub record_formats: Vec<u8>,
     /// Newest event time of each partition that may advance the watermark, aligned with `records.partitions`.
     pub newest: Vec<Option<Timestamp>>,
     /// Items more than the allowed skew ahead of their record's Kafka time.
@@ -182,6 +184,7 @@ impl ObservationBatch {
             rejections: Vec::new(),
             counts: vec![DecodeCounts::default(); partitions],
             formats: Vec::new(),
+            record_formats: Vec::new(),
             newest: vec![None; partitions],
             skewed: 0,
         }
@@ -189,6 +192,17 @@ impl ObservationBatch {
 
     pub fn items(&self) -> usize {
         self.logs.len() + self.points.len() + self.spans.len() + self.events.len()
+    }
+
+    /// Notes the format the next record was read as. There are a handful of formats, so they are a list.
+    pub fn note_format(&mut self, format: &'static str) {
+        let known = self.formats.iter_mut().position(|(name, _)| std::ptr::eq(*name, format) || *name == format);
+        let index = known.unwrap_or_else(|| {
+            self.formats.push((format, 0));
+            self.formats.len() - 1
+        });
+        self.formats[index].1 += 1;
+        self.record_formats.push(u8::try_from(index).unwrap_or(u8::MAX));
     }
 }
 

@@ -106,7 +106,7 @@ impl Decoder {
         if records.source == Source::Logs {
             batch.logs.reserve_exact(records.records.len());
         }
-        let mut mix = FormatMix::default();
+        batch.record_formats.reserve_exact(records.records.len());
         for (index, record) in records.records.iter().enumerate() {
             let partition = usize::from(record.partition);
             if let Some(counts) = batch.counts.get_mut(partition) {
@@ -114,7 +114,7 @@ impl Decoder {
             }
             if let Some(newest) = watermark(&records, record) {
                 move_watermark(&mut batch, partition, newest);
-                mix.count("control");
+                batch.note_format("control");
                 continue;
             }
             let value = self.readable(&records, record).and_then(|value| {
@@ -126,11 +126,10 @@ impl Decoder {
                 Ok((value, format)) => read_as(&mut self.json_logs, format, &records, record, value, &mut sink),
                 Err(refusal) => (Err(refusal), self.named.map_or("auto", Format::as_str)),
             };
-            mix.count(format);
             sink.settle(outcome, format, partition);
+            batch.note_format(format);
         }
         batch.definitions = self.symbols.take_fresh();
-        batch.formats = mix.counts;
         batch
     }
 
@@ -188,21 +187,6 @@ fn read_as(
         Format::Change => return change::decode(value, sink),
     };
     (outcome, format.as_str())
-}
-
-/// Records by format; a handful of formats, so a list.
-#[derive(Debug, Default)]
-struct FormatMix {
-    counts: Vec<(&'static str, u64)>,
-}
-
-impl FormatMix {
-    fn count(&mut self, format: &'static str) {
-        match self.counts.iter_mut().find(|(name, _)| std::ptr::eq(*name, format) || *name == format) {
-            Some((_, count)) => *count += 1,
-            None => self.counts.push((format, 1)),
-        }
-    }
 }
 
 /// What one value would become: a dry run, for a person who tries a format. The record stands at offset 0 of a topic `dry-run`.

@@ -16,8 +16,8 @@ pub struct BatchInfo {
     /// Stable hash of each partition's key: orders lines of different partitions.
     partition_hashes: Vec<u64>,
     content_hashes: Vec<OnceLock<u64>>,
-    /// Format the batch was read as; `mixed` when there were several.
-    pub format: &'static str,
+    formats: Vec<&'static str>,
+    record_formats: Vec<u8>,
 }
 
 impl BatchInfo {
@@ -26,16 +26,19 @@ impl BatchInfo {
             let text = format!("{}\0{}\0{}\0{}", key.cluster, key.topic, key.incarnation, key.partition);
             xxhash_rust::xxh3::xxh3_64(text.as_bytes())
         };
-        let format = match batch.formats.as_slice() {
-            [(format, _)] => format,
-            _ => "mixed",
-        };
         Self {
             records: Arc::clone(&batch.records),
             partition_hashes: batch.records.partitions.iter().map(|partition| hash(&partition.key)).collect(),
             content_hashes: (0..batch.records.records.len()).map(|_| OnceLock::new()).collect(),
-            format,
+            formats: batch.formats.iter().map(|(format, _)| *format).collect(),
+            record_formats: batch.record_formats.clone(),
         }
+    }
+
+    /// The format a record was read as: the same in whatever batch it comes.
+    pub fn format_of(&self, record: u32) -> &'static str {
+        let index = self.record_formats.get(record as usize).copied().map_or(usize::MAX, usize::from);
+        self.formats.get(index).copied().unwrap_or("unknown")
     }
 
     /// Event time an item is booked by: its own, or its record's Kafka time when it claims to be far ahead of that.

@@ -257,7 +257,7 @@ impl ErrorFold {
             connector: batch.records.connector.to_string(),
             position: batch.position(line.record),
             item: line.item,
-            format: batch.format.to_owned(),
+            format: batch.format_of(line.record).to_owned(),
         };
         self.keep(exemplar);
     }

@@ -76,6 +76,7 @@ fn assert_books(batch: &ObservationBatch) {
     assert_eq!(sum(|counts| counts.items_decoded), batch.items() as u64);
     assert_eq!(sum(|counts| counts.items_rejected), batch.rejections.iter().map(|rejection| rejection.items.len() as u64).sum::<u64>());
     assert_eq!(batch.formats.iter().map(|(_, count)| count).sum::<u64>(), batch.records.records.len() as u64);
+    assert_eq!(batch.record_formats.len(), batch.records.records.len());
     let letters: BTreeSet<u32> = batch.rejections.iter().map(|rejection| rejection.record).collect();
     assert_eq!(letters.len(), batch.rejections.len(), "one rejection a record");
     assert!(batch.rejections.iter().all(|rejection| !rejection.reason.is_empty()));
