@@ -26,6 +26,7 @@ use crate::model::ports::{AssignedPartition, FeedControl, FeedMessage, FeedTroub
 use crate::model::position::PartitionKey;
 use crate::model::record::RecordBatch;
 use crate::model::{Source, Timestamp};
+use crate::telemetry::batch_trace::{BatchTrace, TRACEPARENT};
 use crate::telemetry::metrics::{Outcome, metrics};
 
 /// Failures in a row that open the breaker.
@@ -250,7 +251,8 @@ impl ConnectorStage {
         let began = Instant::now();
         let now = clock::now();
         let records = Arc::new(batch);
-        let mut decoded = self.decode(&records, now);
+        let trace = trace_of(&records);
+        let mut decoded = trace.stage("decode").in_scope(|| self.decode(&records, now));
         self.ledger.book(&decoded);
         self.wiring.status.book(&decoded, now);
         self.count(&decoded);
@@ -258,7 +260,7 @@ impl ConnectorStage {
         let progress = progress_of(&decoded);
         let (inputs, events) = ShardInput::split(decoded, self.wiring.joins.len());
         metrics().stage("connector", began.elapsed().as_secs_f64());
-        self.deliver(records, rejections, inputs, Passing { events, commands: Vec::new() }, progress, ctx);
+        self.deliver(records, rejections, inputs, Passing { events, commands: Vec::new(), trace }, progress, ctx);
     }
 
     /// Decodes; if that panics, record by record, so that only the culprit is set aside.
@@ -305,13 +307,14 @@ impl ConnectorStage {
         ctx: &mut Context<Self>,
     ) {
         let wiring = self.wiring.clone();
+        let trace = passing.trace.clone();
         let send = async move {
-            if !rejections.is_empty() && wiring.dead_letter.send(Rejected { records, rejections }).await.is_err() {
+            if !rejections.is_empty() && wiring.dead_letter.send(Rejected { records, rejections, trace: trace.clone() }).await.is_err() {
                 return false;
             }
             let mut passing = Some(passing);
             let sends = wiring.joins.iter().zip(inputs).filter_map(|(join, input)| {
-                let passing = passing.take().unwrap_or_default();
+                let passing = passing.take().unwrap_or_else(|| Passing { trace: trace.clone(), ..Passing::default() });
                 (!input.is_empty() || !passing.is_empty()).then(|| join.send(ToJoin::Observed { input, passing }))
             });
             join_all(sends).await.iter().all(Result::is_ok)
@@ -379,6 +382,11 @@ impl ConnectorStage {
         self.send_advance(advance, ctx);
         self.hold_back();
     }
+}
+
+fn trace_of(records: &RecordBatch) -> BatchTrace {
+    let traceparents = records.records.iter().filter_map(|record| records.header(record, TRACEPARENT));
+    BatchTrace::begin(&records.connector, records.source.as_str(), records.records.len(), traceparents)
 }
 
 /// What a delivered batch says of one partition.

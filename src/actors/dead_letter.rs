@@ -38,6 +38,7 @@ impl Handler<Rejected> for DeadLetterStage {
 
     fn handle(&mut self, rejected: Rejected, _: &mut Self::Context) -> Self::Result {
         let now = clock::now();
+        let _span = rejected.trace.stage("dead_letter").entered();
         let letters: Vec<_> = rejected.rejections.iter().filter_map(|rejection| letter(&rejected.records, rejection, now)).collect();
         if let Some(last) = letters.last() {
             let message = format!("{}: {}", last.error_class.as_str(), last.error_message);
@@ -46,7 +47,11 @@ impl Handler<Rejected> for DeadLetterStage {
                 status.last_error_at = Some(now);
             });
         }
-        let send = self.recorder.send(Record(WriteBatch { letters, ..WriteBatch::default() }));
+        let send = self.recorder.send(Record {
+            batch: WriteBatch { letters, ..WriteBatch::default() },
+            trace: rejected.trace,
+            closed_through: None,
+        });
         AtomicResponse::new(Box::pin(send.into_actor(self).map(|result, _, ctx| {
             if result.is_err() {
                 ctx.stop();

@@ -47,14 +47,15 @@ impl DetectionStage {
     /// Buckets that every trace-join shard has closed, judged.
     fn close(&mut self, join: usize, advance: Advance) -> Vec<ToInvestigator> {
         if let Some(slot) = self.joins.get_mut(join) {
-            *slot = Some(advance.through);
+            *slot = (*slot).max(Some(advance.through));
         }
         let Some(through) = self.joins.iter().copied().min().flatten() else { return Vec::new() };
-        let from = self.closed.map_or(advance.from.0, |closed| closed.0 + 1);
+        let whole = Advance { through, ..advance };
         let mut messages = Vec::new();
         let mut closed = Vec::new();
-        for bucket in from..=through.0 {
-            closed.push(self.core.close(Bucket(bucket)));
+        for bucket in whole.left_after(self.closed) {
+            self.closed = Some(bucket);
+            closed.push(self.core.close(bucket));
             if closed.len() == CLOSED_PER_MESSAGE {
                 messages.push(ToInvestigator::Closed { shard: self.shard, closed: std::mem::take(&mut closed) });
             }
@@ -62,7 +63,6 @@ impl DetectionStage {
         if !closed.is_empty() {
             messages.push(ToInvestigator::Closed { shard: self.shard, closed });
         }
-        self.closed = self.closed.max(Some(through));
         messages
     }
 
@@ -119,6 +119,7 @@ impl Handler<ToDetection> for DetectionStage {
         let began = Instant::now();
         let messages = match message {
             ToDetection::Observed { input, passing } => {
+                let _span = passing.trace.stage("detection").entered();
                 self.core.observe(input);
                 if passing.is_empty() { Vec::new() } else { vec![ToInvestigator::Passing(passing)] }
             }

@@ -45,8 +45,10 @@ impl InvestigatorStage {
         WriteBatch { events: passing.events, ..WriteBatch::default() }
     }
 
-    fn closed(&mut self, closed: Vec<ClosedBucket>) -> WriteBatch {
+    /// What the buckets closed by all shards come to, and the last of them.
+    fn closed(&mut self, closed: Vec<ClosedBucket>) -> (WriteBatch, Option<Bucket>) {
         let mut batch = WriteBatch::default();
+        let mut through = None;
         for part in closed {
             self.pending.entry(part.bucket).or_default().push(part);
         }
@@ -55,6 +57,7 @@ impl InvestigatorStage {
                 break;
             }
             let (bucket, mut parts) = entry.remove_entry();
+            through = Some(bucket);
             let mut learning = None;
             for part in &mut parts {
                 metrics().late_items(part.rows.iter().map(|row| row.late).sum());
@@ -62,11 +65,10 @@ impl InvestigatorStage {
                 batch.rows.append(&mut part.rows.clone());
                 learning = learning.max(part.learning.iter().map(|(_, until)| *until).max());
             }
-            self.status.watermark(Some(bucket.end()));
             self.status.learning_until(learning);
             batch.findings.extend(self.core.step(parts));
         }
-        batch
+        (batch, through)
     }
 
     fn barrier(&mut self, part: BarrierPart) -> Option<(WriteBatch, Arc<Barrier>)> {
@@ -90,11 +92,11 @@ impl InvestigatorStage {
     }
 
     /// Hands a batch to the recorder; releases the barrier it may carry once the recorder has it.
-    fn forward(&self, batch: WriteBatch, barrier: Option<Arc<Barrier>>, ctx: &mut Context<Self>) {
-        if batch.is_empty() {
+    fn forward(&self, record: Record, barrier: Option<Arc<Barrier>>, ctx: &mut Context<Self>) {
+        if record.batch.is_empty() && record.closed_through.is_none() {
             return;
         }
-        ctx.wait(self.recorder.send(Record(batch)).into_actor(self).map(move |result, _, ctx| match (result, barrier) {
+        ctx.wait(self.recorder.send(record).into_actor(self).map(move |result, _, ctx| match (result, barrier) {
             (Ok(()), Some(barrier)) => barrier.release(),
             (Ok(()), None) => {}
             (Err(_), _) => ctx.stop(),
@@ -117,16 +119,17 @@ impl Handler<ToInvestigator> for InvestigatorStage {
         let began = Instant::now();
         match message {
             ToInvestigator::Passing(passing) => {
-                let batch = self.passing(passing);
-                self.forward(batch, None, ctx);
+                let trace = passing.trace.clone();
+                let batch = trace.stage(STAGE).in_scope(|| self.passing(passing));
+                self.forward(Record { batch, trace, closed_through: None }, None, ctx);
             }
             ToInvestigator::Closed { closed, .. } => {
-                let batch = self.closed(closed);
-                self.forward(batch, None, ctx);
+                let (batch, closed_through) = self.closed(closed);
+                self.forward(Record { closed_through, ..batch.into() }, None, ctx);
             }
             ToInvestigator::Barrier { part, .. } => {
                 if let Some((batch, barrier)) = self.barrier(part) {
-                    self.forward(batch, Some(barrier), ctx);
+                    self.forward(batch.into(), Some(barrier), ctx);
                 }
             }
         }

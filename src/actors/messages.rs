@@ -16,12 +16,15 @@ use crate::model::record::RecordBatch;
 use crate::model::signal::ClosedBucket;
 use crate::model::snapshot::{Checkpoint, StateDelta};
 use crate::model::{Bucket, Event};
+use crate::telemetry::batch_trace::BatchTrace;
 
 /// Facts that are one-to-one with a record or a person's write: they ride along, unchanged, to the investigator.
 #[derive(Debug, Default)]
 pub struct Passing {
     pub events: Vec<Event>,
     pub commands: Vec<InboxRow>,
+    /// Of the batch they came with.
+    pub trace: BatchTrace,
 }
 
 impl Passing {
@@ -70,7 +73,19 @@ pub enum ToInvestigator {
 /// Everything → recorder.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Record(pub WriteBatch);
+pub struct Record {
+    pub batch: WriteBatch,
+    /// Of the batch of records it came from, where there is one.
+    pub trace: BatchTrace,
+    /// Everything up to this bucket is judged, and stored with this.
+    pub closed_through: Option<Bucket>,
+}
+
+impl From<WriteBatch> for Record {
+    fn from(batch: WriteBatch) -> Self {
+        Self { batch, trace: BatchTrace::default(), closed_through: None }
+    }
+}
 
 /// A person's write → recorder.
 #[derive(Debug, Message)]
@@ -83,6 +98,7 @@ pub struct Execute(pub Command);
 pub struct Rejected {
     pub records: Arc<RecordBatch>,
     pub rejections: Vec<Rejection>,
+    pub trace: BatchTrace,
 }
 
 /// A barrier on its way through the stages, gathering what each changed.

@@ -12,7 +12,9 @@ use super::messages::{CommandStored, Execute, Record, Stop, StoreFailed, Stored}
 use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::resilience::backoff::Backoff;
+use crate::model::Bucket;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch};
+use crate::telemetry::batch_trace::BatchTrace;
 use crate::telemetry::metrics::metrics;
 
 /// Rows that make a transaction worth its disk flush.
@@ -24,6 +26,10 @@ const WHO: &str = "store";
 pub struct RecorderStage {
     writer: Box<dyn StoreWriter>,
     pending: WriteBatch,
+    /// Of the batches whose writes are pending.
+    traces: Vec<BatchTrace>,
+    /// What is closed once the pending writes are stored.
+    closed_through: Option<Bucket>,
     flush: Option<SpawnHandle>,
     backoff: Backoff,
     status: Arc<StatusBoard>,
@@ -52,7 +58,20 @@ impl RecorderStage {
         life: LifeLine,
     ) -> Self {
         let backoff = Backoff::new(0);
-        Self { writer, pending: WriteBatch::default(), flush: None, backoff, status, broadcaster, commands, inbox, supervisor, _life: life }
+        Self {
+            writer,
+            pending: WriteBatch::default(),
+            traces: Vec::new(),
+            closed_through: None,
+            flush: None,
+            backoff,
+            status,
+            broadcaster,
+            commands,
+            inbox,
+            supervisor,
+            _life: life,
+        }
     }
 
     fn take(&mut self, batch: WriteBatch) {
@@ -70,10 +89,14 @@ impl RecorderStage {
             ctx.cancel_future(timer);
         }
         if self.pending.is_empty() {
+            self.publish_watermark();
             return;
         }
         let began = Instant::now();
-        match self.writer.write(&self.pending, clock::now()) {
+        let spans: Vec<_> = self.traces.iter().map(|trace| trace.stage("store")).collect();
+        let written = self.writer.write(&self.pending, clock::now());
+        drop(spans);
+        match written {
             Ok(report) => {
                 metrics().transaction(began.elapsed().as_secs_f64());
                 metrics().stored(report.events_stored, report.letters_stored, report.opened);
@@ -82,11 +105,20 @@ impl RecorderStage {
                     self.status.well(WHO);
                     self.backoff.succeeded();
                 }
+                self.traces.clear();
+                self.publish_watermark();
                 let written = std::mem::take(&mut self.pending);
                 self.tell(written, report);
             }
             Err(error @ (StoreError::DiskFull(_) | StoreError::Busy(_))) => self.try_again(&error, ctx),
             Err(error) => self.give_up(error, ctx),
+        }
+    }
+
+    /// Who reads the watermark may rely on finding what lies before it.
+    fn publish_watermark(&mut self) {
+        if let Some(closed) = self.closed_through.take() {
+            self.status.watermark(Some(closed.end()));
         }
     }
 
@@ -142,8 +174,12 @@ impl Actor for RecorderStage {
 impl Handler<Record> for RecorderStage {
     type Result = ();
 
-    fn handle(&mut self, Record(batch): Record, ctx: &mut Self::Context) {
+    fn handle(&mut self, Record { batch, trace, closed_through }: Record, ctx: &mut Self::Context) {
         self.take(batch);
+        self.closed_through = self.closed_through.max(closed_through);
+        if trace.is_recorded() {
+            self.traces.push(trace);
+        }
         if self.pending.checkpoint.is_some() || rows(&self.pending) >= FLUSH_ROWS {
             self.flush(ctx);
         } else if self.flush.is_none() {

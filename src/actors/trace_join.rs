@@ -21,6 +21,7 @@ pub struct TraceJoinStage {
     shard: usize,
     core: TraceJoin,
     detections: Vec<Recipient<ToDetection>>,
+    closed: Option<Bucket>,
     /// Duplicates dropped since this stage was built, by connector and partition.
     seen_before: BTreeMap<(Arc<str>, PartitionKey), u64>,
     _life: LifeLine,
@@ -32,8 +33,14 @@ pub fn stage_name(shard: usize) -> String {
 }
 
 impl TraceJoinStage {
-    pub const fn new(shard: usize, core: TraceJoin, detections: Vec<Recipient<ToDetection>>, life: LifeLine) -> Self {
-        Self { shard, core, detections, seen_before: BTreeMap::new(), _life: life }
+    pub const fn new(
+        shard: usize,
+        core: TraceJoin,
+        closed: Option<Bucket>,
+        detections: Vec<Recipient<ToDetection>>,
+        life: LifeLine,
+    ) -> Self {
+        Self { shard, core, detections, closed, seen_before: BTreeMap::new(), _life: life }
     }
 
     /// Splits by entity; what passes rides with the first shard's part.
@@ -41,11 +48,12 @@ impl TraceJoinStage {
         for seen in std::mem::take(&mut input.seen_before) {
             *self.seen_before.entry((seen.connector, seen.partition)).or_default() += seen.items;
         }
+        let trace = passing.trace.clone();
         let mut passing = Some(passing);
         let parts = input.split(self.detections.len()).into_iter();
         parts
             .map(|input| {
-                let passing = passing.take().unwrap_or_default();
+                let passing = passing.take().unwrap_or_else(|| Passing { trace: trace.clone(), ..Passing::default() });
                 (!input.is_empty() || !passing.is_empty()).then_some(ToDetection::Observed { input, passing })
             })
             .collect()
@@ -54,8 +62,12 @@ impl TraceJoinStage {
     /// Finishes traces bucket by bucket; what finished goes ahead of the news that the buckets are closed.
     fn close(&mut self, advance: Advance) -> Vec<Vec<Option<ToDetection>>> {
         let mut rounds = Vec::new();
-        for bucket in advance.from.0..=advance.through.0 {
-            let finished = self.core.close(Bucket(bucket));
+        if self.closed >= Some(advance.through) {
+            return rounds;
+        }
+        for bucket in advance.left_after(self.closed) {
+            self.closed = Some(bucket);
+            let finished = self.core.close(bucket);
             if !finished.is_empty() {
                 rounds.push(self.observed(finished, Passing::default()));
             }
@@ -118,6 +130,7 @@ impl Handler<ToJoin> for TraceJoinStage {
         let began = Instant::now();
         let rounds = match message {
             ToJoin::Observed { input, passing } => {
+                let _span = passing.trace.stage("trace_join").entered();
                 let input = self.core.observe(input);
                 vec![self.observed(input, passing)]
             }
@@ -136,5 +149,45 @@ impl Handler<Stop> for TraceJoinStage {
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::engine::detect::DetectOptions;
+
+    /// Notes what it is told to close.
+    struct Noting(Arc<Mutex<Vec<Bucket>>>);
+
+    impl Actor for Noting {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<ToDetection> for Noting {
+        type Result = ();
+
+        fn handle(&mut self, message: ToDetection, _: &mut Self::Context) {
+            if let ToDetection::Closed { advance, .. } = message {
+                self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(advance.through);
+            }
+        }
+    }
+
+    #[actix::test]
+    async fn news_that_were_overtaken_on_their_way_close_nothing_again() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let next = Noting(told.clone()).start().recipient();
+        let core = TraceJoin::new(&DetectOptions::default());
+        let join = TraceJoinStage::new(0, core, None, vec![next], LifeLine::unattended()).start();
+        for through in [7, 5, 8] {
+            join.send(ToJoin::Advance(Advance { first: Bucket(1), through: Bucket(through) })).await.unwrap();
+        }
+        // Handled only after what the messages before it sent on was taken.
+        join.send(Stop).await.unwrap();
+        let told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        assert_eq!(told, [7, 8].map(Bucket));
     }
 }

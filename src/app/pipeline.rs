@@ -113,6 +113,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     let mut writer = (parts.open_writer)().map_err(|error| error.to_string())?;
     let snapshot = writer.load_snapshot().map_err(|error| error.to_string())?;
     let cores = Cores::restore(parts, &snapshot)?;
+    parts.status.watermark(cores.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
     let written = Arc::new(Notify::new());
     let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.closed_through)));
@@ -122,7 +123,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     let dead_letter = builder.dead_letter(&recorder);
     let investigator = builder.investigator(cores.investigator, &recorder);
     let detections = builder.detections(cores.detectors, cores.closed_through, &investigator);
-    let joins = builder.joins(cores.joins, &detections);
+    let joins = builder.joins(cores.joins, cores.closed_through, &detections);
     let wiring = Wiring {
         joins: joins.iter().map(|join| join.clone().recipient()).collect(),
         dead_letter: dead_letter.clone().recipient(),
@@ -250,12 +251,12 @@ impl Builder<'_> {
         stages
     }
 
-    fn joins(&mut self, cores: Vec<TraceJoin>, detections: &[Addr<DetectionStage>]) -> Vec<Addr<TraceJoinStage>> {
+    fn joins(&mut self, cores: Vec<TraceJoin>, closed: Option<Bucket>, detections: &[Addr<DetectionStage>]) -> Vec<Addr<TraceJoinStage>> {
         let mut stages = Vec::new();
         for (shard, core) in cores.into_iter().enumerate() {
             let next = detections.iter().map(|detection| detection.clone().recipient()).collect();
             let life = self.life(&trace_join::stage_name(shard));
-            let start = move |_: &mut _| TraceJoinStage::new(shard, core, next, life);
+            let start = move |_: &mut _| TraceJoinStage::new(shard, core, closed, next, life);
             stages.push(TraceJoinStage::start_in_arbiter(self.shard_arbiter(shard), start));
         }
         stages

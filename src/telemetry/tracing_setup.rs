@@ -7,9 +7,13 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+use super::batch_trace;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -75,9 +79,15 @@ pub fn install(options: &Options) -> Guard {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = if json { lines.json().boxed() } else { lines.compact().boxed() };
     let provider = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").and_then(|_| tracer_provider(options.trace_share));
-    let spans = provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("whydunit")));
-    if tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init().is_err() {
+    // Of spans, only those of batches: what the libraries of the exporter and the API trace is theirs.
+    let batches = Targets::new().with_target(batch_trace::TARGET, LevelFilter::INFO);
+    let spans =
+        provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("whydunit")).with_filter(batches));
+    if tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init().is_err() {
         return Guard::default();
+    }
+    if provider.is_some() {
+        batch_trace::export();
     }
     opentelemetry::global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
     Guard { provider }
@@ -90,7 +100,7 @@ fn tracer_provider(share: f64) -> Option<SdkTracerProvider> {
         Ok(exporter) => Some(
             SdkTracerProvider::builder()
                 .with_batch_exporter(exporter)
-                // A record that carries a `traceparent` decides for its batch; else the share does.
+                // The sampled trace of a record is continued; else the share decides.
                 .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(share))))
                 .with_resource(Resource::builder().with_service_name("whydunit").build())
                 .build(),

@@ -10,5 +10,6 @@ mod memory;
 mod pipeline;
 mod recorded;
 mod scenarios;
+mod telemetry;
 mod way_in;
 mod way_out;

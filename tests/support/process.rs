@@ -51,6 +51,13 @@ impl Home {
         Run::started(self.command("run"), None)
     }
 
+    /// As [`Home::run`] with more in its environment.
+    pub fn run_with(&self, environment: &[(&str, &str)]) -> Run {
+        let mut command = self.command("run");
+        command.envs(environment.iter().copied());
+        Run::started(command, None)
+    }
+
     /// As [`Home::run`]; killed the moment it logs a line that `trap` wants.
     pub fn run_into(&self, trap: impl Fn(&str) -> bool + Send + 'static) -> Run {
         Run::started(self.command("run"), Some(Box::new(trap)))
@@ -64,10 +71,23 @@ impl Home {
     }
 }
 
-/// Asserts that two exports are the same, and shows where they are not.
+/// Asserts that two exports are the same, and shows what only one of them has.
 pub fn assert_same_export(expected: &str, found: &str) {
-    let differing: Vec<_> = expected.lines().zip(found.lines()).filter(|(a, b)| a != b).take(3).collect();
-    assert!(expected == found, "{} and {} lines; first differences: {differing:#?}", expected.lines().count(), found.lines().count());
+    let only = |left: &str, right: &str| {
+        let right: std::collections::HashSet<&str> = right.lines().collect();
+        left.lines().filter(|line| !right.contains(line)).map(|line| line.chars().take(600).collect()).collect::<Vec<String>>()
+    };
+    let (missing, added) = (only(expected, found), only(found, expected));
+    let first = |lines: &[String]| lines.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
+    assert!(
+        expected == found,
+        "{} lines of {} are missing, {} are new. Missing:\n{}\nNew:\n{}",
+        missing.len(),
+        expected.lines().count(),
+        added.len(),
+        first(&missing),
+        first(&added)
+    );
 }
 
 type Trap = Box<dyn Fn(&str) -> bool + Send>;
@@ -178,10 +198,10 @@ impl Run {
         kill_process(self.id(), signal).unwrap();
     }
 
-    /// `kill -9`; how it ended and what it had said.
-    pub fn killed(mut self) -> (Option<ExitStatus>, String) {
+    /// `kill -9`; what it had said.
+    pub fn killed(mut self) -> String {
         self.child.kill().unwrap();
-        self.ended(START)
+        self.ended(START).1
     }
 
     /// Waits for its end, however that comes; what it said beside.

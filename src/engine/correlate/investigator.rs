@@ -298,12 +298,15 @@ impl Investigator {
         ids.into_iter().map(|(_, id)| id).collect()
     }
 
+    fn may_open(&self, environment: &str, service: &String) -> bool {
+        !self.options.ignored_services.contains(service) && self.firing_run(environment, service) >= self.options.persist
+    }
+
     fn open_cases(&mut self, environment: &str, bucket: Bucket, firing: &BTreeMap<String, Firing>, graph: &CallGraph) {
         if self.teach_until.is_some_and(|until| bucket.end() <= until) {
             return;
         }
-        let mut due: Vec<(&String, &Firing)> =
-            firing.iter().filter(|(service, _)| self.firing_run(environment, service) >= self.options.persist).collect();
+        let mut due: Vec<(&String, &Firing)> = firing.iter().filter(|(service, _)| self.may_open(environment, service)).collect();
         due.sort_by(|left, right| right.1.surprise.total_cmp(&left.1.surprise).then(left.0.cmp(right.0)));
         for (service, why) in due {
             if self.taken(environment).contains(service) {

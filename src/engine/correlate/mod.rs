@@ -20,6 +20,8 @@ pub use investigator::Investigator;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorrelateOptions {
+    /// Services on which nothing opens by itself: whydunit's own telemetry must not start an investigation of whydunit.
+    pub ignored_services: Vec<String>,
     /// Surprise from which one signal alone opens an investigation, −log10 p.
     pub strong: f64,
     /// Surprise from which a signal counts at all, −log10 p.
@@ -32,6 +34,6 @@ pub struct CorrelateOptions {
 
 impl Default for CorrelateOptions {
     fn default() -> Self {
-        Self { strong: 8.0, weak: 4.0, persist: 2, quiet_s: 120 }
+        Self { ignored_services: vec!["whydunit".to_owned()], strong: 8.0, weak: 4.0, persist: 2, quiet_s: 120 }
     }
 }

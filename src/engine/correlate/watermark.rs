@@ -32,11 +32,20 @@ pub struct Progress<'a> {
     pub now: Timestamp,
 }
 
-/// Buckets to close now, in order.
+/// Buckets that may be closed now: all from the first that this run closes up to `through`. It says the whole, not the step:
+/// each connector sends its own, and one may overtake another on its way to a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advance {
-    pub from: Bucket,
+    pub first: Bucket,
     pub through: Bucket,
+}
+
+impl Advance {
+    /// What is left to close, in order, for a stage that has closed up to `closed`; nothing when it is told old news.
+    pub fn left_after(self, closed: Option<Bucket>) -> impl Iterator<Item = Bucket> {
+        let from = closed.map_or(self.first, |closed| Bucket(closed.0 + 1));
+        (from.0..=self.through.0).map(Bucket)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +54,8 @@ pub struct WatermarkTracker {
     /// Connectors whose assignment is not known yet; they hold while `waiting`.
     waiting: BTreeMap<Arc<str>, bool>,
     oldest: Option<Timestamp>,
+    /// The first bucket that this run closes.
+    first: Option<Bucket>,
     closed_through: Option<Bucket>,
     watermark: Option<Timestamp>,
 }
@@ -63,7 +74,8 @@ struct Partition {
 impl WatermarkTracker {
     /// As a checkpoint left it.
     pub fn restore(closed_through: Option<Bucket>) -> Self {
-        Self { closed_through, watermark: closed_through.map(Bucket::end), ..Self::default() }
+        let first = closed_through.map(|closed| Bucket(closed.0 + 1));
+        Self { first, closed_through, watermark: closed_through.map(Bucket::end), ..Self::default() }
     }
 
     /// A connector that will bring partitions holds the watermark until it has named them.
@@ -126,18 +138,16 @@ impl WatermarkTracker {
         let watermark = self.watermark.map_or(candidate, |old| old.max(candidate));
         self.watermark = Some(watermark);
         let through = Bucket(Bucket::of(watermark).0 - 1);
-        let from = match self.closed_through {
-            Some(closed) => Bucket(closed.0 + 1),
-            None => {
-                let first = Bucket::of(self.oldest.unwrap_or(watermark));
-                Bucket(first.0.max(through.0 - MAX_HISTORY_BUCKETS))
-            }
-        };
-        if through < from {
+        let first = self.first.unwrap_or_else(|| {
+            let oldest = Bucket::of(self.oldest.unwrap_or(watermark));
+            Bucket(oldest.0.max(through.0 - MAX_HISTORY_BUCKETS))
+        });
+        if through < first || self.closed_through.is_some_and(|closed| through <= closed) {
             return None;
         }
+        self.first = Some(first);
         self.closed_through = Some(through);
-        Some(Advance { from, through })
+        Some(Advance { first, through })
     }
 
     fn candidate(&self, now: Timestamp) -> Option<Timestamp> {
@@ -235,7 +245,7 @@ mod tests {
         assert_eq!(story.reads(0, 1_000, false, 0), None);
         assert_eq!(story.reads(1, 985, false, 0), None, "no bucket ends between the oldest item and 975");
         assert_eq!(story.reads(0, 2_000, false, 0), None);
-        assert_eq!(story.reads(1, 1_030, false, 0), Some(Advance { from: Bucket(65), through: Bucket(67) }));
+        assert_eq!(story.reads(1, 1_030, false, 0), Some(Advance { first: Bucket(65), through: Bucket(67) }));
         assert_eq!(story.tracker.watermark(), Some(at(1_020)));
     }
 
@@ -271,11 +281,18 @@ mod tests {
         let mut story = Story::with_partitions(1);
         story.reads(0, 1_000, false, 0);
         let first = story.reads(0, 1_050, false, 0);
-        assert_eq!(first, Some(Advance { from: Bucket(66), through: Bucket(68) }));
+        assert_eq!(first, Some(Advance { first: Bucket(66), through: Bucket(68) }));
         story.tracker.assigned(&"logs".into(), true, std::iter::once((key(1), false)), at(0));
         assert_eq!(story.reads(1, 100, false, 0), None);
         assert_eq!(story.reads(1, 1_070, true, 0), None);
-        assert_eq!(story.reads(0, 1_080, true, 0), Some(Advance { from: Bucket(69), through: Bucket(69) }));
+        assert_eq!(story.reads(0, 1_080, true, 0), Some(Advance { first: Bucket(66), through: Bucket(69) }));
+    }
+
+    #[test]
+    fn an_advance_that_overtakes_another_leaves_nothing_out_and_nothing_twice() {
+        let (early, late) = (Advance { first: Bucket(1), through: Bucket(5) }, Advance { first: Bucket(1), through: Bucket(7) });
+        assert_eq!(late.left_after(None).collect::<Vec<_>>(), (1..=7).map(Bucket).collect::<Vec<_>>());
+        assert_eq!(early.left_after(Some(Bucket(7))).count(), 0);
     }
 
     #[test]
@@ -287,7 +304,7 @@ mod tests {
         let progress = Progress { partition: &key(0), oldest: Some(at(0)), newest: Some(at(1_700_000_000)), at_end: false, now: at(0) };
         story.tracker.progress(&"logs".into(), true, &progress);
         let advance = story.tracker.advance(at(0)).expect("the bucket before the newest closes");
-        assert!(advance.through.0 - advance.from.0 <= MAX_HISTORY_BUCKETS);
+        assert!(advance.through.0 - advance.first.0 <= MAX_HISTORY_BUCKETS);
     }
 
     #[test]
