@@ -19,6 +19,8 @@ use crate::telemetry::metrics::metrics;
 pub const STAGE: &str = "investigator";
 /// Stage name under which the watermark stands in the snapshot.
 pub const WATERMARK_STAGE: &str = "watermark";
+/// Key, beside the closed bucket's empty one, of where each partition stands.
+pub const STANDINGS: &[u8] = b"standings";
 
 #[derive(Debug)]
 pub struct InvestigatorStage {
@@ -86,7 +88,8 @@ impl InvestigatorStage {
         let barrier = barrier?;
         deltas.push(StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() });
         let closed = StateEntry { key: Vec::new(), value: Some(Arc::new((barrier.closed_through, self.shards))) };
-        deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed] });
+        let standings = StateEntry { key: STANDINGS.to_vec(), value: Some(Arc::new(barrier.standings.clone())) };
+        deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed, standings] });
         let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(deltas, &seen_before)), ..WriteBatch::default() };
         Some((batch, barrier))
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use actix::Message;
 use tokio::sync::oneshot;
 
-use crate::engine::correlate::watermark::Advance;
+use crate::engine::correlate::watermark::{Advance, Standing};
 use crate::engine::detect::{DetectorInput, SeenBefore, ShardInput};
 use crate::engine::resilience::offset_ledger::count_seen_before;
 use crate::model::command::{Command, CommandError, CommandOutcome, InboxRow};
@@ -116,6 +116,8 @@ pub struct Barrier {
     pub epoch: u64,
     pub ledger: Vec<LedgerRow>,
     pub closed_through: Option<Bucket>,
+    /// Where each partition holds the watermark.
+    pub standings: Vec<Standing>,
     /// Told when every stage has handed over its state, so that connectors may go on.
     pub gathered: Mutex<Option<oneshot::Sender<()>>>,
 }

@@ -311,10 +311,13 @@ async fn gather(
     let held = join_all(holds.collect::<Vec<_>>()).await;
     let began = Instant::now();
     let Ok(ledgers) = held.into_iter().collect::<Result<Vec<_>, _>>() else { return resumes };
-    let closed_through = watermark.lock().unwrap_or_else(PoisonError::into_inner).closed_through();
+    let (closed_through, standings) = {
+        let watermark = watermark.lock().unwrap_or_else(PoisonError::into_inner);
+        (watermark.closed_through(), watermark.standings())
+    };
     let (sender, gathered) = oneshot::channel();
-    let barrier =
-        Arc::new(Barrier { epoch, ledger: ledgers.into_iter().flatten().collect(), closed_through, gathered: Mutex::new(Some(sender)) });
+    let ledger = ledgers.into_iter().flatten().collect();
+    let barrier = Arc::new(Barrier { epoch, ledger, closed_through, standings, gathered: Mutex::new(Some(sender)) });
     let sends = joins
         .iter()
         .map(|join| join.send(ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), deltas: Vec::new(), seen_before: Vec::new() })));

@@ -18,7 +18,7 @@ use crate::actors::recorder::RecorderStage;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{Pipeline, Reports, SourceHandle};
 use crate::actors::trace_join::{self, TraceJoinStage};
-use crate::engine::correlate::watermark::WatermarkTracker;
+use crate::engine::correlate::watermark::{Standing, WatermarkTracker};
 use crate::engine::correlate::{CorrelateOptions, Investigator};
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::{DetectOptions, Detector, TraceJoin};
@@ -116,7 +116,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     parts.status.watermark(cores.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
     let written = Arc::new(Notify::new());
-    let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.closed_through)));
+    let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.closed_through, cores.standings)));
 
     let broadcaster = builder.broadcaster();
     let recorder = builder.recorder(writer, &broadcaster, written.clone());
@@ -154,6 +154,7 @@ struct Cores {
     detectors: Vec<Detector>,
     investigator: Investigator,
     closed_through: Option<Bucket>,
+    standings: Vec<Standing>,
 }
 
 impl Cores {
@@ -164,6 +165,7 @@ impl Cores {
             detectors: (0..parts.shards).map(|_| Detector::new(&parts.detect)).collect(),
             investigator: Investigator::new(&parts.correlate, parts.teach_until.filter(|_| fresh)),
             closed_through: None,
+            standings: Vec::new(),
         };
         for (stage, key, value) in &snapshot.entries {
             cores.restore_entry(stage, key, value).map_err(|reason| {
@@ -182,6 +184,10 @@ impl Cores {
             "trace_join" => self.joins.get_mut(shard).ok_or_else(other_shards)?.restore(key, value),
             "detection" => self.detectors.get_mut(shard).ok_or_else(other_shards)?.restore(key, value),
             investigator::STAGE => self.investigator.restore(key, value),
+            investigator::WATERMARK_STAGE if key == investigator::STANDINGS => {
+                self.standings = postcard::from_bytes(value).map_err(|error| error.to_string())?;
+                Ok(())
+            }
             investigator::WATERMARK_STAGE => {
                 let (closed, saved_shards): (Option<Bucket>, usize) = postcard::from_bytes(value).map_err(|error| error.to_string())?;
                 self.closed_through = closed;

@@ -3,8 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-pub use crate::support::process;
-
 use crate::support::kafka::KafkaServer;
 use crate::support::process::{Home, binary};
 use crate::support::shop::{settings, write_shop};

@@ -48,9 +48,22 @@ impl Advance {
     }
 }
 
+/// Where a driving partition stands: it holds the watermark there, also after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    pub connector: Arc<str>,
+    pub partition: PartitionKey,
+    /// Newest event time read of it.
+    pub newest: Timestamp,
+    /// Wall time of its last item.
+    pub last_news: Timestamp,
+}
+
 #[derive(Debug, Default)]
 pub struct WatermarkTracker {
     partitions: BTreeMap<(Arc<str>, PartitionKey), Partition>,
+    /// Where partitions that are not ours now stood; they hold from there when they are again.
+    remembered: BTreeMap<(Arc<str>, PartitionKey), (Timestamp, Timestamp)>,
     /// Connectors whose assignment is not known yet; they hold while `waiting`.
     waiting: BTreeMap<Arc<str>, bool>,
     oldest: Option<Timestamp>,
@@ -73,9 +86,43 @@ struct Partition {
 
 impl WatermarkTracker {
     /// As a checkpoint left it.
-    pub fn restore(closed_through: Option<Bucket>) -> Self {
+    pub fn restore(closed_through: Option<Bucket>, standings: Vec<Standing>) -> Self {
         let first = closed_through.map(|closed| Bucket(closed.0 + 1));
-        Self { first, closed_through, watermark: closed_through.map(Bucket::end), ..Self::default() }
+        let name = |standing: &Standing| (standing.connector.clone(), standing.partition.clone());
+        let remembered = standings.iter().map(|standing| (name(standing), (standing.newest, standing.last_news))).collect();
+        Self { first, closed_through, watermark: closed_through.map(Bucket::end), remembered, ..Self::default() }
+    }
+
+    /// Where every driving partition stands, for a checkpoint: one read to its end and silent since holds the watermark after
+    /// a restart as it would have without.
+    pub fn standings(&self) -> Vec<Standing> {
+        let of = |(connector, partition): &(Arc<str>, PartitionKey), newest, last_news| {
+            let (connector, partition) = (connector.clone(), partition.clone());
+            Standing { connector, partition, newest, last_news }
+        };
+        let ours = self.partitions.iter().filter_map(|(name, partition)| Some(of(name, partition.newest?, partition.last_news)));
+        let others = self.remembered.iter().map(|(name, (newest, last_news))| of(name, *newest, *last_news));
+        ours.chain(others).collect()
+    }
+
+    fn remember(&mut self, gone: impl Fn(&Arc<str>, &PartitionKey) -> bool) {
+        let remembered = &mut self.remembered;
+        self.partitions.retain(|(connector, key), partition| {
+            let stays = !gone(connector, key);
+            if let Some(newest) = partition.newest.filter(|_| !stays) {
+                remembered.insert((connector.clone(), key.clone()), (newest, partition.last_news));
+            }
+            stays
+        });
+    }
+
+    /// A partition that is ours now, from where it stood before; what is known of earlier lives of its topic is forgotten.
+    fn fresh(&mut self, connector: &Arc<str>, key: &PartitionKey, drives: bool, at_end: bool, now: Timestamp) -> Partition {
+        let stood = self.remembered.remove(&(connector.clone(), key.clone()));
+        self.remembered.retain(|(owner, other), _| owner != connector || other.partition != key.partition || other.topic != key.topic);
+        // Where there is something to read, its silence is over.
+        let last_news = stood.filter(|_| at_end).map_or(now, |(_, last_news)| last_news.min(now));
+        Partition { drives, newest: stood.map(|(newest, _)| newest), caught_up: at_end, at_end, last_news, finished: false }
     }
 
     /// A connector that will bring partitions holds the watermark until it has named them.
@@ -86,19 +133,19 @@ impl WatermarkTracker {
     /// The connector cannot be reached or was stopped: what it has not read cannot be waited for.
     pub fn give_up(&mut self, connector: &Arc<str>) {
         self.waiting.insert(connector.clone(), false);
-        self.partitions.retain(|(owner, _), _| owner != connector);
+        self.remember(|owner, _| owner == connector);
     }
 
     pub fn assigned(&mut self, connector: &Arc<str>, drives: bool, partitions: impl Iterator<Item = (PartitionKey, bool)>, now: Timestamp) {
         self.waiting.insert(connector.clone(), false);
         for (key, at_end) in partitions {
-            let fresh = Partition { drives, newest: None, caught_up: at_end, at_end, last_news: now, finished: false };
+            let fresh = self.fresh(connector, &key, drives, at_end, now);
             self.partitions.entry((connector.clone(), key)).or_insert(fresh);
         }
     }
 
     pub fn revoked(&mut self, connector: &Arc<str>, partitions: &[PartitionKey]) {
-        self.partitions.retain(|(owner, key), _| owner != connector || !partitions.contains(key));
+        self.remember(|owner, key| owner == connector && partitions.contains(key));
     }
 
     /// The connector's feed ended for good: its partitions hold no more.
@@ -113,14 +160,11 @@ impl WatermarkTracker {
 
     pub fn progress(&mut self, connector: &Arc<str>, drives: bool, progress: &Progress<'_>) {
         let key = (connector.clone(), progress.partition.clone());
-        let partition = self.partitions.entry(key).or_insert_with(|| Partition {
-            drives,
-            newest: None,
-            caught_up: false,
-            at_end: false,
-            last_news: progress.now,
-            finished: false,
-        });
+        if !self.partitions.contains_key(&key) {
+            let fresh = self.fresh(connector, progress.partition, drives, false, progress.now);
+            self.partitions.insert(key.clone(), fresh);
+        }
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
         partition.at_end = progress.at_end;
         partition.caught_up |= progress.at_end;
         if progress.newest.is_some() {
@@ -266,6 +310,31 @@ mod tests {
         story.reads(0, 1_000, true, 0);
         assert_eq!(story.tracker.advance(at(10_000)), None);
         assert_eq!(story.tracker.watermark(), None);
+    }
+
+    #[test]
+    fn a_partition_at_its_end_holds_after_a_restart_as_it_did_before() {
+        let mut story = Story::with_partitions(2);
+        story.reads(0, 1_000, true, 0);
+        story.reads(1, 985, true, 0);
+        let mut again = Story { tracker: WatermarkTracker::restore(story.tracker.closed_through(), story.tracker.standings()), ..story };
+        again.tracker.assigned(&again.connector.clone(), true, (0..2).map(|n| (key(n), true)), at(5));
+        again.reads(0, 1_200, true, 6);
+        assert_eq!(again.tracker.watermark(), Some(at(975)), "partition 1 has been silent for six seconds only");
+        again.tracker.advance(at(30));
+        assert_eq!(again.tracker.watermark(), Some(at(1_190)));
+    }
+
+    #[test]
+    fn a_partition_that_goes_and_comes_back_holds_where_it_stood() {
+        let mut story = Story::with_partitions(2);
+        story.reads(0, 1_000, true, 0);
+        story.reads(1, 985, true, 0);
+        story.tracker.revoked(&"logs".into(), &[key(1)]);
+        story.tracker.assigned(&"logs".into(), true, std::iter::once((key(1), true)), at(1));
+        story.reads(0, 1_200, true, 2);
+        assert_eq!(story.tracker.watermark(), Some(at(975)));
+        assert_eq!(story.tracker.standings().len(), 2);
     }
 
     #[test]

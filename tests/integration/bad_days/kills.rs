@@ -45,6 +45,7 @@ struct Kill {
     /// Epoch of the checkpoint the process had started from.
     from: u64,
     records_read: u64,
+    watermark: String,
     /// Epoch of a checkpoint that had begun and was not known to be stored.
     under_way: Option<u64>,
     open_investigation: bool,
@@ -79,9 +80,9 @@ impl<'a> Campaign<'a> {
                 false
             }
         };
-        let records_read = records_read(&run);
+        let (records_read, watermark) = (records_read(&run), run.api("/api/v1/health")["watermark"].to_string());
         let said = run.killed();
-        let kill = Kill { aim, from, records_read, under_way: under_way(&said), open_investigation };
+        let kill = Kill { aim, from, records_read, watermark, under_way: under_way(&said), open_investigation };
         println!("{kill:?}");
         self.kills.push(kill);
     }
@@ -171,7 +172,7 @@ fn undisturbed(settings: &str, read_to_the_end: impl Fn(&Run) -> bool) -> String
 
 #[test]
 fn a_process_killed_ten_times_comes_to_the_same_result() {
-    const FAULT_AGE_S: u32 = 300;
+    const FAULT_AGE_S: u32 = 450;
     let mut random = ChaCha8Rng::seed_from_u64(seed());
     let server = KafkaServer::shared();
     let mut feed = ShopFeed::open(server, "killed", FAULT_AGE_S);
