@@ -30,6 +30,9 @@ const DEPLOY_TOLERANCE_S: i64 = 60;
 /// Least surprise that counts when somebody told us that something is broken.
 const TOLD: f64 = 2.0;
 
+/// Key of the snapshot's entry that says until when history only teaches.
+pub(super) const TEACH_UNTIL: &[u8] = b"u";
+
 /// An alert or note that says: something is broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alert {
@@ -66,7 +69,7 @@ impl Investigator {
             cases: BTreeMap::new(),
             changes: BTreeMap::new(),
             alerts: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            dirty: teach_until.iter().map(|_| TEACH_UNTIL.to_vec()).collect(),
         }
     }
 
