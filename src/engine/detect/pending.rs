@@ -28,6 +28,7 @@ pub struct SourceCount {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exemplar {
     pub hash: u64,
+    /// As the line says it, which may be another time than it is booked by.
     pub at: Timestamp,
     pub host: Symbol,
     pub trace: u128,
@@ -249,7 +250,7 @@ impl ErrorFold {
         }
         let exemplar = Exemplar {
             hash,
-            at,
+            at: line.timestamp,
             host: line.host,
             trace: line.trace.0,
             span: line.span.0,

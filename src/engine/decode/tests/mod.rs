@@ -162,6 +162,24 @@ fn a_clock_running_ahead_moves_no_watermark() {
 }
 
 #[test]
+fn a_record_whose_kafka_time_is_ten_years_ahead_moves_no_watermark_either_and_its_event_says_so() {
+    let ahead = KAFKA_TIME.plus_seconds(10 * 365 * 86_400);
+    let value = format!(r#"{{"title":"from the future","timestamp":"{ahead}"}}"#);
+    for (source, control) in [(Source::Manual, false), (Source::Logs, false), (Source::Logs, true)] {
+        let mut batch = record_batch(source, 1);
+        let until = ahead.to_string();
+        let headers = [(WATERMARK_HEADER, Some(until.as_bytes()))];
+        let value = if source == Source::Manual { value.clone() } else { value.replace("title", "message") };
+        batch.push(0, 0, Some(ahead), None, Some(value.as_bytes()), if control { &headers } else { &[] });
+        let decoded = Decoder::new(DecodeOptions::default()).decode(Arc::new(batch), KAFKA_TIME);
+        assert!(decoded.newest[0].is_none_or(|newest| newest <= KAFKA_TIME.plus_seconds(86_400)), "{:?}", decoded.newest);
+        assert_eq!(decoded.skewed, u64::from(!control));
+        assert_eq!(decoded.items(), usize::from(!control));
+        assert!(decoded.events.iter().all(|event| event.tags.contains("skewed")), "{:?}", decoded.events);
+    }
+}
+
+#[test]
 fn a_partition_index_out_of_range_does_not_panic() {
     let mut batch = record_batch(Source::Manual, 1);
     batch.push(7, 0, Some(KAFKA_TIME), None, Some(br#"{"title":"x"}"#), &[]);
