@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::pipeline::SourcePart;
 use crate::actors::status::StatusBoard;
 use crate::kafka::{self, ConsumerConfig};
-use crate::model::connector::{BreakerView, ConnectorState, ConnectorStatus};
+use crate::model::connector::ConnectorStatus;
 use crate::model::ports::FeedTrouble;
 use crate::settings::Settings;
 
@@ -54,32 +54,10 @@ pub fn check(settings: &Settings) -> Vec<kafka::check::ConnectorCheck> {
 
 fn connector_status(name: &str, settings: &Settings, connector: &kafka::SourceOptions, group: &str) -> ConnectorStatus {
     ConnectorStatus {
-        name: name.to_owned(),
-        source: connector.source,
-        state: ConnectorState::Connecting,
         brokers: connector.brokers.clone().unwrap_or_else(|| settings.kafka.brokers.clone()),
         topics: connector.topics.clone(),
         group: group.to_owned(),
         format: settings.decode_of(connector).format,
-        breaker: BreakerView::default(),
-        assigned_partitions: 0,
-        lag_records: 0,
-        lag_seconds: 0.0,
-        rate_in: 0.0,
-        rate_stored: 0.0,
-        rate_rejected: 0.0,
-        rate_history: Vec::new(),
-        records_total: 0,
-        items_total: 0,
-        rejected_total: 0,
-        bytes_total: 0,
-        decode_mix: Vec::new(),
-        last_record_at: None,
-        last_event_at: None,
-        last_error: None,
-        last_error_at: None,
-        restarts: 0,
-        because: "connecting".to_owned(),
-        since: None,
+        ..ConnectorStatus::new(name, connector.source)
     }
 }
