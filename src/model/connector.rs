@@ -79,6 +79,41 @@ pub struct ConnectorStatus {
     pub since: Option<Timestamp>,
 }
 
+impl ConnectorStatus {
+    /// A connector that has not been started: nothing read, nothing known.
+    pub fn new(name: impl Into<String>, source: Source) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            state: ConnectorState::Connecting,
+            brokers: String::new(),
+            topics: Vec::new(),
+            group: String::new(),
+            format: "auto".to_owned(),
+            breaker: BreakerView::default(),
+            assigned_partitions: 0,
+            lag_records: 0,
+            lag_seconds: 0.0,
+            rate_in: 0.0,
+            rate_stored: 0.0,
+            rate_rejected: 0.0,
+            rate_history: Vec::new(),
+            records_total: 0,
+            items_total: 0,
+            rejected_total: 0,
+            bytes_total: 0,
+            decode_mix: Vec::new(),
+            last_record_at: None,
+            last_event_at: None,
+            last_error: None,
+            last_error_at: None,
+            restarts: 0,
+            because: "connecting".to_owned(),
+            since: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FormatShare {
     pub format: String,
