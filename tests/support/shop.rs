@@ -22,30 +22,34 @@ pub struct ShopFeed {
     shop: Shop,
     producer: Producer,
     prefix: String,
+    /// Records written, the control records at the end among them.
+    pub written: u64,
 }
 
 impl ShopFeed {
-    /// `fault_age_s` is how long before its end the shop breaks.
-    pub fn open(server: &KafkaServer, prefix: &str, fault_age_s: u32) -> Self {
+    /// `fault_age_s` is how long before its end the shop breaks; `topic_settings` go over the broker's.
+    pub fn open(server: &KafkaServer, prefix: &str, fault_age_s: u32, topic_settings: &[(&str, &str)]) -> Self {
         let options =
             simulator::Options { fault: Some("bad-deploy".to_owned()), history_s: LIFE_S, fault_age_s, rate: 4.0, ..Default::default() };
         for (_, topic) in simulator::TOPICS {
-            server.create_topic(&format!("{prefix}.{topic}"), PARTITIONS, &[]);
+            server.create_topic(&format!("{prefix}.{topic}"), PARTITIONS, topic_settings);
         }
         Self {
             shop: Shop::new(options, Timestamp::from_seconds(START)).unwrap(),
             producer: Producer::new(&Options { brokers: server.brokers(), ..Options::default() }, None).unwrap(),
             prefix: prefix.to_owned(),
+            written: 0,
         }
     }
 
     /// Writes the shop's life up to this second of it.
     pub fn write_until(&mut self, second: u32) {
-        for record in self.shop.step(Timestamp::from_seconds(START + i64::from(second))) {
+        for record in self.shop.step(at(second)) {
             let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
             let topic = format!("{}.{}", self.prefix, record.topic);
             let (key, value, timestamp) = (record.key.as_deref(), Some(record.value.as_slice()), Some(record.timestamp));
             self.producer.send(&OutgoingRecord { topic: &topic, partition: None, key, value, headers: &headers, timestamp }).unwrap();
+            self.written += 1;
         }
         self.producer.flush(Duration::from_secs(60)).unwrap();
     }
@@ -53,7 +57,7 @@ impl ShopFeed {
     /// Writes the rest, and that nothing follows.
     pub fn write_to_the_end(&mut self) {
         self.write_until(LIFE_S);
-        let end = Timestamp::from_seconds(START + i64::from(LIFE_S));
+        let end = at(LIFE_S);
         let until = end.plus_seconds(60).to_string();
         for (topic, partition) in simulator::TOPICS.iter().flat_map(|(_, topic)| (0..PARTITIONS).map(move |partition| (topic, partition))) {
             let topic = format!("{}.{topic}", self.prefix);
@@ -61,6 +65,7 @@ impl ShopFeed {
             let partition = Some(partition);
             let record = OutgoingRecord { topic: &topic, partition, key: None, value: None, headers: &headers, timestamp: Some(end) };
             self.producer.send(&record).unwrap();
+            self.written += 1;
         }
         self.producer.flush(Duration::from_secs(60)).unwrap();
     }
@@ -68,7 +73,7 @@ impl ShopFeed {
 
 /// The whole life at once.
 pub fn write_shop(server: &KafkaServer, prefix: &str) {
-    ShopFeed::open(server, prefix, 300).write_to_the_end();
+    ShopFeed::open(server, prefix, 300, &[]).write_to_the_end();
 }
 
 /// Settings of a run over the shop's topics, all history open to investigations, `more` behind them.
@@ -84,9 +89,14 @@ pub fn settings(server: &KafkaServer, prefix: &str, more: &str) -> String {
     text + more
 }
 
+/// A second of the shop's life.
+pub fn at(second: u32) -> Timestamp {
+    Timestamp::from_seconds(START + i64::from(second))
+}
+
 /// Everything is closed up to the control records.
 pub fn read_to_the_end(run: &Run) -> bool {
-    closed_up_to(run, Timestamp::from_seconds(START + i64::from(LIFE_S) + 45))
+    closed_up_to(run, at(LIFE_S + 45))
 }
 
 /// Buckets are closed up to this event time.

@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use whydunit::model::Timestamp;
 
-use super::PATIENCE;
+use super::{PATIENCE, records_read};
 use crate::support::kafka::KafkaServer;
 use crate::support::process::{Home, Run, assert_same_export, binary};
 use crate::support::seed::seed;
@@ -20,7 +20,7 @@ const KILLS: usize = 10;
 /// Further tries to hit a checkpoint or an open investigation.
 const MORE_TRIES: usize = 15;
 /// Longest wait for what a kill aims at.
-const AIM_PATIENCE: Duration = Duration::from_secs(15);
+const AIM_PATIENCE: Duration = Duration::from_secs(30);
 const LOG_CHECKPOINTS: &str = "[telemetry]\nlog = \"info,whydunit::actors=debug\"\n";
 
 /// What a kill waits for.
@@ -39,7 +39,6 @@ const STORED: &str = "checkpoint stored";
 const STARTED: &str = "pipeline started from its last checkpoint";
 
 /// One kill, as it was observed.
-#[derive(Debug)]
 struct Kill {
     aim: Aim,
     /// Epoch of the checkpoint the process had started from.
@@ -49,6 +48,16 @@ struct Kill {
     /// Epoch of a checkpoint that had begun and was not known to be stored.
     under_way: Option<u64>,
     open_investigation: bool,
+}
+
+impl Kill {
+    fn tell(&self) {
+        let Self { aim, from, records_read, watermark, under_way, open_investigation } = self;
+        println!(
+            "killed at {aim:?}: from checkpoint {from}, {records_read} records read, watermark {watermark}, checkpoint under way: \
+             {under_way:?}, investigation open: {open_investigation}"
+        );
+    }
 }
 
 /// Kills, one after the other, over one database.
@@ -83,7 +92,7 @@ impl<'a> Campaign<'a> {
         let (records_read, watermark) = (records_read(&run), run.api("/api/v1/health")["watermark"].to_string());
         let said = run.killed();
         let kill = Kill { aim, from, records_read, watermark, under_way: under_way(&said), open_investigation };
-        println!("{kill:?}");
+        kill.tell();
         self.kills.push(kill);
     }
 
@@ -141,11 +150,6 @@ fn under_way(said: &str) -> Option<u64> {
     newest(BEGAN).filter(|began| newest(STORED).is_none_or(|stored| stored < *began))
 }
 
-fn records_read(run: &Run) -> u64 {
-    let connectors = run.api("/api/v1/connectors");
-    connectors.as_array().map_or(0, |all| all.iter().filter_map(|one| one["records_total"].as_u64()).sum())
-}
-
 fn has_open_investigation(run: &Run) -> bool {
     let investigations = run.api("/api/v1/investigations?status=open");
     investigations.as_array().is_some_and(|all| all.iter().any(|one| one["recovered_at"].is_null()))
@@ -175,7 +179,7 @@ fn a_process_killed_ten_times_comes_to_the_same_result() {
     const FAULT_AGE_S: u32 = 450;
     let mut random = ChaCha8Rng::seed_from_u64(seed());
     let server = KafkaServer::shared();
-    let mut feed = ShopFeed::open(server, "killed", FAULT_AGE_S);
+    let mut feed = ShopFeed::open(server, "killed", FAULT_AGE_S, &[]);
     let settings = settings(server, "killed", LOG_CHECKPOINTS);
     let home = Home::new(&settings);
     let mut campaign = Campaign::new(&home);
