@@ -145,7 +145,7 @@ impl RecorderStage {
         let delay = Duration::from_millis(self.backoff.next_delay_ms().max(100));
         tracing::warn!(%error, attempt = self.backoff.attempt(), delay_ms = delay.as_millis() as u64, "not stored; reading waits, nothing is lost");
         metrics().store_retried(if matches!(error, StoreError::DiskFull(_)) { "disk_full" } else { "busy" });
-        let next = "reading waits and nothing is lost; tried again at least every 30 s, then it goes on by itself";
+        let next = "reading waits and nothing is lost; tried again at least every 30 s";
         self.status.trouble(WHO, &format!("{error}; {next}"), true);
         // Waiting, not a timer: the mailbox fills, and that stops the stages before this one.
         ctx.wait(tokio::time::sleep(delay).into_actor(self).map(|(), stage, ctx| stage.flush(ctx)));

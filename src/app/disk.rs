@@ -65,7 +65,7 @@ pub fn report(settings: &Settings) -> String {
     }
 }
 
-/// A writer that says which disk is full, and by which measure.
+/// A writer that says what is full or held, and what ends it.
 #[derive(Debug)]
 pub struct Located {
     pub inner: SqliteWriter,
@@ -74,16 +74,26 @@ pub struct Located {
 
 impl Located {
     fn located(&self, error: StoreError) -> StoreError {
-        let (StoreError::DiskFull(said), Some(path)) = (&error, self.options.path()) else { return error };
+        let Some(path) = self.options.path() else { return error };
+        match error {
+            StoreError::DiskFull(said) => StoreError::DiskFull(self.full(path, &said)),
+            StoreError::Busy(said) => {
+                StoreError::Busy(format!("another program holds {} ({said}); it goes on by itself once that lets go", path.display()))
+            }
+            other => other,
+        }
+    }
+
+    fn full(&self, path: &Path, said: &str) -> String {
         let limit = self.options.max_size_mib;
         let free = free_bytes(path).unwrap_or_default() / MIB;
         let path = path.display();
         // With room on the disk it is our own limit.
-        StoreError::DiskFull(if limit > 0 && free > 1.0 {
+        if limit > 0 && free > 1.0 {
             format!("{path} has grown to store.max_size_mib = {limit}; start again with a higher limit")
         } else {
-            format!("no room for {path}, {free:.1} MiB are free on its disk ({said}); make room there")
-        })
+            format!("no room for {path}, {free:.1} MiB are free on its disk ({said}); make room there, and it goes on by itself")
+        }
     }
 }
 
