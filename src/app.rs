@@ -2,12 +2,14 @@
 
 pub mod dead_letters;
 pub mod demo;
+pub mod disk;
 pub mod doors;
 pub mod evaluate;
 pub mod feed;
 pub mod pipeline;
 pub mod recorded;
 pub mod service;
+pub mod signals;
 pub mod sources;
 
 pub use crate::engine::decode::WATERMARK_HEADER;

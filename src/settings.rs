@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use figment::Figment;
+use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,10 @@ impl Settings {
             }
             figment = figment.merge(Toml::file_exact(file));
         }
+        let half_prefixed = half_prefixed(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
+        if !half_prefixed.is_empty() {
+            return Err(SettingsError { problems: half_prefixed });
+        }
         figment = figment.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"));
         figment.extract().map_err(|errors| SettingsError { problems: errors.into_iter().map(problem).collect() })
     }
@@ -141,6 +146,7 @@ impl Settings {
         problems.extend(self.telemetry.validate());
         problems.extend(self.pipeline.problems());
         problems.extend(self.dead_letters.problems());
+        problems.extend(self.store_problems());
         problems.extend(self.correlate_problems());
         if problems.is_empty() { Ok(()) } else { Err(SettingsError { problems }) }
     }
@@ -149,6 +155,26 @@ impl Settings {
     pub fn decode_of(&self, connector: &SourceOptions) -> DecodeOptions {
         let format = if connector.format == "auto" { &self.decode.format } else { &connector.format };
         DecodeOptions { format: format.clone(), ..self.decode.clone() }
+    }
+
+    fn store_problems(&self) -> Vec<(String, String)> {
+        let store = &self.store;
+        let mut problems = Vec::new();
+        if store.path().is_some_and(|path| path.as_os_str().is_empty()) {
+            problems.push(("store.path".to_owned(), "is empty; name a file, such as whydunit.db".to_owned()));
+        }
+        let ranges = [
+            ("readers", store.readers, 1..=256),
+            ("busy_timeout_ms", store.busy_timeout_ms, 1..=600_000),
+            ("cache_kib", store.cache_kib, 64..=16_777_216),
+            ("wal_limit_mib", store.wal_limit_mib, 1..=1_048_576),
+        ];
+        for (key, value, allowed) in ranges {
+            if !allowed.contains(&value) {
+                problems.push((format!("store.{key}"), format!("{value} is outside {} to {}", allowed.start(), allowed.end())));
+            }
+        }
+        problems
     }
 
     fn correlate_problems(&self) -> Vec<(String, String)> {
@@ -184,6 +210,25 @@ impl PipelineOptions {
     }
 }
 
+/// Variables meant for us that would be passed over: the prefix ends with two underscores. A name without two anywhere is left
+/// alone; orchestrators make such (`WHYDUNIT_PORT`).
+fn half_prefixed(names: impl Iterator<Item = String>) -> Vec<(String, String)> {
+    let meant = |name: &String| {
+        let rest = name.strip_prefix("WHYDUNIT_").filter(|rest| !rest.starts_with('_') && rest.contains("__"));
+        rest.map(|rest| (name.clone(), format!("settings in the environment begin with {ENVIRONMENT_PREFIX}: {ENVIRONMENT_PREFIX}{rest}")))
+    };
+    names.filter_map(|name| meant(&name)).collect()
+}
+
+/// What is said of a key that does not exist: the one that was probably meant, or all there are.
+fn unknown(field: &str, known: &[&str]) -> String {
+    let nearest = known.iter().map(|name| (strsim::damerau_levenshtein(field, name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= 2 => format!("there is no such setting; did you mean `{name}`?"),
+        _ => format!("there is no such setting; there are {}", known.join(", ")),
+    }
+}
+
 fn problem(error: figment::Error) -> (String, String) {
     let key = error.path.join(".");
     let place = match &error.metadata {
@@ -193,13 +238,43 @@ fn problem(error: figment::Error) -> (String, String) {
         },
         None => String::new(),
     };
-    let reason = error.kind.to_string();
+    let reason = match &error.kind {
+        Kind::UnknownField(field, known) => unknown(field, known),
+        kind => kind.to_string(),
+    };
     // An unknown key's path ends at its table.
     let key = match &error.kind {
-        figment::error::Kind::UnknownField(field, _) if !key.ends_with(field.as_str()) && !key.is_empty() => format!("{key}.{field}"),
-        figment::error::Kind::UnknownField(field, _) if key.is_empty() => field.clone(),
+        Kind::UnknownField(field, _) if !key.ends_with(field.as_str()) && !key.is_empty() => format!("{key}.{field}"),
+        Kind::UnknownField(field, _) if key.is_empty() => field.clone(),
         _ if key.is_empty() => "settings".to_owned(),
         _ => key,
     };
     (key, format!("{reason}{place}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_setting_is_told_with_what_was_meant() {
+        assert!(unknown("brokerz", &["brokers", "batch"]).contains("did you mean `brokers`?"));
+        assert!(unknown("colour", &["brokers", "batch"]).contains("there are brokers, batch"));
+    }
+
+    #[test]
+    fn a_variable_with_half_the_prefix_is_not_passed_over() {
+        let names = ["WHYDUNIT_KAFKA__BROKERS", "WHYDUNIT__KAFKA__BROKERS", "WHYDUNIT_PORT_8080_TCP", "OTHER__X"].map(str::to_owned);
+        let found = half_prefixed(names.into_iter());
+        assert_eq!(found.len(), 1);
+        assert!(found[0].0 == "WHYDUNIT_KAFKA__BROKERS" && found[0].1.ends_with("WHYDUNIT__KAFKA__BROKERS"), "{found:?}");
+    }
+
+    #[test]
+    fn a_store_that_cannot_work_is_refused_by_its_keys() {
+        let Ok(mut settings) = Settings::load(None) else { return };
+        settings.store = store::Options { readers: 0, ..store::Options::file("") };
+        let problems = settings.validate().err().map(|error| error.problems).unwrap_or_default();
+        assert_eq!(problems.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["store.path", "store.readers"]);
+    }
 }

@@ -274,9 +274,15 @@ impl ConnectorStage {
 
     fn revoked(&mut self, partitions: &[PartitionKey]) {
         self.watermark(|watermark| watermark.revoked(&self.name, partitions, clock::now()));
+        let mut left = 0;
         self.wiring.status.update(&self.name, |status| {
-            status.assigned_partitions = status.assigned_partitions.saturating_sub(partitions.len() as u32);
+            left = status.assigned_partitions.saturating_sub(partitions.len() as u32);
+            status.assigned_partitions = left;
         });
+        if left == 0 && !self.paused {
+            let because = "no partition is assigned: the broker does not answer, or the group gave them to another member; asking again";
+            self.state(ConnectorState::Connecting, because);
+        }
     }
 
     fn ended(&mut self, reason: Option<String>, ctx: &mut Context<Self>) {
@@ -333,6 +339,15 @@ impl ConnectorStage {
         metrics().records(&self.name, source, Outcome::Absent, decoded.records.partitions.iter().map(|partition| partition.absent).sum());
         metrics().records(&self.name, source, Outcome::Missed, decoded.records.partitions.iter().map(|partition| partition.missed).sum());
         metrics().items(&self.name, source, sum(|counts| counts.items_decoded));
+        metrics().skewed_items(&self.name, source, decoded.skewed);
+        if decoded.skewed > 0 {
+            let message = format!(
+                "{} items lie too far ahead of their records' Kafka time, or of this machine's clock, to be believed; they are kept and \
+                 move no watermark",
+                decoded.skewed
+            );
+            self.note_error(&FeedTrouble { class: "skewed".to_owned(), message, permanent: false, recovered: false }, clock::now());
+        }
     }
 
     /// Letters first, then observations; only then does the watermark learn of them.

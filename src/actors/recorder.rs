@@ -223,7 +223,7 @@ impl RecorderStage {
             let Progress { began, entries, bytes } = std::mem::take(&mut self.progress);
             metrics().checkpoint_size(bytes);
             let took_ms = began.map_or(0, |began| began.elapsed().as_millis() as u64);
-            tracing::debug!(epoch = checkpoint.epoch, entries, bytes, took_ms, "checkpoint");
+            tracing::debug!(epoch = checkpoint.epoch, entries, bytes, took_ms, "checkpoint stored");
         }
         let newest_event = written.detected.last().or(written.events.last()).map(|event| event.id.clone());
         let checkpoint = written.checkpoint.map(|checkpoint| (checkpoint.epoch, checkpoint.ledger));
@@ -242,7 +242,9 @@ impl RecorderStage {
     fn try_again(&mut self, error: &StoreError, ctx: &mut Context<Self>) {
         let delay = Duration::from_millis(self.backoff.next_delay_ms().max(100));
         tracing::warn!(%error, attempt = self.backoff.attempt(), delay_ms = delay.as_millis() as u64, "not stored; reading waits, nothing is lost");
-        self.status.trouble(WHO, &format!("{error}; reading waits and nothing is lost"), true);
+        metrics().store_retried(if matches!(error, StoreError::DiskFull(_)) { "disk_full" } else { "busy" });
+        let next = "reading waits and nothing is lost; tried again at least every 30 s";
+        self.status.trouble(WHO, &format!("{error}; {next}"), true);
         // Waiting, not a timer: the mailbox fills, and that stops the stages before this one.
         ctx.wait(tokio::time::sleep(delay).into_actor(self).map(|(), stage, ctx| stage.flush(ctx)));
     }

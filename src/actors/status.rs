@@ -37,6 +37,14 @@ struct Trouble {
     reason: String,
     /// Nothing can be stored or served while it lasts.
     blocks: bool,
+    since: Timestamp,
+}
+
+impl Inner {
+    /// What keeps everything from being stored, with who says so.
+    fn blocked(&self) -> Option<(&str, &Trouble)> {
+        self.troubles.iter().find(|(_, trouble)| trouble.blocks).map(|(who, trouble)| (who.as_str(), trouble))
+    }
 }
 
 #[derive(Debug)]
@@ -61,7 +69,8 @@ impl StatusBoard {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn register(&self, status: ConnectorStatus) {
+    pub fn register(&self, mut status: ConnectorStatus) {
+        status.since.get_or_insert_with(crate::clock::now);
         let entry = Connector { rates: VecDeque::new(), lag: BTreeMap::new(), formats: BTreeMap::new(), feed_starts: 0, status };
         self.inner().connectors.entry(entry.status.name.clone()).or_insert(entry);
     }
@@ -134,7 +143,9 @@ impl StatusBoard {
 
     /// `who` is in trouble until [`StatusBoard::well`]; `blocks` when nothing can be stored or served meanwhile.
     pub fn trouble(&self, who: &str, reason: &str, blocks: bool) {
-        self.inner().troubles.insert(who.to_owned(), Trouble { reason: reason.to_owned(), blocks });
+        let mut inner = self.inner();
+        let since = inner.troubles.get(who).map_or_else(crate::clock::now, |trouble| trouble.since);
+        inner.troubles.insert(who.to_owned(), Trouble { reason: reason.to_owned(), blocks, since });
     }
 
     pub fn well(&self, who: &str) {
@@ -164,7 +175,8 @@ impl Connector {
         &mut self.rates[last]
     }
 
-    fn view(&self, now: Timestamp) -> ConnectorStatus {
+    /// `blocked` is what keeps everything from being stored: then nothing is read either, and the feed's own state says little.
+    fn view(&self, now: Timestamp, blocked: Option<(&str, &Trouble)>) -> ConnectorStatus {
         let current = now.seconds().div_euclid(STEP_S);
         let of = |number: i64| self.rates.iter().find(|step| step.number == number).copied().unwrap_or_default();
         // The current step is not over: the last whole one and it together are the recent past.
@@ -172,6 +184,11 @@ impl Connector {
         let seconds = STEP_S as f64 + (now.seconds().rem_euclid(STEP_S)) as f64;
         let rate = |field: fn(&Step) -> u64| (field(&last) + field(&this)) as f64 / seconds;
         let mut status = self.status.clone();
+        if let (Some((who, trouble)), ConnectorState::Running | ConnectorState::Connecting) = (blocked, status.state) {
+            status.state = ConnectorState::BackingOff;
+            status.because = format!("waits for the {who}: {}", trouble.reason);
+            status.since = Some(trouble.since);
+        }
         status.rate_in = rate(|step| step.records);
         status.rate_stored = rate(|step| step.items);
         status.rate_rejected = rate(|step| step.rejected);
@@ -182,33 +199,83 @@ impl Connector {
     }
 }
 
+/// Why a connector does not read as it should, and since when.
+fn unwell(status: &ConnectorStatus) -> Option<String> {
+    if status.state == ConnectorState::Running && status.because.is_empty() {
+        return None;
+    }
+    let since = status.since.map_or_else(String::new, |since| format!(" (since {since})"));
+    Some(format!("connector {}: {}{since}", status.name, status.because))
+}
+
 impl PipelineStatus for StatusBoard {
     fn connectors(&self) -> Vec<ConnectorStatus> {
         let now = crate::clock::now();
-        self.inner().connectors.values().map(|connector| connector.view(now)).collect()
+        let inner = self.inner();
+        inner.connectors.values().map(|connector| connector.view(now, inner.blocked())).collect()
     }
 
     fn health(&self) -> Health {
         let inner = self.inner();
-        let mut reasons: Vec<String> = inner.troubles.iter().map(|(who, trouble)| format!("{who}: {}", trouble.reason)).collect();
-        let unwell = |connector: &&Connector| !matches!(connector.status.state, ConnectorState::Running | ConnectorState::Connecting);
-        reasons.extend(
-            inner
-                .connectors
-                .values()
-                .filter(unwell)
-                .map(|connector| format!("connector {}: {}", connector.status.name, connector.status.because)),
-        );
+        let mut reasons: Vec<String> =
+            inner.troubles.iter().map(|(who, trouble)| format!("{who}: {} (since {})", trouble.reason, trouble.since)).collect();
+        reasons.extend(inner.connectors.values().filter_map(|connector| unwell(&connector.status)));
         if !inner.started {
             reasons.insert(0, "starting".to_owned());
         }
         Health {
-            ready: inner.started && !inner.troubles.values().any(|trouble| trouble.blocks),
+            ready: inner.started && inner.blocked().is_none(),
             degraded: !reasons.is_empty(),
             reasons,
             watermark: inner.watermark,
             learning_until: inner.learning_until.filter(|until| inner.watermark.is_none_or(|watermark| watermark < *until)),
             stages: inner.stages.values().cloned().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Source;
+
+    fn board(state: ConnectorState, because: &str) -> StatusBoard {
+        let board = StatusBoard::default();
+        let mut status = ConnectorStatus::new("logs", Source::Logs);
+        (status.state, status.because) = (state, because.to_owned());
+        board.register(status);
+        board.started();
+        board
+    }
+
+    #[test]
+    fn while_nothing_can_be_stored_every_connector_says_what_it_waits_for_and_since_when() {
+        let board = board(ConnectorState::Running, "");
+        assert_eq!((board.health().ready, board.health().degraded), (true, false));
+        board.trouble("store", "disk full", true);
+        let since = board.connectors()[0].since;
+        board.trouble("store", "disk full, still", true);
+        let (health, connector) = (board.health(), &board.connectors()[0]);
+        assert!(!health.ready && health.reasons.iter().any(|reason| reason.contains("disk full, still (since ")), "{health:?}");
+        assert_eq!((connector.state, connector.since), (ConnectorState::BackingOff, since), "the first word counts");
+        assert!(since.is_some() && connector.because.contains("waits for the store: disk full"), "{connector:?}");
+        board.well("store");
+        assert_eq!((board.connectors()[0].state, board.health().ready), (ConnectorState::Running, true));
+    }
+
+    #[test]
+    fn what_a_person_paused_stays_paused_and_is_said() {
+        let board = board(ConnectorState::Paused, "paused by a person");
+        board.trouble("store", "disk full", true);
+        assert_eq!(board.connectors()[0].because, "paused by a person");
+        board.well("store");
+        assert!(board.health().reasons[0].starts_with("connector logs: paused by a person (since 2"), "{:?}", board.health());
+    }
+
+    #[test]
+    fn a_connector_that_has_not_reached_its_broker_is_no_secret() {
+        let health = board(ConnectorState::Connecting, "connecting").health();
+        assert_eq!((health.ready, health.degraded), (true, true));
+        assert!(health.reasons[0].starts_with("connector logs: connecting (since 2"), "{health:?}");
     }
 }

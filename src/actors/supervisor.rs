@@ -203,7 +203,7 @@ impl Supervisor {
         self.pipeline = Some(pipeline);
         self.status.well(WHO);
         self.status.started();
-        tracing::info!(generation = self.generation, "pipeline started");
+        tracing::info!(generation = self.generation, epoch = self.epoch, "pipeline started from its last checkpoint");
     }
 
     // ------------------------------------------------------------ checkpoint
@@ -321,6 +321,7 @@ async fn gather(
     epoch: u64,
 ) -> Vec<oneshot::Sender<()>> {
     let began = Instant::now();
+    tracing::debug!(epoch, "checkpoint began");
     let mut resumes = Vec::new();
     let holds = sources.iter().map(|source| {
         let (sender, resume) = oneshot::channel();

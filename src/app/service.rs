@@ -3,27 +3,30 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Arbiter};
 use anyhow::Context as _;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
+use super::disk::{self, Located};
 use super::doors::{DryRunner, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::kafka_sources;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
-use crate::model::ports::{StoreReader, StoreWriter};
+use crate::model::ports::{PipelineStatus as _, StoreReader};
 use crate::settings::Settings;
-use crate::store;
+use crate::store::{self, SqliteWriter};
 use crate::telemetry::metrics::Exporter;
 use crate::web::{self, Hub};
 
 /// Longest a drain may take before the process ends anyway; what was not checkpointed is read again at the next start.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
+/// Longest that the drain and the API's answers under way may take together.
+const END_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// A running service.
 pub struct Service {
@@ -37,6 +40,7 @@ pub struct Service {
     ending: oneshot::Receiver<Ending>,
     arbiters: Vec<Arbiter>,
     web: WebThread,
+    database: disk::Opened,
 }
 
 impl fmt::Debug for Service {
@@ -48,7 +52,8 @@ impl fmt::Debug for Service {
 /// The API's own threads: a slow page never delays detection.
 struct WebThread {
     shutdown: watch::Sender<bool>,
-    thread: std::thread::JoinHandle<()>,
+    /// Dropped by the thread at its end.
+    ended: oneshot::Receiver<()>,
 }
 
 /// Starts everything. Call inside an actix system.
@@ -62,9 +67,11 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
         "no connector is configured, so there is nothing to read. Add one to the file given with --config:\n\n\
          [connectors.logs]\nsource = \"logs\"\ntopics = [\"app.logs\"]\n\n`whydunit check --defaults` shows every setting."
     );
-    let writer = store::open_writer(&settings.store).context("opening the database")?;
+    disk::check_place(&settings.store)?;
+    let writer = store::open_writer(&settings.store).with_context(|| opening(&settings.store))?;
+    let database = disk::Opened::now(&settings.store);
     let database_id = writer.database_id().to_owned();
-    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&settings.store).context("opening the database for reading")?);
+    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&settings.store).with_context(|| opening(&settings.store))?);
 
     let status = Arc::new(StatusBoard::default());
     let doors = SharedDoors::default();
@@ -107,20 +114,22 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
     };
     let build = Box::new(move |reports| pipeline::build(&parts, &reports));
     let supervisor = Supervisor::new(build, options, status.clone(), doors.0, ended).start();
-    Ok(Service { address, ops_address, reader, status, supervisor, ending, arbiters, web })
+    Ok(Service { address, ops_address, reader, status, supervisor, ending, arbiters, web, database })
 }
 
 /// Gives the writer that is open already first, and opens a new one after each rebuild, without looking for damage again.
-fn reopening<W: StoreWriter + 'static>(options: store::Options, first: W) -> pipeline::OpenWriter {
+fn reopening(options: store::Options, first: SqliteWriter) -> pipeline::OpenWriter {
     let options = store::Options { check_on_open: false, ..options };
     let first = Mutex::new(Some(first));
     Box::new(move || {
         let open = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        match open {
-            Some(writer) => Ok(Box::new(writer)),
-            None => store::open_writer(&options).map(|writer| Box::new(writer) as Box<dyn StoreWriter>),
-        }
+        let inner = open.map_or_else(|| store::open_writer(&options), Ok)?;
+        Ok(Box::new(Located { inner, options: options.clone() }))
     })
+}
+
+fn opening(options: &store::Options) -> String {
+    format!("opening the database {}", String::from(options.location.clone()))
 }
 
 fn start_web(
@@ -132,8 +141,10 @@ fn start_web(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("web").enable_all().build()?;
     let (shutdown, receiver) = watch::channel(false);
     let (started, addresses) = std::sync::mpsc::sync_channel(1);
+    let (alive, ended) = oneshot::channel();
     let (web, ops) = (settings.web.clone(), settings.ops.clone());
-    let thread = std::thread::Builder::new().name("web".to_owned()).spawn(move || {
+    std::thread::Builder::new().name("web".to_owned()).spawn(move || {
+        let _alive: oneshot::Sender<()> = alive;
         runtime.block_on(async {
             let servers = async {
                 let api = web::serve(&web, parts, stopped(receiver.clone())).await?;
@@ -151,7 +162,7 @@ fn start_web(
         });
     })?;
     let (api, ops) = addresses.recv().context("the API's thread ended before it began")?.map_err(anyhow::Error::msg)?;
-    Ok((WebThread { shutdown, thread }, api, ops))
+    Ok((WebThread { shutdown, ended }, api, ops))
 }
 
 /// Resolves when told to stop, or when nobody is left to tell.
@@ -169,7 +180,9 @@ impl Service {
             biased;
             ending = &mut self.ending => Some(ending.unwrap_or(Ending::Finished)),
             () = stop => None,
+            reason = self.database.clone().lost() => Some(Ending::Failed(reason)),
         };
+        let began = Instant::now();
         let ending = match ending {
             Some(ending) => ending,
             None => self.drain().await,
@@ -178,8 +191,9 @@ impl Service {
         self.arbiters.iter().for_each(|arbiter| {
             arbiter.stop();
         });
-        if self.web.thread.join().is_err() {
-            tracing::error!("the API's thread panicked");
+        // Its end is an error here too: nothing was sent.
+        if tokio::time::timeout(END_TIMEOUT.saturating_sub(began.elapsed()), &mut self.web.ended).await.is_err() {
+            tracing::warn!("answers under way were cut");
         }
         match ending {
             Ending::Finished => Ok(()),
@@ -188,37 +202,12 @@ impl Service {
     }
 
     async fn drain(&mut self) -> Ending {
-        match tokio::time::timeout(DRAIN_TIMEOUT, self.supervisor.send(Shutdown)).await {
-            Ok(_) => (&mut self.ending).await.unwrap_or(Ending::Finished),
-            Err(_) => {
-                tracing::warn!("not drained in time; what is not stored is read again at the next start");
-                Ending::Finished
-            }
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.supervisor.send(Shutdown)).await.is_ok() {
+            return (&mut self.ending).await.unwrap_or(Ending::Finished);
         }
-    }
-}
-
-/// Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once.
-pub async fn signalled() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(error) => {
-            tracing::error!(%error, "SIGTERM cannot be heard");
-            return std::future::pending().await;
-        }
-    };
-    wait_for_one(&mut terminate).await;
-    tracing::info!("draining; once more to stop at once");
-    actix::spawn(async move {
-        wait_for_one(&mut terminate).await;
-        std::process::exit(130);
-    });
-}
-
-async fn wait_for_one(terminate: &mut tokio::signal::unix::Signal) {
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+        let reasons = self.status.health().reasons.join("; ");
+        tracing::warn!(reasons, "not drained in time; what is not stored is read again at the next start");
+        Ending::Finished
     }
 }
 
@@ -227,15 +216,5 @@ async fn wait_for_one(terminate: &mut tokio::signal::unix::Signal) {
 /// # Errors
 /// A database that is not there or cannot be read.
 pub fn open_reader(settings: &Settings) -> anyhow::Result<store::SqliteReader> {
-    store::open_reader(&settings.store).context("opening the database")
-}
-
-/// Free space where the database lies, as a line for a person.
-pub fn disk_report(settings: &Settings) -> String {
-    let Some(path) = settings.store.path() else { return "database in memory".to_owned() };
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| std::path::Path::new("."));
-    match rustix::fs::statvfs(folder) {
-        Ok(disk) => format!("database {}: {:.1} GiB free", path.display(), (disk.f_bavail * disk.f_frsize) as f64 / f64::from(1 << 30)),
-        Err(error) => format!("database {}: {error}", path.display()),
-    }
+    store::open_reader(&settings.store).with_context(|| opening(&settings.store))
 }

@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let checks = crate::app::sources::check(&settings);
         checks.iter().for_each(|check| println!("\n{check}"));
         let failed = checks.iter().filter(|check| !check.is_ok()).count();
-        println!("\n{}", crate::app::service::disk_report(&settings));
+        println!("\n{}", crate::app::disk::report(&settings));
         anyhow::ensure!(failed == 0, "{failed} of {} connectors cannot read", settings.connectors.len());
     }
     Ok(())

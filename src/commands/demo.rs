@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             return once(demo, arguments.json).await;
         }
         explain(&demo);
-        demo.run_until(crate::app::service::signalled()).await
+        demo.run_until(crate::app::signals::signalled()).await
     })
 }
 

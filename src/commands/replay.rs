@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Environment the records name.
     #[arg(long, default_value = "recorded")]
     environment: String,
+    /// Play only this case of the pack, with the metrics of the half hour before it; may be given several times.
+    #[arg(long = "case", value_name = "NAME")]
+    cases: Vec<String>,
     /// Partitions of topics that are created.
     #[arg(long, default_value_t = 1)]
     partitions: i32,
@@ -61,12 +64,20 @@ fn speed(text: &str) -> Result<Speed, String> {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let pack = Pack::open(&arguments.pack)?;
     eprintln!("{}", pack.report.to_text());
+    let unknown: Vec<&str> = arguments.cases.iter().filter(|case| !pack.cases.contains_key(*case)).map(String::as_str).collect();
+    let known = || pack.cases.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    anyhow::ensure!(unknown.is_empty(), "{} has no case {}; it has {}", pack.set, unknown.join(", "), known());
     let kafka = kafka::Options { brokers: arguments.brokers.clone(), ..kafka::Options::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let topics = [feed::LOGS_TOPIC, feed::METRICS_TOPIC, feed::TRACES_TOPIC];
     runtime.block_on(producer::create_topics(&kafka, None, &topics, arguments.partitions)).context("creating the topics")?;
     let producer = producer::Producer::new(&kafka, None)?;
-    let options = ReplayOptions { seed: arguments.seed, environment: arguments.environment.clone(), ..ReplayOptions::default() };
+    let options = ReplayOptions {
+        seed: arguments.seed,
+        environment: arguments.environment.clone(),
+        cases: arguments.cases.clone(),
+        ..ReplayOptions::default()
+    };
     let bar = indicatif::ProgressBar::new_spinner();
     let mut sent = 0_u64;
     let mut previous: Option<Timestamp> = None;
@@ -85,7 +96,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     producer.flush(Duration::from_secs(60))?;
     bar.finish_and_clear();
-    eprintln!("{sent} records written");
+    match previous {
+        Some(last) => eprintln!("{sent} records written, the last of {last}"),
+        None => eprintln!("no record written"),
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `whydunit run`: the service.
 
-use crate::app::service;
+use crate::app::{service, signals};
 use crate::telemetry::tracing_setup;
 
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             service.address,
             service.ops_address
         );
-        service.run_until(service::signalled()).await
+        service.run_until(signals::signalled()).await
     })
 }

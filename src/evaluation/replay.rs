@@ -14,6 +14,8 @@ use super::pool::{Drawn, QuietPool};
 
 /// Drawn quiet traffic before each fault's own records.
 const FILLER_NS: i64 = 300_000_000_000;
+/// Metrics played before a case that is asked for by name: a baseline to judge it by.
+const CASE_METRICS_NS: i64 = 1_800_000_000_000;
 /// Scrapes encoded at once: about an hour of fifty pods.
 const SCRAPES: usize = 3_000;
 
@@ -25,11 +27,13 @@ pub struct ReplayOptions {
     pub disorder: Disorder,
     /// Days to play; all when empty.
     pub days: Vec<String>,
+    /// Cases to play, each with the metrics of the half hour before it and without the day's quiet recordings; all when empty.
+    pub cases: Vec<String>,
 }
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        Self { seed: 0, environment: "recorded".to_owned(), disorder: Disorder::NONE, days: Vec::new() }
+        Self { seed: 0, environment: "recorded".to_owned(), disorder: Disorder::NONE, days: Vec::new(), cases: Vec::new() }
     }
 }
 
@@ -76,14 +80,18 @@ impl Pack {
     pub fn replay_stream(&self, options: ReplayOptions) -> ReplayStream<'_> {
         let pool = QuietPool::of(self);
         let wanted = |day: &str| options.days.is_empty() || options.days.iter().any(|name| name == day);
+        let all_cases = options.cases.is_empty();
+        let labels =
+            self.labels.iter().filter(|label| wanted(&label.day) && (all_cases || options.cases.iter().any(|name| *name == label.case)));
+        let spans = merged(labels.clone().filter_map(|label| extent(self.cases.get(&label.case)?)).collect());
         let mut blocks = Vec::new();
         for (_, rows) in self.metrics.iter().filter(|(day, _)| wanted(day)) {
-            for rows in rows.chunks(SCRAPES) {
+            let parts = if all_cases { vec![rows.as_slice()] } else { spans.iter().map(|span| rows_of(rows, *span)).collect() };
+            for rows in parts.into_iter().flat_map(|rows| rows.chunks(SCRAPES)) {
                 blocks.extend(rows.first().map(|row| Block { first_ns: row.time_ns, content: Content::Metrics(rows) }));
             }
         }
-        let quiet = self.quiet.iter().filter(|(day, _)| wanted(day)).map(|(_, recording)| recording);
-        let labels = self.labels.iter().filter(|label| wanted(&label.day));
+        let quiet = self.quiet.iter().filter(|(day, _)| all_cases && wanted(day)).map(|(_, recording)| recording);
         let cases = labels.clone().filter_map(|label| self.cases.get(&label.case));
         let mut taken: Vec<(i64, i64)> = quiet.clone().chain(cases.clone()).filter_map(extent).collect();
         taken.sort_unstable();
@@ -144,6 +152,27 @@ fn extent(recording: &Recording) -> Option<(i64, i64)> {
     Some((first_ns, recording.last_ns()?))
 }
 
+/// Stretches of time with the metrics before each, in order, those that touch made one.
+fn merged(mut spans: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+    spans.sort_unstable();
+    let mut merged: Vec<(i64, i64)> = Vec::new();
+    for (first_ns, last_ns) in spans {
+        let from_ns = first_ns - CASE_METRICS_NS;
+        match merged.last_mut() {
+            Some((_, to_ns)) if *to_ns >= from_ns => *to_ns = last_ns.max(*to_ns),
+            _ => merged.push((from_ns, last_ns)),
+        }
+    }
+    merged
+}
+
+/// Rows between two times; `rows` are sorted by time.
+fn rows_of(rows: &[MetricRow], (from_ns, to_ns): (i64, i64)) -> &[MetricRow] {
+    let from = rows.partition_point(|row| row.time_ns < from_ns);
+    let to = rows.partition_point(|row| row.time_ns <= to_ns);
+    &rows[from..to.max(from)]
+}
+
 /// What of `from_ns..to_ns` is not taken; `taken` is sorted.
 fn free(taken: &[(i64, i64)], from_ns: i64, to_ns: i64) -> Vec<(i64, i64)> {
     let mut free = Vec::new();
@@ -163,6 +192,15 @@ fn free(taken: &[(i64, i64)], from_ns: i64, to_ns: i64) -> Vec<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cases_close_together_share_their_metrics() {
+        let hour = 3_600_000_000_000;
+        assert_eq!(
+            merged(vec![(9 * hour, 9 * hour + 5), (5 * hour, 5 * hour + 5), (5 * hour + 7, 5 * hour + 9)]),
+            [(5 * hour - CASE_METRICS_NS, 5 * hour + 9), (9 * hour - CASE_METRICS_NS, 9 * hour + 5)]
+        );
+    }
 
     #[test]
     fn filler_fills_only_what_is_free() {

@@ -8,6 +8,9 @@ use utoipa::ToSchema;
 use super::position::{Position, derived_id};
 use super::{Severity, Source, Timestamp};
 
+/// Tag of an event whose time lies too far ahead of its record's to be believed.
+pub const SKEWED: &str = "skewed";
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Derived: see [`Event::id_of_source`] and `settled` rules in the crate's front page; UUIDv7 for manual events.

@@ -10,7 +10,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
-use crate::model::connector::ConnectorStatus;
+use crate::model::connector::{ConnectorStatus, Health};
 use crate::model::ports::PipelineStatus;
 
 /// Instruments of the pipeline. Attributes are few and bounded: connector, source, outcome, stage.
@@ -19,11 +19,13 @@ pub struct Metrics {
     records: Counter<u64>,
     items: Counter<u64>,
     late_items: Counter<u64>,
+    skewed_items: Counter<u64>,
     investigations_opened: Counter<u64>,
     dead_letters: Counter<u64>,
     restarts: Counter<u64>,
     events: Counter<u64>,
     live_dropped: Counter<u64>,
+    store_retries: Counter<u64>,
     stage_duration: Histogram<f64>,
     transaction_duration: Histogram<f64>,
     store_phase_duration: Histogram<f64>,
@@ -72,11 +74,13 @@ impl Metrics {
             records: counter("whydunit.records", "Kafka records by connector, source and outcome"),
             items: counter("whydunit.items", "Items decoded by connector and source"),
             late_items: counter("whydunit.items.late", "Items that came after their bucket had closed"),
+            skewed_items: counter("whydunit.items.skewed", "Items whose time lies too far ahead of their record's to be believed"),
             investigations_opened: counter("whydunit.investigations.opened", "Investigations opened by the engine"),
             dead_letters: counter("whydunit.dead_letters", "Dead letters stored"),
             restarts: counter("whydunit.pipeline.restarts", "Times the pipeline was rebuilt from its snapshot"),
             events: counter("whydunit.events", "Events stored"),
             live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
+            store_retries: counter("whydunit.store.retries", "Writes the store could not take and that wait, by reason"),
             stage_duration: seconds("whydunit.stage.duration", "Time a stage took for one message"),
             transaction_duration: seconds("whydunit.store.transaction.duration", "Time of one store transaction"),
             store_phase_duration: seconds(
@@ -104,6 +108,12 @@ impl Metrics {
         self.items.add(count, &[of_connector(connector), KeyValue::new("source", source)]);
     }
 
+    pub fn skewed_items(&self, connector: &str, source: &'static str, count: u64) {
+        if count > 0 {
+            self.skewed_items.add(count, &[of_connector(connector), KeyValue::new("source", source)]);
+        }
+    }
+
     pub fn late_items(&self, count: u64) {
         self.late_items.add(count, &[]);
     }
@@ -120,6 +130,11 @@ impl Metrics {
 
     pub fn live_dropped(&self, count: u64) {
         self.live_dropped.add(count, &[]);
+    }
+
+    /// `reason` is one of few: `disk_full`, `busy`.
+    pub fn store_retried(&self, reason: &'static str) {
+        self.store_retries.add(1, &[KeyValue::new("reason", reason)]);
     }
 
     pub fn stage(&self, stage: &'static str, seconds: f64) {
@@ -185,6 +200,10 @@ fn observe_connectors(meter: &Meter, status: &Arc<dyn PipelineStatus>) {
         f64::from(u8::from(connector.state == crate::model::connector::ConnectorState::Running))
     });
     gauge(meter, status, "whydunit.partitions.assigned", "", "Partitions assigned", |connector| f64::from(connector.assigned_partitions));
+    health(meter, status, "whydunit.ready", "1 while what is read can be stored and served", |health| health.ready);
+    health(meter, status, "whydunit.degraded", "1 while something is broken and the rest goes on; /readyz says what", |health| {
+        health.degraded
+    });
     let status = status.clone();
     meter
         .f64_observable_gauge("whydunit.watermark")
@@ -195,6 +214,15 @@ fn observe_connectors(meter: &Meter, status: &Arc<dyn PipelineStatus>) {
                 observer.observe(watermark.seconds() as f64, &[]);
             }
         })
+        .build();
+}
+
+fn health(meter: &Meter, status: &Arc<dyn PipelineStatus>, name: &'static str, help: &'static str, value: fn(&Health) -> bool) {
+    let status = status.clone();
+    meter
+        .f64_observable_gauge(name)
+        .with_description(help)
+        .with_callback(move |observer| observer.observe(f64::from(u8::from(value(&status.health()))), &[]))
         .build();
 }
 

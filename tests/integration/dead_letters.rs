@@ -8,8 +8,8 @@ use whydunit::kafka::Options;
 use whydunit::kafka::producer::{OutgoingRecord, Producer};
 use whydunit::model::Timestamp;
 
-use crate::commands::process::{Home, Run};
 use crate::support::kafka::KafkaServer;
+use crate::support::process::{Home, Run};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Of these, one in five is garbage.
@@ -86,7 +86,7 @@ fn ten_thousand_letters_are_replayed_after_the_setting_is_right_and_what_can_be_
     let answer = run.post("/api/v1/dead-letters/replay", &serde_json::json!({ "connector": "notes" }));
     assert_eq!(answer["count"], RECORDS as u64, "{answer}");
     run.wait_until("the replay is under way", PATIENCE, |run| letters(run)["replayed"] > 0);
-    run.kill();
+    run.killed();
 
     let run = home.run();
     run.wait_until("the replay is over", PATIENCE, |run| letters(run)["replaying"] == 0);

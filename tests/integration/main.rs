@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_days;
 mod canvas;
 mod commands;
 mod dead_letters;

@@ -21,7 +21,7 @@ use whydunit::store;
 use crate::support::seed::seed;
 
 /// 14:00 on a working day.
-const START: i64 = 1_795_442_400;
+const START: i64 = 1_763_388_000;
 
 fn run_of(topics: Vec<MemoryTopic>, store: &str) -> Run {
     Run {

@@ -20,7 +20,7 @@ use whydunit::model::{Source, Timestamp};
 use whydunit::simulator::{self, OutRecord, Shop, Truth};
 
 /// 14:00 UTC on a working day.
-const START: i64 = 1_795_442_400;
+const START: i64 = 1_763_388_000;
 const HISTORY_S: u32 = 900;
 /// The fault is this old when the history ends.
 const FAULT_AGE_S: u32 = 60;

@@ -14,8 +14,8 @@ use whydunit::kafka::Options;
 use whydunit::kafka::producer::{OutgoingRecord, Producer};
 use whydunit::model::Timestamp;
 
-use crate::commands::process::Home;
 use crate::support::kafka::KafkaServer;
+use crate::support::process::Home;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";

@@ -2,4 +2,8 @@
 
 pub mod kafka;
 
+pub mod process;
+
 pub mod seed;
+
+pub mod shop;

@@ -29,6 +29,9 @@ const STALE_ALERT_S: f64 = 3_600.0;
 const DEPLOY_EFFECT_S: i64 = 300;
 const DEPLOY_TOLERANCE_S: i64 = 60;
 
+/// Key of the snapshot's entry that says until when history only teaches.
+pub(super) const TEACH_UNTIL: &[u8] = b"u";
+
 /// An alert or note that says: something is broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alert {
@@ -65,7 +68,7 @@ impl Investigator {
             cases: BTreeMap::new(),
             changes: BTreeMap::new(),
             alerts: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            dirty: teach_until.iter().map(|_| TEACH_UNTIL.to_vec()).collect(),
         }
     }
 

@@ -106,10 +106,13 @@ fn a_deployment_after_the_onset_is_not_the_cause() {
 }
 
 #[test]
-fn nothing_opens_while_history_teaches() {
-    let mut pipeline = Pipeline::new(1, Some(at(3_600)));
-    pipeline.run(&shop(21, 14, Fault::Failing(0.6), FAULT_AT_S), 500, 0, 1);
-    assert!(pipeline.findings.is_empty());
+fn nothing_opens_while_history_teaches_however_often_it_is_restarted_meanwhile() {
+    for restart_every in [0, 1] {
+        let mut pipeline = Pipeline::new(1, Some(at(3_600)));
+        pipeline.restart_every = restart_every;
+        pipeline.run(&shop(21, 14, Fault::Failing(0.6), FAULT_AT_S), 500, 0, 1);
+        assert!(pipeline.findings.is_empty(), "restarted every {restart_every} buckets");
+    }
 }
 
 fn write(pipeline: &mut Pipeline, action: Action) {

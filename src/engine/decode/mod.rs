@@ -51,7 +51,7 @@ pub struct DecodeOptions {
     pub default_environment: String,
     /// Largest record decoded, bytes; a larger one is rejected.
     pub max_record_bytes: u32,
-    /// An item further ahead of its record's Kafka time is flagged skewed and moves no watermark, seconds.
+    /// An item further ahead of its record's Kafka time is tagged `skewed` and moves no watermark, seconds.
     pub max_skew_s: u32,
 }
 
@@ -120,7 +120,7 @@ impl Decoder {
                 counts.records_read += 1;
             }
             if let Some(newest) = watermark(&records, record) {
-                move_watermark(&mut batch, partition, newest);
+                move_watermark(&mut batch, partition, newest.min(sink::latest(&self.options, None, observed_at)));
                 mix.count("control");
                 batch.record_formats.push("control");
                 continue;

@@ -3,7 +3,7 @@
 use super::DecodeOptions;
 use super::symbols::Symbols;
 use crate::model::dead_letter::{Rejection, RejectionClass};
-use crate::model::event::Provenance;
+use crate::model::event::{Provenance, SKEWED};
 use crate::model::observation::{LogLine, MetricPoint, ObservationBatch, Span};
 use crate::model::record::RecordRef;
 use crate::model::{Event, Source, Timestamp};
@@ -127,7 +127,9 @@ impl<'a> RecordSink<'a> {
     /// commit, belongs to any.
     pub(super) fn event(&mut self, mut event: Event, format: &'static str) {
         let Some((record, item)) = self.number() else { return };
-        self.book_time(event.timestamp);
+        if self.book_time(event.timestamp) {
+            event.tags.insert(SKEWED.to_owned());
+        }
         event.observed_at = self.observed_at;
         let records = &self.batch.records;
         let position = records.records.get(record as usize).and_then(|record| {
@@ -203,14 +205,15 @@ impl<'a> RecordSink<'a> {
         Some((self.record, item))
     }
 
-    /// Too far ahead of the record's Kafka time: kept, counted, and without a say in the watermark.
-    fn book_time(&mut self, time: Timestamp) {
-        let limit = self.kafka_time.map(|kafka| kafka.plus_seconds(i64::from(self.options.max_skew_s)));
-        if limit.is_some_and(|limit| time > limit) {
+    /// Too far ahead of the record's Kafka time, or of any clock: kept, counted, and without a say in the watermark. True then.
+    fn book_time(&mut self, time: Timestamp) -> bool {
+        let skewed = time > latest(self.options, self.kafka_time, self.observed_at);
+        if skewed {
             self.skewed += 1;
         } else {
             self.newest = self.newest.max(Some(time));
         }
+        skewed
     }
 
     fn book_partition(&mut self, partition: usize) {
@@ -221,6 +224,16 @@ impl<'a> RecordSink<'a> {
             *newest = (*newest).max(self.newest);
         }
     }
+}
+
+/// A record's Kafka time further ahead of our clock than this is not believed either, seconds. Wide, so that our clock alone, when
+/// it is wrong, stops nothing.
+const MAX_AHEAD_OF_US_S: i64 = 86_400;
+
+/// The latest event time that is believed of a record read at `observed_at`.
+pub(super) fn latest(options: &DecodeOptions, kafka_time: Option<Timestamp>, observed_at: Timestamp) -> Timestamp {
+    let by_us = observed_at.plus_seconds(MAX_AHEAD_OF_US_S);
+    kafka_time.map_or(by_us, |kafka| kafka.plus_seconds(i64::from(options.max_skew_s)).min(by_us))
 }
 
 fn reason_of_items(reason: &str, items: &[u32], of: u32) -> String {

@@ -7,7 +7,7 @@ use super::finding::{Finding, Kind, Subject};
 use super::names::Names;
 use super::pending::{ErrorFold, Exemplar};
 use crate::model::entity::ServiceName;
-use crate::model::event::{Provenance, truncate};
+use crate::model::event::{Provenance, SKEWED, truncate};
 use crate::model::position::derived_id;
 use crate::model::signal::{SeriesPoint, Signal};
 use crate::model::{Bucket, Event, Severity, Source, Symbol};
@@ -217,6 +217,10 @@ impl Renderer<'_> {
         }
         let exemplars: Vec<_> = fold.exemplars.iter().map(|exemplar| self.exemplar(exemplar)).collect();
         event.data = json!({ "template": self.names.text(template), "exemplars": exemplars });
+        // Lines later than the bucket they are booked in.
+        if fold.exemplars.iter().any(|exemplar| exemplar.at >= self.now.end()) {
+            event.tags.insert(SKEWED.to_owned());
+        }
         event
     }
 

@@ -6,8 +6,8 @@ use whydunit::kafka::check::Outcome;
 
 use super::feed::{Feed, Seen, Writer, config, config_of, unique};
 use super::security::{server as secure_server, topic_with_ten_records, with_scram};
-use crate::commands::process::Home;
 use crate::support::kafka::{ALICE, BOB, KafkaServer};
+use crate::support::process::Home;
 
 #[test]
 fn a_connector_that_can_run_is_described() {

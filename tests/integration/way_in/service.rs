@@ -8,8 +8,8 @@ use whydunit::kafka::ConsumerConfig;
 use whydunit::model::Timestamp;
 
 use super::feed::{Feed, Writer, config, unique};
-use crate::commands::process::{Home, Run};
 use crate::support::kafka::KafkaServer;
+use crate::support::process::{Home, Run};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -15,6 +15,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicRe
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub use certificates::Certificates;
@@ -187,9 +188,10 @@ impl KafkaServer {
         let command = java();
         let arguments = command.get_args().map(|argument| format!("'{}'", argument.to_string_lossy())).collect::<Vec<_>>().join(" ");
         let script = format!(
-            "java {arguments} kafka.Kafka '{}' </dev/null & broker=$!\n\
+            "java {arguments} kafka.Kafka '{}' </dev/null & broker=$!; echo $broker >'{}'\n\
              order=kill; read -r order; [ \"$order\" = stop ] && kill $broker || kill -9 $broker; wait $broker",
-            self.settings().display()
+            self.settings().display(),
+            self.pid().display()
         );
         let mut shell = Command::new("sh")
             .args(["-c", &script])
@@ -223,6 +225,17 @@ impl KafkaServer {
 
     fn log(&self) -> PathBuf {
         self.folder.path().join("broker.log")
+    }
+
+    fn pid(&self) -> PathBuf {
+        self.folder.path().join("pid")
+    }
+
+    /// Stops it where it stands: connections stay, nothing is answered. Or lets it go on.
+    pub fn hang(&self, hangs: bool) {
+        let pid = fs::read_to_string(self.pid()).expect("the broker's process id");
+        let pid = Pid::from_raw(pid.trim().parse().expect("a number")).expect("not zero");
+        kill_process(pid, if hangs { Signal::STOP } else { Signal::CONT }).expect("the broker is there");
     }
 
     /// `kill -9`, at once.

@@ -76,6 +76,7 @@ fn assert_books(batch: &ObservationBatch) {
     assert_eq!(sum(|counts| counts.items_decoded), batch.items() as u64);
     assert_eq!(sum(|counts| counts.items_rejected), batch.rejections.iter().map(|rejection| rejection.items.len() as u64).sum::<u64>());
     assert_eq!(batch.formats.iter().map(|(_, count)| count).sum::<u64>(), sum(|counts| counts.records_decoded));
+    assert_eq!(batch.record_formats.len(), batch.records.records.len());
     let letters: BTreeSet<u32> = batch.rejections.iter().map(|rejection| rejection.record).collect();
     assert_eq!(letters.len(), batch.rejections.len(), "one rejection a record");
     assert!(batch.rejections.iter().all(|rejection| !rejection.reason.is_empty()));
@@ -158,6 +159,24 @@ fn a_clock_running_ahead_moves_no_watermark() {
     let decoded = decode_values(Source::Logs, "auto", &[ahead.as_bytes(), br#"{"message":"now","ts":1795442531}"#]);
     assert_eq!((decoded.logs.len(), decoded.skewed), (2, 1));
     assert_eq!(decoded.newest, [Some(KAFKA_TIME)]);
+}
+
+#[test]
+fn a_record_whose_kafka_time_is_ten_years_ahead_moves_no_watermark_either_and_its_event_says_so() {
+    let ahead = KAFKA_TIME.plus_seconds(10 * 365 * 86_400);
+    let value = format!(r#"{{"title":"from the future","timestamp":"{ahead}"}}"#);
+    for (source, control) in [(Source::Manual, false), (Source::Logs, false), (Source::Logs, true)] {
+        let mut batch = record_batch(source, 1);
+        let until = ahead.to_string();
+        let headers = [(WATERMARK_HEADER, Some(until.as_bytes()))];
+        let value = if source == Source::Manual { value.clone() } else { value.replace("title", "message") };
+        batch.push(0, 0, Some(ahead), None, Some(value.as_bytes()), if control { &headers } else { &[] });
+        let decoded = Decoder::new(DecodeOptions::default()).decode(Arc::new(batch), KAFKA_TIME);
+        assert!(decoded.newest[0].is_none_or(|newest| newest <= KAFKA_TIME.plus_seconds(86_400)), "{:?}", decoded.newest);
+        assert_eq!(decoded.skewed, u64::from(!control));
+        assert_eq!(decoded.items(), usize::from(!control));
+        assert!(decoded.events.iter().all(|event| event.tags.contains("skewed")), "{:?}", decoded.events);
+    }
 }
 
 #[test]

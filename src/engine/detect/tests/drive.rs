@@ -28,7 +28,6 @@ pub struct Pipeline {
     snapshot: BTreeMap<(String, Vec<u8>), Vec<u8>>,
     /// Restart from the snapshot every so many buckets; 0 for never.
     pub restart_every: usize,
-    teach_until: Option<Timestamp>,
 }
 
 impl Pipeline {
@@ -46,7 +45,6 @@ impl Pipeline {
             seen_before: Vec::new(),
             snapshot: BTreeMap::new(),
             restart_every: 0,
-            teach_until,
         }
     }
 
@@ -146,7 +144,8 @@ impl Pipeline {
         }
         let entries = self.investigator.delta();
         self.keep("investigator", entries);
-        let fresh = Self::new(self.joins.len(), self.teach_until);
+        // Only a first start is told until when history teaches; it is not the first one any more.
+        let fresh = Self::new(self.joins.len(), None);
         self.joins = fresh.joins;
         self.detectors = fresh.detectors;
         self.investigator = fresh.investigator;

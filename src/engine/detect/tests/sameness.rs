@@ -23,6 +23,7 @@ fn assert_same(left: &[String], right: &[String]) {
 #[test]
 fn batches_shards_and_order_of_arrival_do_not_change_the_answer() {
     let plain = said(1, 500, 0, 0);
+    assert_same(&plain, &said(1, 37, 0, 0));
     assert_same(&plain, &said(1, 37, 9_000, 0));
     assert_same(&plain, &said(3, 211, 9_000, 0));
 }

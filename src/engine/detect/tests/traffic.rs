@@ -238,8 +238,10 @@ pub fn batch(definitions: &[Definition], items: &[(usize, Item)]) -> Observation
     }
     let mut batch = ObservationBatch::empty(Arc::new(records));
     batch.definitions = definitions.to_vec();
-    for (index, (_, item)) in items.iter().enumerate() {
+    for (index, (offset, item)) in items.iter().enumerate() {
         let record = index as u32;
+        // Stretches of two formats: what is said of an item must not depend on its neighbours.
+        batch.record_formats.push(if offset / 100 % 2 == 0 { "otlp_proto" } else { "json_logs" });
         match item.clone() {
             Item::Line(line) => batch.logs.push(LogLine { record, ..line }),
             Item::Point(point) => batch.points.push(MetricPoint { record, ..point }),

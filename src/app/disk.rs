@@ -1,0 +1,204 @@
+//! The disk under the database: fit to begin on, full, or gone.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::Timestamp;
+use crate::model::command::{Command, CommandError, CommandOutcome};
+use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::snapshot::Snapshot;
+use crate::settings::Settings;
+use crate::store::{Options, SqliteWriter};
+
+/// How often to look whether the database still lies where it was opened.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const MIB: f64 = 1_048_576.0;
+
+/// What stands in the way of a database at this place, before SQLite says it in fewer words.
+///
+/// # Errors
+/// The place, and what to do.
+pub fn check_place(options: &Options) -> anyhow::Result<()> {
+    let Some(path) = options.path() else { return Ok(()) };
+    let folder = folder_of(path);
+    anyhow::ensure!(
+        !path.is_dir(),
+        "store.path: {} is a folder; name a file in it, such as {}",
+        path.display(),
+        path.join("whydunit.db").display()
+    );
+    match fs::metadata(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            anyhow::bail!("store.path: there is no folder {}; make it, or set another path", folder.display())
+        }
+        Err(error) => anyhow::bail!("store.path: the folder {} cannot be looked into: {error}", folder.display()),
+        Ok(found) => anyhow::ensure!(found.is_dir(), "store.path: {} is no folder", folder.display()),
+    }
+    let writable = rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+    writable.map_err(|error| {
+        anyhow::anyhow!(
+            "store.path: the folder {} cannot be written: {error}; the database keeps a log and a lock beside itself",
+            folder.display()
+        )
+    })
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new(".")).to_owned()
+}
+
+/// Free bytes for whoever is not root where a file lies.
+fn free_bytes(path: &Path) -> Option<f64> {
+    rustix::fs::statvfs(&folder_of(path)).ok().map(|disk| disk.f_bavail as f64 * disk.f_frsize as f64)
+}
+
+/// Free space where the database lies, as a line for a person.
+pub fn report(settings: &Settings) -> String {
+    let Some(path) = settings.store.path() else { return "database in memory".to_owned() };
+    let place = check_place(&settings.store).err().map_or_else(String::new, |error| format!("; {error:#}"));
+    match free_bytes(path) {
+        Some(bytes) => format!("database {}: {:.1} GiB free{place}", path.display(), bytes / MIB / 1_024.0),
+        None => format!("database {}: free space not known{place}", path.display()),
+    }
+}
+
+/// A writer that says what is full or held, and what ends it.
+#[derive(Debug)]
+pub struct Located {
+    pub inner: SqliteWriter,
+    pub options: Options,
+}
+
+impl Located {
+    fn located(&self, error: StoreError) -> StoreError {
+        let Some(path) = self.options.path() else { return error };
+        match error {
+            StoreError::DiskFull(said) => StoreError::DiskFull(self.full(path, &said)),
+            StoreError::Busy(said) => {
+                StoreError::Busy(format!("another program holds {} ({said}); it goes on by itself once that lets go", path.display()))
+            }
+            other => other,
+        }
+    }
+
+    fn full(&self, path: &Path, said: &str) -> String {
+        let limit = self.options.max_size_mib;
+        let free = free_bytes(path).unwrap_or_default() / MIB;
+        let path = path.display();
+        // With room on the disk it is our own limit.
+        if limit > 0 && free > 1.0 {
+            format!("{path} has grown to store.max_size_mib = {limit}; start again with a higher limit")
+        } else {
+            format!("no room for {path}, {free:.1} MiB are free on its disk ({said}); make room there, and it goes on by itself")
+        }
+    }
+}
+
+/// A database that is left alone is one file: whoever copies it then has everything.
+impl Drop for Located {
+    fn drop(&mut self) {
+        if let Err(error) = self.inner.compact_log() {
+            tracing::info!(%error, "the write-ahead log stays beside the database; copy both or neither");
+        }
+    }
+}
+
+impl StoreWriter for Located {
+    fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError> {
+        self.inner.write(batch, now).map_err(|error| self.located(error))
+    }
+
+    fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError> {
+        self.inner.execute(command, now)
+    }
+
+    fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {
+        self.inner.load_snapshot()
+    }
+}
+
+/// Which file was opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    file: Option<(PathBuf, Identity)>,
+}
+
+/// Device and number of a file: the same however it is called.
+type Identity = (u64, u64);
+
+impl Opened {
+    /// The file at its place now. Call right after opening it.
+    pub fn now(options: &Options) -> Self {
+        Self { file: options.path().and_then(|path| Some((path.to_owned(), identity(path)?))) }
+    }
+
+    /// Resolves when the database is no longer where it was opened: what is written then goes to a file nobody will find.
+    pub async fn lost(self) -> String {
+        let Some((path, opened)) = self.file else { return std::future::pending().await };
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            ticks.tick().await;
+            if let Some(what) = gone(&path, opened) {
+                return format!(
+                    "the database {} was {what} while it was open, so nothing more is stored. Put it back with its -wal, or start on \
+                     an empty one: that reads Kafka from each connector's `start`",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+/// What became of a file that is not where it was opened.
+fn gone(path: &Path, opened: Identity) -> Option<&'static str> {
+    match fs::metadata(path) {
+        Ok(found) if (found.dev(), found.ino()) == opened => None,
+        Ok(_) => Some("replaced"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some("deleted or moved"),
+        // A disk that does not answer is not a lost file.
+        Err(_) => None,
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    fn problem(path: &Path) -> String {
+        check_place(&Options::file(path)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_place_that_cannot_hold_a_database_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check_place(&Options::file(folder.path().join("whydunit.db"))).is_ok());
+        assert!(check_place(&Options::file("whydunit.db")).is_ok());
+        assert!(problem(folder.path()).contains("is a folder"));
+        assert!(problem(&folder.path().join("a/whydunit.db")).contains("there is no folder"));
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(problem(&folder.path().join("file/whydunit.db")).contains("file"));
+        assert!(problem(Path::new("/proc/self/whydunit.db")).contains("cannot be written"));
+    }
+
+    #[test]
+    fn a_database_that_is_deleted_or_replaced_under_us_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("whydunit.db");
+        fs::write(&path, "ours").unwrap();
+        let opened = identity(&path).unwrap();
+        assert_eq!(gone(&path, opened), None);
+        fs::rename(&path, folder.path().join("moved")).unwrap();
+        assert_eq!(gone(&path, opened), Some("deleted or moved"));
+        fs::write(&path, "another").unwrap();
+        assert_eq!(gone(&path, opened), Some("replaced"));
+    }
+}

@@ -1,0 +1,162 @@
+//! No room on the disk, and a database that is taken away: nothing is lost, and it is said.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{PATIENCE, records_read};
+use crate::support::kafka::KafkaServer;
+use crate::support::process::{Home, Run, assert_same_export};
+use crate::support::shop::{read_to_the_end, settings, write_shop};
+
+/// Small batches, so that little is under way when the disk is full.
+const SMALL_BATCHES: &str = "[kafka.batch]\nmax_records = 50\nqueue = 1\n";
+/// An orchestrator's patience.
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+/// A file system of a few megabytes; unmounted when dropped.
+struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    /// `None`, with a message, where file systems cannot be mounted.
+    fn mount(mib: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(folder.path()).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self { folder }),
+            Ok(output) => {
+                println!("skipped: no file system to fill: {}", String::from_utf8_lossy(&output.stderr));
+                None
+            }
+            Err(error) => {
+                println!("skipped: no file system to fill: {error}");
+                None
+            }
+        }
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("whydunit.db")
+    }
+
+    /// Takes the room that is left, but for so many KiB.
+    fn fill(&self, left_kib: u64) {
+        let disk = rustix::fs::statvfs(self.folder.path()).unwrap();
+        let bytes = (disk.f_bavail * disk.f_frsize).saturating_sub(left_kib * 1_024);
+        std::fs::write(self.ballast(), vec![0; usize::try_from(bytes).unwrap()]).unwrap();
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.ballast()).unwrap();
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.folder.path().join("ballast")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a process that just ended may hold it for a moment.
+        let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
+    }
+}
+
+fn undisturbed(settings: &str) -> String {
+    let home = Home::new(settings);
+    let run = home.run();
+    run.wait_until("everything is read", PATIENCE, read_to_the_end);
+    run.terminate();
+    home.export()
+}
+
+fn says_that_the_disk_is_full(run: &Run) -> bool {
+    run.ops("/readyz").to_string().contains("disk full")
+}
+
+/// It says everywhere what is wrong, since when and what happens next, and reads nothing more.
+fn assert_waits_for_the_disk(run: &Run, path: &Path, what_ends_it: &str) {
+    run.wait_until("it says that the disk is full", PATIENCE, says_that_the_disk_is_full);
+    let (ready, connectors) = (run.ops("/readyz"), run.api("/api/v1/connectors"));
+    assert_eq!(ready["status"], "not_ready", "{ready}");
+    let ready = ready.to_string();
+    for word in ["disk full", &path.display().to_string(), "reading waits", "nothing is lost", what_ends_it, "since 20"] {
+        assert!(ready.contains(word), "{word}: {ready}");
+    }
+    for connector in connectors.as_array().unwrap() {
+        assert_eq!(connector["state"], "backing_off", "{connector}");
+        assert!(connector["because"].as_str().unwrap().contains("disk full") && connector["since"].is_string(), "{connector}");
+    }
+    assert_eq!(run.metric("whydunit_ready"), Some(0.0));
+    assert!(run.metric("whydunit_store_retries_total{").is_some_and(|retries| retries >= 1.0));
+    // What was under way comes to rest; after that nothing more is read.
+    let last = Cell::new(records_read(run));
+    run.wait_until("reading rests", PATIENCE, |run| {
+        run.within(Duration::from_secs(1), |_| false);
+        let now = records_read(run);
+        last.replace(now) == now
+    });
+}
+
+#[test]
+fn a_full_disk_stops_reading_and_with_room_again_it_goes_on_by_itself() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let server = KafkaServer::shared();
+    write_shop(server, "full-disk");
+    let settings = settings(server, "full-disk", SMALL_BATCHES);
+    let home = Home::with_database(&settings, tempfile::tempdir().unwrap(), disk.database());
+    disk.fill(1_500);
+    let run = home.run();
+    assert_waits_for_the_disk(&run, home.database(), "make room there, and it goes on by itself");
+    assert!(!read_to_the_end(&run));
+    let took = run.terminate_within(TEN_SECONDS);
+    println!("ended {took:?} after SIGTERM, on a full disk");
+
+    // A start on a full disk waits too.
+    let run = home.run();
+    run.wait_until("it says that the disk is full", PATIENCE, says_that_the_disk_is_full);
+    disk.make_room();
+    run.wait_until("it is ready again", Duration::from_secs(40), |run| run.ops("/readyz")["status"] == "ready");
+    run.wait_until("everything is read", PATIENCE, read_to_the_end);
+    assert_eq!(run.metric("whydunit_ready"), Some(1.0));
+    run.terminate();
+    assert_same_export(&undisturbed(&settings), &home.export());
+}
+
+#[test]
+fn a_database_at_its_limit_stops_reading_and_with_a_higher_one_it_goes_on() {
+    let server = KafkaServer::shared();
+    write_shop(server, "limit");
+    let settings = settings(server, "limit", SMALL_BATCHES);
+    let home = Home::new(&settings);
+    let run = home.run_with(&[("WHYDUNIT__STORE__MAX_SIZE_MIB", "1")]);
+    assert_waits_for_the_disk(&run, home.database(), "store.max_size_mib = 1; start again with a higher limit");
+
+    // It cannot drain; a second signal does not wait for that.
+    run.signal(Signal::TERM);
+    run.wait_for_line(PATIENCE, |line| line.contains("once more to stop at once")).expect("it drains");
+    run.signal(Signal::TERM);
+    let (status, said) = run.ended(Duration::from_secs(2));
+    assert_eq!(status.and_then(|status| status.code()), Some(130), "{said}");
+
+    let run = home.run();
+    run.wait_until("everything is read", PATIENCE, read_to_the_end);
+    run.terminate();
+    assert_same_export(&undisturbed(&settings), &home.export());
+}
+
+#[test]
+fn a_database_taken_away_under_it_ends_the_process_with_the_reason() {
+    let home = Home::new(&settings(KafkaServer::shared(), "nothing-here", ""));
+    let run = home.run();
+    std::fs::rename(home.database(), home.database().with_extension("moved")).unwrap();
+    let (status, said) = run.ended(TEN_SECONDS);
+    assert!(status.is_some_and(|status| !status.success()), "{status:?} {said}");
+    assert!(said.contains(&home.database().display().to_string()) && said.contains("deleted or moved"), "{said}");
+}
