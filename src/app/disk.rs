@@ -52,7 +52,7 @@ fn folder_of(path: &Path) -> PathBuf {
 
 /// Free bytes for whoever is not root where a file lies.
 fn free_bytes(path: &Path) -> Option<f64> {
-    rustix::fs::statvfs(&folder_of(path)).ok().map(|disk| disk.f_bavail as f64 * disk.f_frsize as f64)
+    rustix::fs::statvfs(folder_of(path)).ok().map(|disk| disk.f_bavail as f64 * disk.f_frsize as f64)
 }
 
 /// Free space where the database lies, as a line for a person.

@@ -81,8 +81,7 @@ impl Pack {
         let pool = QuietPool::of(self);
         let wanted = |day: &str| options.days.is_empty() || options.days.iter().any(|name| name == day);
         let all_cases = options.cases.is_empty();
-        let labels =
-            self.labels.iter().filter(|label| wanted(&label.day) && (all_cases || options.cases.iter().any(|name| *name == label.case)));
+        let labels = self.labels.iter().filter(|label| wanted(&label.day) && (all_cases || options.cases.contains(&label.case)));
         let spans = merged(labels.clone().filter_map(|label| extent(self.cases.get(&label.case)?)).collect());
         let mut blocks = Vec::new();
         for (_, rows) in self.metrics.iter().filter(|(day, _)| wanted(day)) {
