@@ -100,6 +100,9 @@ impl Located {
 /// A database that is left alone is one file: whoever copies it then has everything.
 impl Drop for Located {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
         if let Err(error) = self.inner.compact_log() {
             tracing::info!(%error, "the write-ahead log stays beside the database; copy both or neither");
         }
