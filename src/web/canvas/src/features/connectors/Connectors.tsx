@@ -4,14 +4,13 @@ import { explain } from '../../api/client';
 import { commands } from '../../api/commands';
 import { queries } from '../../api/queries';
 import { useActions } from '../../ui/actions';
-import { count } from '../../ui/format';
-import { Hint } from '../../ui/Kbd';
 import { SeverityMark } from '../../ui/marks';
 import { otherReasons } from '../../ui/standing';
 import { PageTop } from '../../ui/PageTop';
 import { Empty, Failed, GhostRows, Notice } from '../../ui/states';
 import { say } from '../../ui/toasts';
 import { useUrl } from '../../ui/url';
+import { Books } from './Books';
 import { Card, type Verb } from './Card';
 import './connectors.css';
 import { faceOf, sorted } from './state';
@@ -62,7 +61,7 @@ export default function Connectors() {
         })}
       </PageTop>
       <div>
-        <Totals list={list} />
+        <Books />
         {health.data && otherReasons(health.data).length > 0 && <Notice>{otherReasons(health.data).join('. ')}.</Notice>}
         {error && <Failed error={error} what="The connectors" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       </div>
@@ -73,20 +72,5 @@ export default function Connectors() {
         </section>
       )}
     </main>
-  );
-}
-
-/** What was read since the start, and what came of it. */
-function Totals({ list }: { list: ReturnType<typeof sorted> }) {
-  const sum = (pick: (one: (typeof list)[number]) => number) => list.reduce((total, one) => total + pick(one), 0);
-  const cells: [string, string][] = [
-    ['Records read', count(sum((one) => one.records_total))], ['items in them', count(sum((one) => one.items_total))], ['dead-lettered', count(sum((one) => one.rejected_total))],
-    ['a second now', count(sum((one) => one.rate_in))], ['behind', count(sum((one) => one.lag_records))],
-  ];
-  return (
-    <section className="totals" aria-label="Totals">
-      {cells.map(([name, text]) => <div key={name}><div className="label">{name}</div><div className="totals-n">{text}</div></div>)}
-      <span className="row end wide" style={{ gap: 10 }}><Hint text="move" keys={['j', 'k']} /><Hint text="pause" keys={['p']} /><Hint text="retry now" keys={['r']} /></span>
-    </section>
   );
 }
