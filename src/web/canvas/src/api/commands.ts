@@ -36,7 +36,7 @@ export const commands = {
     await ask(`/dead-letters/${segment(letters.id)}`, { method: 'DELETE', body: { reason } });
     return 1;
   },
-  restore: async (letters: Letters): Promise<number> => ('id' in letters ? commands.restoreLetter(letters.id) : (await post<LettersTaken>('/dead-letters/restore', letters)).count),
+  restoreLetters: async (letters: Letters): Promise<number> => ('id' in letters ? commands.restoreLetter(letters.id) : (await post<LettersTaken>('/dead-letters/restore', letters)).count),
   restoreLetter: async (id: string): Promise<number> => (await post<LettersTaken>(`/dead-letters/${segment(id)}/restore`, {})).count,
   replay: async (letters: Letters, value: object): Promise<number> =>
     ('id' in letters ? await post<LettersTaken>(`/dead-letters/${segment(letters.id)}/replay`, value) : await post<LettersTaken>('/dead-letters/replay', letters)).count,

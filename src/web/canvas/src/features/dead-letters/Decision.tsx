@@ -49,7 +49,7 @@ function Discard({ asked: { letters, n }, close }: { asked: Asked; close: () => 
       const reason = String(new FormData(event.currentTarget).get('reason') ?? '').trim();
       if (!reason) return;
       close();
-      void decide('Discarded', () => commands.discard(letters, reason), { reason, undo: () => void decide('Put back', () => commands.restore(letters)) });
+      void decide('Discarded', () => commands.discard(letters, reason), { reason, undo: () => void decide('Put back', () => commands.restoreLetters(letters)) });
     }}>
       <label className="field">Reason <input className="input" name="reason" required maxLength={500} data-autofocus placeholder="sent by a test" /></label>
       <p className="dim small">{n === 1 ? 'It leaves' : 'They leave'} the waiting ones and {n === 1 ? 'stays' : 'stay'} readable under “Discarded”, byte for byte; from there {n === 1 ? 'it' : 'they'} can be put back.</p>

@@ -61,5 +61,5 @@ export function itemLine(item: unknown): string {
   const at = inner?.timestamp ?? timestamp;
   const what = inner ? inner.title : (rest.message ?? rest.operation ?? rest.metric);
   const of = inner?.service ?? service;
-  return [typeof at === 'string' ? clock(at) : '', inner ? String(inner.event_type ?? 'event').replace(/_/g, ' ') : String(kind ?? 'item'), of ? `of ${String(of)}` : '', what ? `: ${String(what)}` : '', rest.value === undefined ? '' : ` = ${String(rest.value)}`].filter(Boolean).join(' ').replace(' :', ':');
+  return [typeof at === 'string' ? clock(at) : '', inner ? String(inner.event_type ?? 'event').replace(/_/g, ' ') : String(kind ?? 'item'), of ? `of ${String(of)}` : '', what ? `: ${String(what)}` : '', rest.value === undefined ? '' : `= ${String(rest.value)}`].filter(Boolean).join(' ').replace(' :', ':');
 }
