@@ -67,7 +67,7 @@ function Of({ books, open, toggle }: { books: ConnectorBooks; open: boolean; tog
   return (
     <article className="books-of">
       <div className="row books-head">
-        <button type="button" className="btn ghost small" aria-expanded={open} onClick={() => toggle(open ? null : books.connector)} aria-label={`Partitions of ${booksName(books)}`}>{open ? '▾' : '▸'} {books.partitions.length}</button>
+        <button type="button" className="btn ghost small" aria-expanded={open} onClick={() => toggle(open ? null : books.connector)}>{open ? '▾' : '▸'} {books.partitions.length}<span className="sr-only"> {books.partitions.length === 1 ? 'partition' : 'partitions'} of {booksName(books)}</span></button>
         <b className="books-name trunc" title={booksName(books)}>{booksName(books)}</b>
         <p className="grow">{recordsLine(books.sums)} <span className="sec">{itemsLine(books.sums)}</span></p>
         <span className={`sev ${books.closes ? 'well-ink' : 'critical-ink'}`}>{books.closes ? <><Check size={12} aria-hidden="true" />closes</> : 'does not close'}</span>

@@ -26,7 +26,7 @@ export function openLine({ unaccounted: { records, items, offsets } }: Pick<Part
 /** Name of a partition: `shop.logs / 3`, with the life of its topic after the first. */
 export const partitionName = ({ partition: { topic, partition, incarnation } }: Pick<PartitionBooks, 'partition'>) => `${topic} / ${partition}${incarnation ? `, life ${incarnation + 1}` : ''}`;
 
-const NAMES: Record<string, string> = { inbox: 'people’s writes', replay: 'dead letters decoded again' };
+const NAMES: Record<string, string> = { inbox: 'people’s writes', replay: 'replayed letters' };
 
 /** A connector's name, and what our own two queues are. */
 export const booksName = ({ connector }: Pick<ConnectorBooks, 'connector'>) => NAMES[connector] ?? connector;

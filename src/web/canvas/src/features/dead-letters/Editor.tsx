@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { bytes as bytesText } from '../../ui/format';
 import { say } from '../../ui/toasts';
-import { parseHex } from './bytes';
+import { parseHex, prettyText } from './bytes';
 import { edited, turned, type Draft } from './draft';
 
 interface Props {
@@ -16,6 +16,7 @@ interface Props {
 export function Editor({ draft, differs, change, reset, done }: Props) {
   const [refused, setRefused] = useState('');
   const wrong = edited(draft);
+  const laidOut = draft.mode === 'text' ? prettyText(draft.value) : null;
   const fault = typeof wrong === 'string' ? wrong : refused;
   const turn = () => {
     const next = turned(draft);
@@ -32,8 +33,10 @@ export function Editor({ draft, differs, change, reset, done }: Props) {
     <div className="letter letter-edit">
       <div className="row small letter-caption">
         <span className="label">{differs ? 'Edited' : 'Not changed yet'}{typeof wrong === 'string' ? '' : `, ${bytesText(size)}`}</span>
-        <span className="seg small-seg end" role="group" aria-label="Edit as">{(['text', 'hex'] as const).map((mode) => <button type="button" key={mode} aria-pressed={draft.mode === mode} onClick={() => draft.mode !== mode && turn()}>{mode === 'text' ? 'Text' : 'Hex'}</button>)}</span>
-        <button type="button" className="btn small" disabled={!differs} onClick={undo}>As it came</button>
+        <span className="row end" style={{ gap: 6 }}>
+        {laidOut !== null && laidOut !== draft.value && <button type="button" className="btn small" onClick={() => change({ mode: 'text', value: laidOut })}>Lay out</button>}
+        <span className="seg small-seg" role="group" aria-label="Edit as">{(['text', 'hex'] as const).map((mode) => <button type="button" key={mode} aria-pressed={draft.mode === mode} onClick={() => draft.mode !== mode && turn()}>{mode === 'text' ? 'Text' : 'Hex'}</button>)}</span>
+        <button type="button" className="btn small" disabled={!differs} onClick={undo}>As it came</button></span>
       </div>
       <textarea
         className="input letter-field" aria-label={`Value as ${draft.mode}`} aria-invalid={fault !== ''} aria-describedby={fault ? 'letter-fault' : undefined} spellCheck={false} autoCapitalize="off" autoComplete="off" value={draft.value} autoFocus

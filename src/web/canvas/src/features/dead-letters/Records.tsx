@@ -77,7 +77,7 @@ function One({ id, seed, steps }: { id: string; seed: DeadLetter | undefined; st
     { id: 'view', title: 'Pretty, raw, hex', keys: ['v'], run: () => patch({ view: VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length] }) },
     ...(waiting ? [
       { id: 'edit', title: editing ? 'End editing' : 'Edit this record', keys: ['e'], run: () => patch({ edit: editing ? null : '1' }) },
-      { id: 'dry-run', title: 'Dry run: what would come out', keys: ['t'], run: () => patch({ dry: '1' }) },
+      { id: 'dry-run', title: 'Dry run: what would come out', keys: ['t', 'mod+Enter'], run: () => patch({ dry: '1' }) },
       { id: 'replay', title: 'Replay this record', keys: ['r'], run: () => patch({ letter: id, ask: 'replay' }) },
       { id: 'discard', title: 'Discard this record', keys: ['shift+Delete', 'shift+Backspace'], run: () => patch({ letter: id, ask: 'discard' }) },
     ] : []),
