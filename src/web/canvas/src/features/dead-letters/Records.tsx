@@ -17,6 +17,9 @@ import { useDecide } from './useDecide';
 
 const VIEWS: readonly LetterView[] = ['pretty', 'raw', 'hex'];
 
+/** The list holds values up to this length whole. */
+const LISTED_BYTES = 1_024;
+
 /** The records of a group, one at a time. */
 export function Records({ group, status }: { group: DeadLetterGroup; status: LetterStatus }) {
   const [params, patch] = useUrl();
@@ -60,7 +63,8 @@ function One({ id, seed, steps }: { id: string; seed: DeadLetter | undefined; st
   const decide = useDecide();
   const { data: letter, error, refetch } = useQuery(queries.deadLetter(id));
   const [draft, setDraft] = useState<Draft | null>(() => drafts.read(id));
-  const ready = letter?.id === id ? letter : undefined;
+  // What the list holds of a short one is all there is of it.
+  const ready = letter?.id === id ? letter : seed && seed.value_bytes <= LISTED_BYTES ? seed : undefined;
   const editing = params.get('edit') === '1' && ready?.status === 'waiting';
   useEffect(() => {
     if (editing && ready && !draft) setDraft(begin(ready.value_base64));
@@ -84,7 +88,7 @@ function One({ id, seed, steps }: { id: string; seed: DeadLetter | undefined; st
     ...(ready?.status === 'discarded' ? [{ id: 'restore', title: 'Put this record back', keys: ['u'], run: () => void decide('Put back', () => commands.restoreLetter(id)) }] : []),
   ]);
   if (error && !ready) return <Failed error={error} what="The record" retry={() => void refetch()} />;
-  if (!ready) return seed ? <GhostRows rows={5} /> : <GhostRows rows={4} />;
+  if (!ready) return <GhostRows rows={4} />;
   return (
     <>
       <div className="row small dead-tools">
