@@ -42,13 +42,15 @@ export function Records({ group, status }: { group: DeadLetterGroup; status: Let
     ] : []),
   ]);
   const steps = at < 0 && wanted ? null : (
-    <><span className="sec end">record <b>{count(here + 1)}</b> of {count(total)}</span>
-      <button type="button" className="btn small" onClick={() => go(here - 1)} disabled={here === 0} aria-label="Previous record">‹</button><button type="button" className="btn small" onClick={() => go(here + 1)} disabled={here + 1 >= letters.length && !list.hasNextPage} aria-label="Next record">›</button></>
+    <span className="row end">
+      <span className="sec dead-count">record <b>{count(here + 1)}</b> of {count(total)}</span>
+      <button type="button" className="btn small" onClick={() => go(here - 1)} disabled={here === 0} aria-label="Previous record">‹</button><button type="button" className="btn small" onClick={() => go(here + 1)} disabled={here + 1 >= letters.length && !list.hasNextPage} aria-label="Next record">›</button>
+    </span>
   );
   return (
     <section className="dead-detail" aria-label="Group">
       <div className="dead-head">
-        <div className="row dead-title-row"><h2 className="dead-title grow">{group.error_message}</h2>
+        <div className="row dead-title-row"><h2 className="dead-title grow" title={group.error_message}>{group.error_message}</h2>
           {status === 'waiting' && group.waiting > 1 && <><button type="button" className="btn" onClick={() => patch({ ask: 'replay-group' })}>Replay all {count(group.waiting)} <Kbd keys="shift+r" /></button><button type="button" className="btn" onClick={() => patch({ ask: 'discard-group' })}>Discard all <Kbd keys="shift+d" /></button></>}</div>
         <p className="sec">{count(group.count)} {group.count === 1 ? 'record' : 'records'} of <span className="mono">{group.connector}</span>, {bytesText(group.bytes)}, {group.count === 1 ? 'failed' : 'fail alike'} since {clock(group.first_failed_at)}.</p>
       </div>
