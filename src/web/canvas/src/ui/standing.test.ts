@@ -27,7 +27,8 @@ test('what runs, and what has only just begun to connect, is no news', () => {
 });
 
 test('what the process says of a connector is not said twice', () => {
-  expect(otherReasons({ reasons: ['connector git: refused', 'disk: full, waiting.'] })).toEqual(['disk: full, waiting']);
+  expect(otherReasons({ reasons: ['connector git: refused', 'disk: full, waiting.'] }, now)).toEqual(['disk: full, waiting']);
+  expect(otherReasons({ reasons: ['store: disk full; tried again (since 2026-11-25T14:11:20.320Z)'] }, now)).toEqual(['store: disk full; tried again, since 14:11:20, 10 s']);
 });
 
 test('learning is said with its end and how far that is', () => {

@@ -62,7 +62,10 @@ export function troubles(connectors: readonly ConnectorStatus[], now: number): T
 }
 
 /** What else the process says of itself; what it says of connectors stands in `troubles`. */
-export const otherReasons = (health: Pick<Health, 'reasons'>) => health.reasons.filter((reason) => !reason.startsWith('connector ')).map((reason) => reason.replace(/\.$/, ''));
+export function otherReasons(health: Pick<Health, 'reasons'>, now: number): string[] {
+  const since = (at: string) => (Number.isFinite(Date.parse(at)) ? `, since ${shortTime(at, now, true)}, ${duration(Math.max(1000, now - Date.parse(at)))}` : '');
+  return health.reasons.filter((reason) => !reason.startsWith('connector ')).map((reason) => reason.replace(/\.$/, '').replace(/ \(since (\S+)\)$/, (_, at: string) => since(at)));
+}
 
 /** Until when nothing can open; `null` when everything is learned. */
 export function learningText({ learning_until, watermark }: Pick<Health, 'learning_until' | 'watermark'>): string | null {

@@ -1,13 +1,15 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { TriangleAlert } from 'lucide-react';
 import { useLocation } from 'wouter';
 import { explain } from '../../api/client';
 import { commands } from '../../api/commands';
 import { queries } from '../../api/queries';
 import { useActions } from '../../ui/actions';
 import { SeverityMark } from '../../ui/marks';
+import { useNow } from '../../ui/now';
 import { otherReasons } from '../../ui/standing';
 import { PageTop } from '../../ui/PageTop';
-import { Empty, Failed, GhostRows, Notice } from '../../ui/states';
+import { Empty, Failed, GhostRows } from '../../ui/states';
 import { say } from '../../ui/toasts';
 import { useUrl } from '../../ui/url';
 import { Books } from './Books';
@@ -25,6 +27,8 @@ export default function Connectors() {
   const { data, error, isPending, dataUpdatedAt, refetch } = useQuery(queries.connectors());
   const groups = useQuery(queries.deadLetterGroups());
   const health = useQuery(queries.health());
+  const now = useNow(1000);
+  const others = health.data ? otherReasons(health.data, now) : [];
   const list = sorted(data ?? []);
   const current = list.find(({ name }) => name === params.get('c')) ?? list[0];
   const at = current ? list.indexOf(current) : -1;
@@ -62,7 +66,7 @@ export default function Connectors() {
       </PageTop>
       <div>
         <Books />
-        {health.data && otherReasons(health.data).length > 0 && <Notice>{otherReasons(health.data).join('. ')}.</Notice>}
+        {others.length > 0 && <div className="banner" role="note"><TriangleAlert size={15} aria-hidden="true" /><span className="grow">{others.join('. ')}.</span></div>}
         {error && <Failed error={error} what="The connectors" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       </div>
       {isPending && !error ? <GhostRows rows={6} /> : (
