@@ -77,7 +77,7 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
     let doors = SharedDoors::default();
     let hub = Hub::new(clock::now());
     let sources = kafka_sources(settings, &database_id, &status);
-    let exporter = Exporter::install(status.clone()).context("setting up metrics")?;
+    let exporter = Exporter::install(status.clone(), reader.clone()).context("setting up metrics")?;
     let parts = web::Parts {
         reader: reader.clone(),
         commands: Arc::new(doors.clone()),

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
 use super::connector::{ConnectorStatus, Health};
-use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome};
+use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome, ReplayRun};
 use super::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
 use super::live::LiveUpdate;
@@ -182,6 +182,8 @@ pub trait StoreReader: Send + Sync {
     fn letter_record(&self, id: &str) -> Result<Option<LetterRecord>, StoreError>;
     /// Replays with id ≥ `from`, oldest first, at most `limit`.
     fn replays(&self, from: i64, limit: u32) -> Result<Vec<Replay>, StoreError>;
+    /// Decisions to replay, newest first, at most 20.
+    fn replay_runs(&self) -> Result<Vec<ReplayRun>, StoreError>;
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.

@@ -11,12 +11,13 @@ use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_parts_and_duplicates.sql"),
     include_str!("migrations/0003_replays.sql"),
     include_str!("migrations/0004_topic_ids.sql"),
     include_str!("migrations/0006_retention.sql"),
+    include_str!("migrations/0007_replay_runs.sql"),
 ];
 
 /// Marks the file as ours ("whyd").

@@ -3,6 +3,7 @@
 
 mod books;
 mod crashes;
+mod letters;
 mod people;
 mod search;
 mod speed;

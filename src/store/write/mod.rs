@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use self::checkpoint::{EncodedEntry, Replaced};
 pub(super) use self::checkpoint::{ledger, ledger_rows};
-use self::events::{EventIndex, Stored};
+use self::events::{EventIndex, Made, Stored};
 use self::log::Log;
 use super::connection;
 use super::error::Fault;
@@ -80,7 +80,7 @@ impl SqliteWriter {
         phases.end("encode");
         let tx = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let mut report = WriteReport::default();
-        store_events(&tx, &mut self.index, batch, &mut report)?;
+        store_events(&tx, &mut self.index, batch, now, &mut report)?;
         phases.end("events");
         books::store_rows(&tx, &batch.rows)?;
         store_letters(&tx, batch, &mut report)?;
@@ -112,10 +112,16 @@ fn encode(batch: &WriteBatch) -> Result<Vec<(u64, Vec<EncodedEntry<'_>>)>, Store
     part.chain(whole).map(|(epoch, deltas)| Ok((epoch, checkpoint::encode(deltas)?))).collect()
 }
 
-fn store_events(tx: &Transaction<'_>, index: &mut EventIndex, batch: &WriteBatch, report: &mut WriteReport) -> Result<(), Fault> {
-    let of_items = batch.events.iter().map(|event| (event, true));
-    for (event, is_item) in of_items.chain(batch.detected.iter().map(|event| (event, false))) {
-        match index.store(tx, event, is_item)? {
+fn store_events(
+    tx: &Transaction<'_>,
+    index: &mut EventIndex,
+    batch: &WriteBatch,
+    now: Timestamp,
+    report: &mut WriteReport,
+) -> Result<(), Fault> {
+    let of_items = batch.events.iter().map(|event| (event, Made::OfItem));
+    for (event, made) in of_items.chain(batch.detected.iter().map(|event| (event, Made::ByDetector { now }))) {
+        match index.store(tx, event, made)? {
             Stored::New | Stored::Grown => report.events_stored += 1,
             Stored::SeenBefore => report.events_seen_before += 1,
         }

@@ -107,6 +107,25 @@ fn detected_events_have_no_part_in_the_books() {
     assert_eq!(books(&database), [(0, 0)]);
 }
 
+#[test]
+fn a_found_event_was_seen_when_it_was_first_stored_and_the_export_does_not_say_when() {
+    let database = Database::new();
+    let mut writer = open_writer(&database.options()).unwrap();
+    let found = item(0, 0, "found", "x");
+    let grown = Event { count: found.count + 5, ..found.clone() };
+    let read = item(0, 5, "read", "x");
+    let ids = [found.id.clone(), read.id.clone()];
+    writer.write(&WriteBatch { detected: vec![found], events: vec![read], ..WriteBatch::default() }, at(5_000)).unwrap();
+    writer.write(&WriteBatch { detected: vec![grown], ..WriteBatch::default() }, at(6_000)).unwrap();
+    let reader = open_reader(&database.options()).unwrap();
+    let [found, read] = ids.map(|id| reader.event(&id).unwrap().unwrap());
+    assert_eq!((found.observed_at, found.count), (at(5_000), 6), "it grew, but was seen before");
+    assert_eq!(read.observed_at, read.timestamp, "what a record says was seen when it was read");
+    let mut export = Vec::new();
+    reader.export(&mut export).unwrap();
+    assert!(!String::from_utf8(export).unwrap().contains("observed_at"));
+}
+
 /// A topic of three partitions in which every event is named several times, some with another content.
 struct Topic {
     partitions: Vec<Vec<Event>>,
