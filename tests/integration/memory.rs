@@ -6,7 +6,7 @@ mod crashes;
 mod people;
 mod search;
 mod speed;
-mod things;
+pub mod things;
 
 use std::sync::Arc;
 
