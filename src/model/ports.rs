@@ -16,6 +16,7 @@ use super::live::LiveUpdate;
 use super::position::PartitionKey;
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use super::record::RecordBatch;
+use super::retention::{Holdings, Removal, Removed};
 use super::signal::BucketRow;
 use super::snapshot::{Checkpoint, Snapshot, StatePart};
 use super::view::{AnalyticsSummary, Facet, Timeline};
@@ -161,6 +162,16 @@ pub struct WriteReport {
 pub trait StoreWriter: Send {
     fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError>;
     fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError>;
+    /// What there is to keep or remove; letters that failed before `letters_due_before` are counted apart.
+    fn holdings(&mut self, letters_due_before: Timestamp) -> Result<Holdings, StoreError> {
+        let _ = letters_due_before;
+        Ok(Holdings::default())
+    }
+    /// Removes some of what is meant in one small transaction, and books it.
+    fn remove(&mut self, removal: &Removal, now: Timestamp) -> Result<Removed, StoreError> {
+        let _ = (removal, now);
+        Ok(Removed::default())
+    }
     /// What the last whole checkpoint left; state parts of an unfinished one are forgotten.
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError>;
 }

@@ -27,6 +27,7 @@ pub struct Metrics {
     events: Counter<u64>,
     live_dropped: Counter<u64>,
     store_retries: Counter<u64>,
+    retention_removed: Counter<u64>,
     stage_duration: Histogram<f64>,
     transaction_duration: Histogram<f64>,
     store_phase_duration: Histogram<f64>,
@@ -82,6 +83,7 @@ impl Metrics {
             events: counter("whydunit.events", "Events stored"),
             live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
             store_retries: counter("whydunit.store.retries", "Writes the store could not take and that wait, by reason"),
+            retention_removed: counter("whydunit.retention.removed", "Things that retention removed, by kind"),
             stage_duration: seconds("whydunit.stage.duration", "Time a stage took for one message"),
             transaction_duration: seconds("whydunit.store.transaction.duration", "Time of one store transaction"),
             store_phase_duration: seconds(
@@ -112,6 +114,13 @@ impl Metrics {
     pub fn skewed_items(&self, connector: &str, source: &'static str, count: u64) {
         if count > 0 {
             self.skewed_items.add(count, &[of_connector(connector), KeyValue::new("source", source)]);
+        }
+    }
+
+    /// Retention removed things of a kind.
+    pub fn retained_no_longer(&self, kind: &'static str, count: u64) {
+        if count > 0 {
+            self.retention_removed.add(count, &[KeyValue::new("kind", kind)]);
         }
     }
 

@@ -7,7 +7,7 @@ mod letters;
 mod people;
 mod search;
 mod speed;
-mod things;
+pub mod things;
 
 use std::sync::Arc;
 

@@ -183,14 +183,24 @@ impl EventIndex {
     }
 
     fn unindex(&mut self, tx: &Transaction<'_>, existing: &Existing) -> Result<(), Fault> {
-        *self.slot_changes.entry((slot_of(existing.seq), existing.dim)).or_default() -= 1;
-        let tags: Option<String> =
-            tx.prepare_cached("SELECT tags FROM events WHERE seq = ?")?.query_row([existing.seq], |row| row.get(0))?;
+        self.remove_index(tx, existing.seq, existing.dim)
+    }
+
+    /// Removes an event with all that leads to it. [`EventIndex::write_counts`] follows before the commit.
+    pub fn remove(&mut self, tx: &Transaction<'_>, seq: i64, dim: i64) -> Result<(), Fault> {
+        self.remove_index(tx, seq, dim)?;
+        tx.prepare_cached("DELETE FROM events WHERE seq = ?")?.execute([seq])?;
+        Ok(())
+    }
+
+    fn remove_index(&mut self, tx: &Transaction<'_>, seq: i64, dim: i64) -> Result<(), Fault> {
+        *self.slot_changes.entry((slot_of(seq), dim)).or_default() -= 1;
+        let tags: Option<String> = tx.prepare_cached("SELECT tags FROM events WHERE seq = ?")?.query_row([seq], |row| row.get(0))?;
         if let Some(tags) = tags {
             tx.prepare_cached("DELETE FROM event_tags WHERE seq = ?1 AND tag IN (SELECT value FROM json_each(?2))")?
-                .execute(params![existing.seq, tags])?;
+                .execute(params![seq, tags])?;
         }
-        tx.prepare_cached("DELETE FROM events_fts WHERE rowid = ?")?.execute([existing.seq])?;
+        tx.prepare_cached("DELETE FROM events_fts WHERE rowid = ?")?.execute([seq])?;
         Ok(())
     }
 

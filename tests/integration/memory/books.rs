@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use whydunit::model::command::{Action, Command, LetterSelection};
+use whydunit::model::dead_letter::DeadLetter;
 use whydunit::model::event::Provenance;
 use whydunit::model::ledger::{LedgerRow, LedgerSums};
 use whydunit::model::ports::{StoreReader, StoreWriter, WriteBatch};
@@ -12,7 +14,7 @@ use whydunit::model::snapshot::Checkpoint;
 use whydunit::model::{Event, Severity, Source};
 use whydunit::store::{SqliteWriter, open_reader, open_writer};
 
-use super::things::{at, seed};
+use super::things::{at, letter, seed};
 use super::{Database, batch_of, export};
 
 fn key(partition: i32) -> PartitionKey {
@@ -95,6 +97,38 @@ fn of_two_contents_the_kept_one_is_stored_and_its_books_follow_it() {
     writer.write(&batch_of(vec![grown]), at(0)).unwrap();
     checkpoint(&mut writer, 2, &[1, 1]);
     assert_eq!(books(&database), [(0, 1), (1, 0)]);
+}
+
+#[test]
+fn a_letter_decoded_again_that_names_a_known_event_is_a_duplicate_of_the_replays_once_however_often_a_crash_repeats_it() {
+    let database = Database::new();
+    let mut writer = open_writer(&database.options()).unwrap();
+    let position = Position { partition: key(0), offset: 1 };
+    let bad = DeadLetter { id: "bad".into(), connector: "manual".into(), position, ..letter(1) };
+    let batch = WriteBatch { letters: vec![bad], ..batch_of(vec![item(0, 0, "a", "x")]) };
+    writer.write(&batch, at(0)).unwrap();
+    let sums =
+        LedgerSums { records_read: 2, records_decoded: 1, records_rejected: 1, items_decoded: 1, items_stored: 1, ..LedgerSums::default() };
+    let read = LedgerRow { sums, ..row(0, 2) };
+    let force = |writer: &mut SqliteWriter, epoch: u64, ledger: Vec<LedgerRow>| {
+        writer
+            .write(&WriteBatch { checkpoint: Some(Checkpoint { epoch, ledger, deltas: vec![] }), ..WriteBatch::default() }, at(0))
+            .unwrap();
+    };
+    force(&mut writer, 1, vec![read.clone()]);
+    let action = Action::ReplayDeadLetters { select: LetterSelection::One("bad".into()), edited: None };
+    writer.execute(&Command { who: "ada".into(), idempotency_key: None, expected_version: None, action }, at(0)).unwrap();
+    for _ in 0..3 {
+        writer.write(&batch_of(vec![item(0, 1, "a", "x")]), at(0)).unwrap();
+        drop(writer);
+        writer = open_writer(&database.options()).unwrap();
+        writer.load_snapshot().unwrap();
+    }
+    let sums = LedgerSums { records_read: 1, records_decoded: 1, items_decoded: 1, items_stored: 1, ..LedgerSums::default() };
+    let partition = PartitionKey { cluster: "local".into(), topic: "replay".into(), incarnation: 0, partition: 0 };
+    let replays = LedgerRow { connector: "replay".into(), partition, first_offset: 0, next_offset: 2, topic_id: None, sums };
+    force(&mut writer, 2, vec![read, replays]);
+    assert_eq!(books(&database), [(1, 0), (0, 1)], "the partition's own item is stored, the replay's was seen before");
 }
 
 #[test]

@@ -737,6 +737,25 @@ export interface components {
             /** @description Opened a day, oldest first, last 30 days with data. */
             opened_per_day: components["schemas"]["FacetValue"][];
         };
+        /** @description Something that will be removed unless settings change. */
+        Announcement: {
+            /**
+             * Format: date-time
+             * @description From when on; `None` when it depends on how fast the file grows.
+             */
+            at?: string | null;
+            /** Format: int64 */
+            bytes?: number | null;
+            /**
+             * Format: int64
+             * @description How many within the next day, where that is known.
+             */
+            count?: number | null;
+            /** @description `dead_letters`, `events`, `bucket_rows`, `investigation_charts`. */
+            kind: string;
+            /** @description As a sentence, with what to do to keep it. */
+            sentence: string;
+        };
         AssignRequest: {
             /** @description Empty or `null` unassigns. */
             assigned_to: string | null;
@@ -1195,6 +1214,8 @@ export interface components {
             /** @description Serving and storing. A broken source alone does not unset it. */
             ready: boolean;
             reasons: string[];
+            /** @description What is removed next, and what has gone. */
+            retention?: components["schemas"]["RetentionView"];
             stages: components["schemas"]["StageStatus"][];
             /**
              * Format: date-time
@@ -1579,6 +1600,15 @@ export interface components {
         };
         /** @enum {string} */
         RejectionClass: "tombstone" | "empty" | "unknown_format" | "malformed" | "no_items" | "invalid_field" | "too_large" | "panic";
+        RemovedTotal: {
+            /** Format: int64 */
+            bytes: number;
+            kind: string;
+            /** Format: date-time */
+            last_at: string;
+            /** Format: int64 */
+            removed: number;
+        };
         ReopenRequest: {
             /** @description Why; kept with the activity. */
             reason: string;
@@ -1621,6 +1651,28 @@ export interface components {
             lessons_learned?: string | null;
             remediation?: string | null;
             root_cause: string;
+        };
+        /** @description How retention fares, for people. */
+        RetentionView: {
+            /**
+             * Format: int32
+             * @description Days after which things go; 0 means never.
+             */
+            max_age_days: number;
+            /**
+             * Format: int64
+             * @description Size of the file above which the oldest goes, MiB; 0 means no limit.
+             */
+            max_size_mib: number;
+            /** @description What goes next, when, and why; the soonest first. */
+            next: components["schemas"]["Announcement"][];
+            /** @description What has gone, by kind. */
+            removed: components["schemas"]["RemovedTotal"][];
+            /**
+             * Format: int64
+             * @description Bytes of the file in use.
+             */
+            used_bytes: number;
         };
         /** @description Which dead letters: exactly one of the three. */
         SelectionRequest: {
