@@ -244,6 +244,14 @@ story('a dead letter is read in three ways and discarded only with a reason', as
   assert.equal(mock.control.writes.at(-1).body.reason, 'sent by a test');
 });
 
+story('a value longer than the list holds is shown whole, not as a record without one', async () => {
+  const { page } = await at('/dead-letters?group=fp-ci&view=raw');
+  const long = JSON.stringify({ build: 'x'.repeat(3_000), last: 'the end' });
+  Object.assign(mock.state.letters.find(({ id }) => id === 'dl-ci-0'), { value_base64: Buffer.from(long).toString('base64'), value_text: long, value_bytes: long.length });
+  await page.reload();
+  await page.waitForSelector('.letter-code >> text=the end', WAIT);
+});
+
 story('a dead letter is edited, tried without storing anything, and replayed as edited; what was typed survives a reload', async () => {
   const { page } = await at('/dead-letters?group=fp-ci');
   await page.waitForSelector('.letter-fault', WAIT);
