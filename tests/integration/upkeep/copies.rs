@@ -127,7 +127,7 @@ fn a_backup_goes_on_to_its_end_although_another_writes_between_any_two_of_its_st
         writer.write(&whydunit::model::ports::WriteBatch { detected: vec![event], ..Default::default() }, super::good::at(0)).unwrap();
     })
     .unwrap();
-    assert!(told.len() > 1 && told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
+    assert!(!told.is_empty() && told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
     assert_eq!(events(&copy.path()), before + told.len() as u64);
     assert_eq!(events(&target), before, "the copy is of the moment at which it was begun");
     assert!(verify::database(&Options::file(&target)).unwrap().closes);
