@@ -11,11 +11,12 @@ use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_parts_and_duplicates.sql"),
     include_str!("migrations/0003_replays.sql"),
     include_str!("migrations/0004_topic_ids.sql"),
+    include_str!("migrations/0005_letter_bytes.sql"),
 ];
 
 /// Marks the file as ours ("whyd").

@@ -116,7 +116,7 @@ impl Broker {
         if self.injector.pass(Seam::Open) == Some(Fault::FeedRefuses) {
             self.injector.tell(|| format!("!! feed {connector} refuses to start"));
             let message = "cannot start, on purpose".to_owned();
-            return Err(FeedTrouble { class: "broker_unreachable".to_owned(), message, permanent: false, recovered: false });
+            return Err(FeedTrouble::passing("broker_unreachable", message));
         }
         let (sender, receiver) = tokio::sync::mpsc::channel(CHANNEL);
         let control = Arc::new(Control::default());

@@ -2,7 +2,10 @@
 
 pub mod backoff;
 pub mod circuit_breaker;
+pub mod guard;
+pub mod letter_budget;
 pub mod letters;
 pub mod offset_ledger;
 pub mod redecode;
 pub mod restart_budget;
+pub mod wrong_topic;

@@ -27,5 +27,7 @@ export const commands = {
     (await ask<Note>(`${inv(id)}/notes/${segment(note)}`, { method: 'PATCH', body: { body } })).data,
   deleteNote: async (id: string, note: string) => void (await ask(`${inv(id)}/notes/${segment(note)}`, { method: 'DELETE' })),
   connector: (name: string, verb: 'pause' | 'resume' | 'reset') => post<unknown>(`/connectors/${segment(name)}/${verb}`, {}),
+  trip: (name: string, reason: string) => post<unknown>(`/connectors/${segment(name)}/trip`, { reason }),
+  reset: (name: string, reason: string) => post<unknown>(`/connectors/${segment(name)}/reset`, { reason }),
   discard: async (id: string, reason: string) => void (await ask(`/dead-letters/${segment(id)}`, { method: 'DELETE', body: { reason } })),
 };
