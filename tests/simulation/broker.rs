@@ -62,6 +62,9 @@ impl FeedControl for Handle {
     }
 
     fn hold_back(&self, partitions: &[PartitionKey]) {
+        if !self.broker.injector.is_dead() {
+            assert!(self.broker.injector.pass(Seam::HoldBack).is_none(), "holding partitions back panics, on purpose");
+        }
         if self.broker.injector.style.holds_back {
             *self.control.held_back.lock().unwrap_or_else(PoisonError::into_inner) = partitions.to_vec();
         }
@@ -113,7 +116,9 @@ impl Broker {
 
     /// Starts a feed of one connector. Needs a tokio runtime.
     pub fn open(self: &Arc<Self>, connector: usize, offsets: Arc<dyn StoredOffsets>) -> Result<Feed, FeedTrouble> {
-        if self.injector.pass(Seam::Open) == Some(Fault::FeedRefuses) {
+        let fault = self.injector.pass(Seam::Open);
+        assert!(fault != Some(Fault::ConnectorPanicsAtStart), "opening a feed panics, on purpose");
+        if fault == Some(Fault::FeedRefuses) {
             self.injector.tell(|| format!("!! feed {connector} refuses to start"));
             let message = "cannot start, on purpose".to_owned();
             return Err(FeedTrouble::passing("broker_unreachable", message));
@@ -169,7 +174,7 @@ impl Broker {
         let slots = &log.lives[owned.life];
         let is_last = owned.life + 1 == log.lives.len();
         let start = usize::try_from(owned.next).unwrap_or(0).min(slots.len());
-        let taken = &slots[start..(start + limit).min(slots.len())];
+        let taken = until_gap(&slots[start..(start + limit).min(slots.len())]);
         let index = batch.partitions.len() as u16;
         let next_offset = (start + taken.len()) as i64;
         let at_end = is_last && next_offset as usize == slots.len();
@@ -190,4 +195,11 @@ impl Broker {
         owned.next = next_offset;
         owned.end_told |= at_end;
     }
+}
+
+/// As the Kafka consumer packs them: what retention removed is found out at a place anew, so it begins a batch.
+fn until_gap(slots: &[Slot]) -> &[Slot] {
+    let is_missed = |slot: &Slot| matches!(slot, Slot::Missed);
+    let gap = slots.windows(2).position(|pair| !is_missed(&pair[0]) && is_missed(&pair[1]));
+    gap.map_or(slots, |before| &slots[..=before])
 }

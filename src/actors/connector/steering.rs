@@ -131,8 +131,7 @@ impl ConnectorStage {
         if self.feed.is_some() {
             self.well();
         } else if self.pause().is_none_or(|pause| pause == Pause::ByPerson) {
-            self.state(ConnectorState::Connecting, "connecting again, as a person asked");
-            self.connect(ctx);
+            self.read_on(ctx);
         }
     }
 

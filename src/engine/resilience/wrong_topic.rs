@@ -78,16 +78,20 @@ pub struct Foreign {
 impl Foreign {
     /// For a person, with what to change. `reason` is that of the last rejection, `configured` the connector's format.
     pub fn sentence(&self, connector: &str, configured: &str, reason: &str) -> String {
-        let Self { records, rejected, format } = self;
+        let Self { records, rejected, format } = *self;
         let advice = match configured {
             "auto" => format!("set connectors.{connector}.format to what it holds, or connectors.{connector}.topics to the right topic"),
             _ => format!(
                 "connectors.{connector}.format is `{configured}`: set it to what the topic holds, or `auto`, or change connectors.{connector}.topics"
             ),
         };
+        let seen = match format {
+            "auto" | "unknown" => "most are of no format that is known".to_owned(),
+            format => format!("most were taken for `{format}`"),
+        };
         format!(
-            "paused, its offset held: {rejected} of the last {records} records could not be read; most were taken for `{format}`, the last said: \
-             {reason}. Is it the right topic? {advice}, and start again; or resume it as it is"
+            "paused, its offset held: {rejected} of the last {records} records could not be read; {seen}, the last said: {reason}. \
+             Is it the right topic? {advice}, and start again; or resume it as it is"
         )
     }
 }

@@ -100,9 +100,9 @@ fn every_write_reaches_the_writer_with_who_asked() {
 fn a_person_pauses_resumes_and_resets_a_connector() {
     let web = start();
     for order in ["pause", "resume", "reset"] {
-        let answer = web.send("POST", &format!("/connectors/known/{order}"), &[], None);
-        assert_eq!((answer.status, answer.json()["name"].as_str().unwrap()), (202, KNOWN));
-        assert_eq!(web.send("POST", &format!("/connectors/other/{order}"), &[], None).status, 404);
+        let answer = web.send("POST", &format!("/connectors/known/{order}"), &[], Some(b""));
+        assert_eq!((answer.status, answer.json()["name"].as_str()), (202, Some(KNOWN)), "{order}: {}", answer.text);
+        assert_eq!(web.send("POST", &format!("/connectors/other/{order}"), &[], Some(b"")).status, 404);
     }
     assert_eq!(web.memory.told.lock().unwrap()[0], "pause known");
 }
