@@ -188,9 +188,7 @@ impl ConnectorStage {
             self.guard(|guard| guard.succeeded(now));
             self.well();
         }
-        let advance = self.watermark(|watermark| watermark.advance(now));
-        self.wiring.pace.keep(&self.name);
-        self.send_advance(advance, ctx);
+        self.advance(ctx);
     }
 }
 

@@ -92,6 +92,11 @@ pub struct HandOver {
 }
 
 impl HandOver {
+    /// There was nothing to send.
+    pub fn nothing(mut self) {
+        self.done = true;
+    }
+
     /// Sends in a task of its own; `sends` says whether all took their part.
     pub fn send(self, sends: impl Future<Output = bool> + 'static) -> JoinHandle<bool> {
         actix::spawn(async move {

@@ -1,6 +1,6 @@
 //! One batch: decoded, booked, and handed on whole.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use actix::Context;
@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::{ConnectorStage, Wiring};
 use crate::actors::messages::{Passing, Rejected, ToJoin};
 use crate::clock;
-use crate::engine::correlate::watermark::{Advance, Progress};
+use crate::engine::correlate::watermark::Progress;
 use crate::engine::detect::ShardInput;
 use crate::engine::resilience::guard::Pause;
 use crate::model::Timestamp;
@@ -48,9 +48,11 @@ impl ConnectorStage {
         let rejections = std::mem::take(&mut decoded.rejections);
         let (inputs, events) = ShardInput::split(decoded, self.wiring.joins.len());
         metrics().stage("connector", began.elapsed().as_secs_f64());
-        let parcel = Parcel { records, rejections, inputs, passing: Passing { events, commands: Vec::new(), trace } };
+        let (name, drives) = (self.name.clone(), self.source.drives_watermark());
+        let parcel =
+            Parcel { name, drives, records, rejections, inputs, passing: Passing { events, commands: Vec::new(), trace }, progress };
         self.hand_over(hand_over, parcel.deliver(self.wiring.clone()), ctx, move |stage, ctx| {
-            stage.progressed(&progress, ctx);
+            stage.progressed(ctx);
             stage.obey(verdict);
         });
     }
@@ -100,53 +102,47 @@ impl ConnectorStage {
         }
     }
 
-    fn progressed(&mut self, progress: &[PartitionProgress], ctx: &mut Context<Self>) {
-        let now = clock::now();
-        let drives = self.source.drives_watermark();
-        let advance = self.watermark(|watermark| {
-            for partition in progress {
-                let step = Progress {
-                    partition: &partition.key,
-                    oldest: partition.oldest,
-                    newest: partition.newest,
-                    at_end: partition.at_end,
-                    now,
-                };
-                watermark.progress(&self.name, drives, &step);
-            }
-            watermark.advance(now)
-        });
+    fn progressed(&mut self, ctx: &mut Context<Self>) {
         let was = self.breaker();
-        self.guard(|guard| guard.succeeded(now));
+        self.guard(|guard| guard.succeeded(clock::now()));
         if was == BreakerState::HalfOpen {
             self.well();
         }
-        self.wiring.pace.keep(&self.name);
-        self.send_advance(advance, ctx);
+        self.advance(ctx);
     }
 
-    pub(super) fn send_advance(&self, advance: Option<Advance>, ctx: &mut Context<Self>) {
-        let Some(advance) = advance else { return };
+    /// Tells the shards how far the watermark is. From the moment it has moved they must learn of it, whatever becomes of this
+    /// stage: a checkpoint would else say closed of what is not.
+    pub(super) fn advance(&self, ctx: &mut Context<Self>) {
+        let hand_over = self.kept.begin();
+        let Some(advance) = self.watermark(|watermark| watermark.advance(clock::now())) else {
+            hand_over.nothing();
+            self.wiring.pace.keep(&self.name);
+            return;
+        };
         self.wiring.status.note_activity();
-        self.wiring.pace.keep_all();
         let sends: Vec<_> = self.wiring.joins.iter().map(|join| join.send(ToJoin::Advance(advance))).collect();
         let sends = async { join_all(sends).await.iter().all(Result::is_ok) };
-        self.hand_over(self.kept.begin(), sends, ctx, |_, _| {});
+        self.hand_over(hand_over, sends, ctx, |_, _| {});
+        self.wiring.pace.keep_all();
     }
 }
 
 /// A decoded batch on its way.
 struct Parcel {
+    name: Arc<str>,
+    drives: bool,
     records: Arc<RecordBatch>,
     rejections: Vec<Rejection>,
     inputs: Vec<ShardInput>,
     passing: Passing,
+    progress: Vec<PartitionProgress>,
 }
 
 impl Parcel {
-    /// Letters first, then observations; true when all was taken.
+    /// Letters first, then observations; only then does the watermark learn of them. True when all was taken.
     async fn deliver(self, wiring: Wiring) -> bool {
-        let Self { records, rejections, inputs, passing } = self;
+        let Self { name, drives, records, rejections, inputs, passing, progress } = self;
         let trace = passing.trace.clone();
         if !rejections.is_empty() && wiring.dead_letter.send(Rejected { records, rejections, trace: trace.clone() }).await.is_err() {
             return false;
@@ -156,7 +152,16 @@ impl Parcel {
             let passing = passing.take().unwrap_or_else(|| Passing { trace: trace.clone(), ..Passing::default() });
             (!input.is_empty() || !passing.is_empty()).then(|| join.send(ToJoin::Observed { input, passing }))
         });
-        join_all(sends).await.iter().all(Result::is_ok)
+        if join_all(sends).await.iter().any(Result::is_err) {
+            return false;
+        }
+        let now = clock::now();
+        let mut watermark = wiring.watermark.lock().unwrap_or_else(PoisonError::into_inner);
+        for partition in &progress {
+            let PartitionProgress { key, oldest, newest, at_end } = partition;
+            watermark.progress(&name, drives, &Progress { partition: key, oldest: *oldest, newest: *newest, at_end: *at_end, now });
+        }
+        true
     }
 }
 

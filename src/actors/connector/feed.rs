@@ -218,8 +218,7 @@ impl ConnectorStage {
                 self.watermark(|watermark| watermark.finished(&self.name));
                 self.wiring.status.note_activity();
                 self.state(ConnectorState::Stopped, "read to its end");
-                let advance = self.watermark(|watermark| watermark.advance(clock::now()));
-                self.send_advance(advance, ctx);
+                self.advance(ctx);
                 // After the advance, in the order of waiting.
                 let ended = self.wiring.ended.send(SourceEnded { name: self.name.to_string() });
                 ctx.wait(ended.into_actor(self).map(|_, _, _| ()));
