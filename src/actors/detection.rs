@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Stop, ToDetection, ToInvestigator};
+use super::messages::{BarrierPart, Ping, Stop, ToDetection, ToInvestigator};
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::Detector;
 use crate::model::Bucket;
@@ -129,6 +129,12 @@ impl Handler<ToDetection> for DetectionStage {
         self.forward(messages, ctx);
         metrics().stage("detection", began.elapsed().as_secs_f64());
     }
+}
+
+impl Handler<Ping> for DetectionStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for DetectionStage {

@@ -8,7 +8,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use futures_util::future::join_all;
 
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Passing, Stop, ToDetection, ToJoin};
+use super::messages::{BarrierPart, Passing, Ping, Stop, ToDetection, ToJoin};
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
 use crate::model::Bucket;
@@ -142,6 +142,12 @@ impl Handler<ToJoin> for TraceJoinStage {
         }
         metrics().stage("trace_join", began.elapsed().as_secs_f64());
     }
+}
+
+impl Handler<Ping> for TraceJoinStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for TraceJoinStage {
