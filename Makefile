@@ -10,12 +10,13 @@ CANVAS := src/web/canvas
 CANVAS_SOURCES := $(shell find $(CANVAS) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo build test proof canvas lint bench setup setup-build setup-test clean
+.PHONY: help demo build test proof chaos canvas lint bench setup setup-build setup-test clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo 'make build  builds the page and the binary'
 	@echo 'make proof  runs the tests that take hours'
+	@echo 'make chaos  kills whydunit and a broker again and again; minutes'
 	@echo 'make bench  runs the benchmarks and prints their ratios'
 	@echo 'make lint   formats, clippy'
 
@@ -54,6 +55,11 @@ test: setup $(CANVAS)/dist/index.html
 proof: test
 	WHYDUNIT_SEEDS=10000 cargo test --locked --release --test simulation -- --nocapture
 	cargo test --locked -- --ignored
+
+# Real Kafka, real process, real file. WHYDUNIT_KILLS says how many kills, WHYDUNIT_SEED which.
+chaos: build
+	@tests/support/install.sh chaos
+	cargo test --locked --test chaos campaign -- --ignored --nocapture
 
 bench: build
 	cargo bench --locked
