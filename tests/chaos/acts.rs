@@ -9,19 +9,32 @@ use crate::toxiproxy::Toxic;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Act {
     /// `kill -9` of whydunit, so long after it was started.
-    KillProcess { after_ms: u32 },
+    KillProcess {
+        after_ms: u32,
+    },
     /// The same, the moment it says that a checkpoint began.
     KillInCheckpoint,
     /// `kill -9` of the broker while whydunit runs; it comes back after a while.
-    KillBroker { down_ms: u32 },
+    KillBroker {
+        down_ms: u32,
+    },
     /// Both at once.
     KillBoth,
     /// SIGSTOP, and SIGCONT after a while: longer than its session, some of them.
-    StopProcess { for_ms: u32 },
-    StopBroker { for_ms: u32 },
+    StopProcess {
+        for_ms: u32,
+    },
+    StopBroker {
+        for_ms: u32,
+    },
     /// Every connection closed, none taken.
-    Cut { for_ms: u32 },
-    Disturb { toxic: Toxic, for_ms: u32 },
+    Cut {
+        for_ms: u32,
+    },
+    Disturb {
+        toxic: Toxic,
+        for_ms: u32,
+    },
     /// The growing topic gets a partition.
     Grow,
 }
@@ -53,11 +66,7 @@ pub fn schedule(random: &mut ChaCha8Rng, kills: u32) -> Vec<Act> {
     let mut acts = vec![Act::KillBoth; both as usize];
     acts.extend((both..of_broker).map(|_| Act::KillBroker { down_ms: random.random_range(0..3_000) }));
     for number in both..kills - of_broker {
-        acts.push(if number % 4 == 0 {
-            Act::KillInCheckpoint
-        } else {
-            Act::KillProcess { after_ms: random.random_range(0..4_000) }
-        });
+        acts.push(if number % 4 == 0 { Act::KillInCheckpoint } else { Act::KillProcess { after_ms: random.random_range(0..4_000) } });
     }
     acts.extend((0..kills / 2).map(|number| other(random, number)));
     acts.shuffle(random);

@@ -22,13 +22,15 @@ use crate::support::seed::seed;
 use crate::support::shop::{ShopFeed, at, closed_up_to};
 use crate::toxiproxy::Toxiproxy;
 
-/// Event time written for each act, seconds.
-const SECONDS_AN_ACT: u32 = 16;
+/// Event time written for each act, seconds: a bucket, so that the last one closes. More where the acts are few.
+const SECONDS_AN_ACT: u32 = 15;
+/// The shop's life has room for learning, a fault and its end.
+const LIFE_S: u32 = 900;
 /// The writer's speed at the most: a second of event time in so long.
 const EVENT_SECOND: Duration = Duration::from_millis(100);
 const SHOP: &str = "shop";
 /// A busy machine gets time; a condition that holds ends the wait at once.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Longest wait for a checkpoint: where nothing new is read none comes.
 const AIM_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -76,7 +78,8 @@ impl Writers {
     fn start(server: &KafkaServer, life_s: u32, growing: &Arc<AtomicI32>) -> Self {
         let fault = Some("bad-deploy".to_owned());
         let (rate, fault_age_s) = (2.0, life_s - life_s / 2);
-        let options = simulator::Options { fault, history_s: life_s, fault_age_s, rate, fault_lasts_s: Some(life_s / 4), ..Default::default() };
+        let options =
+            simulator::Options { fault, history_s: life_s, fault_age_s, rate, fault_lasts_s: Some(life_s / 4), ..Default::default() };
         let mut shop = ShopFeed::open_with(server, SHOP, options, &[]);
         let mut numbers = Numbers::new(server, growing.clone());
         let mut transactions = Transactions::new(server);
@@ -234,7 +237,7 @@ impl Campaign {
         // Every partition that ends with an event: two of four topics each, one compacted, and those of the growing one.
         let ends = 9 + self.growing.load(Ordering::SeqCst) as usize;
         run.wait_until("everything is read", PATIENCE, |run| {
-            let found = run.api(&format!("/api/v1/events?type={}&per_page=200", numbers::END_TYPE));
+            let found = run.api(&format!("/api/v1/events?type={}&per_page=100", numbers::END_TYPE));
             found.as_array().is_some_and(|found| found.len() == ends) && closed_up_to(run, at(life_s + 45))
         });
         run.terminate_within(PATIENCE);
@@ -298,11 +301,12 @@ fn a_service_and_a_broker_killed_again_and_again_lose_nothing_and_double_nothing
     let (seed, kills) = (seed(), kills());
     let _rerun = Rerun { seed, kills };
     let acts = schedule(&mut ChaCha8Rng::seed_from_u64(seed), kills);
-    let life_s = acts.len() as u32 * SECONDS_AN_ACT;
+    let seconds_an_act = SECONDS_AN_ACT.max(LIFE_S.div_ceil(acts.len() as u32).next_multiple_of(SECONDS_AN_ACT));
+    let life_s = acts.len() as u32 * seconds_an_act;
     let mut campaign = Campaign::start();
     let writers = Writers::start(&campaign.server, life_s, &campaign.growing);
     for (index, act) in acts.iter().enumerate() {
-        writers.allow((index as u32 + 1) * SECONDS_AN_ACT);
+        writers.allow((index as u32 + 1) * seconds_an_act);
         let since = Instant::now();
         campaign.act(*act);
         println!("{:>4} s: {act:?} ({} ms)", began.elapsed().as_secs(), since.elapsed().as_millis());

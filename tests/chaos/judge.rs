@@ -242,7 +242,9 @@ mod tests {
         assert_eq!(and(event("a")).doubled, 1);
         assert_eq!(with(2, Some(fold(6))).lost, 1);
         assert_eq!(with(2, Some(fold(9))).doubled, 2);
-        for verdict in [and(event("aborted")), and(event("strange")), with(3, None), with(3, Some(row(3, 2, 3))), with(3, Some(row(1, 1, 2)))] {
+        for verdict in
+            [and(event("aborted")), and(event("strange")), with(3, None), with(3, Some(row(3, 2, 3))), with(3, Some(row(1, 1, 2)))]
+        {
             assert_eq!(verdict.problems.len(), 1, "{:?}", verdict.problems);
         }
     }
