@@ -11,5 +11,6 @@ pub mod recorded;
 pub mod service;
 pub mod signals;
 pub mod sources;
+pub mod verify;
 
 pub use crate::engine::decode::WATERMARK_HEADER;

@@ -9,6 +9,7 @@ mod progress;
 mod replay;
 mod run;
 mod simulate;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Records that could not be read: list, show, export, replay, discard.
     DeadLetters(dead_letters::Arguments),
+    /// Checks that nothing that was read was lost or doubled; exits with 1 and names the hole when something was.
+    Verify(verify::Arguments),
     /// Prints everything a run determined, one JSON value a line, sorted, without wall-clock times.
     Export(export::Arguments),
 }
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::DeadLetters(arguments) => dead_letters::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
     };
     match result {

@@ -155,6 +155,7 @@ pub(super) struct TopicDescription {
     pub(super) id: Option<TopicId>,
     /// `None` where it was not asked, or the cluster does not tell, as before Kafka 2.3.
     pub(super) granted: Option<Granted>,
+    pub(super) partitions: usize,
 }
 
 /// Questions of the admin interface that rdkafka does not wrap.
@@ -273,7 +274,9 @@ impl Pending {
                 let halves = [sys::rd_kafka_Uuid_most_significant_bits(id), sys::rd_kafka_Uuid_least_significant_bits(id)];
                 let mut operations = 0;
                 let first = sys::rd_kafka_TopicDescription_authorized_operations(description, &mut operations);
-                let topic = TopicDescription { id: topic_id(halves), granted: granted(first, operations) };
+                let mut partitions = 0;
+                sys::rd_kafka_TopicDescription_partitions(description, &mut partitions);
+                let topic = TopicDescription { id: topic_id(halves), granted: granted(first, operations), partitions };
                 let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(description));
                 found.insert(name.to_string_lossy().into_owned(), topic);
             }

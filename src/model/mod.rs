@@ -19,6 +19,7 @@ pub mod snapshot;
 pub mod source;
 pub mod suspect;
 pub mod time;
+pub mod verify;
 pub mod view;
 
 pub use entity::{EntityKey, Symbol, symbol};

@@ -11,11 +11,12 @@ use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_parts_and_duplicates.sql"),
     include_str!("migrations/0003_replays.sql"),
     include_str!("migrations/0004_topic_ids.sql"),
+    include_str!("migrations/0006_retention.sql"),
 ];
 
 /// Marks the file as ours ("whyd").
@@ -62,6 +63,17 @@ pub(super) fn open_for_emptying(options: &Options) -> Result<Connection, StoreEr
         Ok(connection)
     };
     open().map_err(|error| opening(&error, options))
+}
+
+/// Looks whether a database can be read at all: the pool of readers would try until its time is up, and say less.
+pub(super) fn probe(options: &Options) -> Result<(), StoreError> {
+    let (path, flags) = target(&options.location);
+    let look = || {
+        let connection = Connection::open_with_flags(&path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+    };
+    look().map_err(|error| opening(&error, options))
 }
 
 /// The writer's connection: created, checked, migrated.

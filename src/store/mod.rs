@@ -16,5 +16,5 @@ mod spark;
 mod write;
 
 pub use options::{Location, Options, Synchronous};
-pub use read::{SqliteReader, open_reader};
+pub use read::{OpenFinder, OpenItems, SqliteReader, open_reader};
 pub use write::{SqliteWriter, open_writer};

@@ -13,5 +13,6 @@ mod recorded;
 mod recording;
 mod scenarios;
 mod telemetry;
+mod upkeep;
 mod way_in;
 mod way_out;

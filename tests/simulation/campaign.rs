@@ -123,6 +123,7 @@ fn try_seed(seed: u64, kinds: &[Fault], mutation: Option<Mutation>) -> Tried {
     };
     tried.investigations = investigations(&undisturbed.export);
     let mut found = judge(&world, &undisturbed.export, None);
+    found.extend(undisturbed.holes.iter().cloned());
     if found.is_empty() && seed.is_multiple_of(CALM_EVERY) {
         match run::run(&world, &Plan::calm(seed), None) {
             Ok(calm) => found = judge(&world, &calm.export, Some(&undisturbed.export)),
@@ -145,7 +146,8 @@ fn try_seed(seed: u64, kinds: &[Fault], mutation: Option<Mutation>) -> Tried {
 fn disturb(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>, undisturbed: &str) -> (Option<Outcome>, Vec<String>) {
     match run::run(world, plan, mutation) {
         Ok(outcome) => {
-            let found = judge(world, &outcome.export, Some(undisturbed));
+            let mut found = judge(world, &outcome.export, Some(undisturbed));
+            found.extend(outcome.holes.iter().cloned());
             (Some(outcome), found)
         }
         Err(reason) => (None, vec![reason]),

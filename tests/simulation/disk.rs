@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use whydunit::engine::resilience::audit::audit;
 use whydunit::model::Timestamp;
 use whydunit::model::command::{Command, CommandError, CommandOutcome};
 use whydunit::model::ports::{StoreError, StoreReader, StoreWriter, WriteBatch, WriteReport};
@@ -34,6 +35,13 @@ impl Database {
 
     pub fn writer(&self, injector: &Arc<Injector>) -> Result<Disk, StoreError> {
         Ok(Disk { inner: store::open_writer(&self.options)?, injector: injector.clone(), refusals: None })
+    }
+
+    /// What `whydunit verify` would say now, each hole in a line.
+    pub fn holes(&self) -> Vec<String> {
+        let reader = store::open_reader(&self.options).expect("a reader");
+        let facts = whydunit::app::verify::facts(&reader, false).expect("what the books are checked against");
+        audit(&facts).holes.into_iter().map(|hole| format!("verify: {}", hole.found)).collect()
     }
 
     /// The canonical export.

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub export: String,
     pub injector: Arc<Injector>,
     pub processes: usize,
+    /// Where the books did not close against the database, at the end of any process, however it ended.
+    pub holes: Vec<String>,
 }
 
 /// How a process came to its end.
@@ -63,11 +65,15 @@ pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Resul
     let database = Arc::new(Database::new());
     let broker = Broker::new(world, &injector, mutation);
     let mut process = Process { world: world.clone(), injector: injector.clone(), database: database.clone(), broker, mutation };
+    let mut holes = Vec::new();
     for processes in 1..=MAX_PROCESSES {
         let exit = process.live();
+        if mutation.is_none() {
+            holes.extend(database.holes().into_iter().map(|hole| format!("after process {processes} ({exit:?}): {hole}")));
+        }
         injector.tell(|| format!("process {processes}: {exit:?}"));
         match exit {
-            Exit::Ended => return Ok(Outcome { export: database.export(), injector, processes }),
+            Exit::Ended => return Ok(Outcome { export: database.export(), injector, processes, holes }),
             Exit::Shutdown | Exit::Crashed => {}
             Exit::Failed(reason) if reason.contains("on purpose") || reason.starts_with("restarted 5 times") => {}
             // A stage died while it was shut down.

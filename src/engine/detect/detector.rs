@@ -19,9 +19,9 @@ use crate::model::signal::{BucketRow, ClosedBucket, EdgeCount, EntityLoad};
 use crate::model::snapshot::{Encode, StateEntry};
 use crate::model::{Bucket, EntityKey, Source, Symbol, Timestamp};
 
-const ENTITY: u8 = b'e';
+pub(super) const ENTITY: u8 = b'e';
 const NAME: u8 = b'n';
-const CLOCK: u8 = b'c';
+pub(super) const CLOCK: u8 = b'c';
 
 /// Aggregates, keeps baselines, and judges closed buckets of its entities.
 #[derive(Debug)]

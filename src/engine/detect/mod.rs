@@ -20,6 +20,7 @@ mod pending;
 mod sentences;
 mod share;
 mod slow;
+mod still_open;
 pub mod surprise;
 mod trace_join;
 mod wait;
@@ -31,6 +32,7 @@ pub use detector::Detector;
 pub use input::{DetectorInput, SeenBefore, ShardInput};
 pub use metric::is_resource;
 pub use sentences::{duration, number};
+pub use still_open::StillOpen;
 pub use trace_join::TraceJoin;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

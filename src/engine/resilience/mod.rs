@@ -1,5 +1,7 @@
 //! What to do when something fails: pure decisions with time and seed as arguments.
 
+pub mod audit;
+pub mod audit_brokers;
 pub mod backoff;
 pub mod circuit_breaker;
 pub mod letters;

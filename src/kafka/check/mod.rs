@@ -3,6 +3,7 @@
 //! Reads without joining the consumer group, so that a running whydunit is not disturbed.
 
 mod contents;
+mod extents;
 mod grants;
 mod report;
 
@@ -25,6 +26,7 @@ use crate::kafka::native::{Admin, Granted};
 use crate::kafka::trouble::{WRONG_HOST, class, is_connection_error, is_tls_error, is_unclear};
 use crate::kafka::wait::block_on;
 use crate::model::Timestamp;
+pub use extents::extents;
 use grants::Grants;
 
 /// How long one question to the cluster may take.

@@ -1,5 +1,6 @@
 //! The consumer's thread: takes records from librdkafka, packs them, hands them over; what comes between stands beside.
 
+mod growth;
 mod holding;
 mod packer;
 mod placement;
@@ -25,6 +26,7 @@ use crate::clock;
 use crate::model::Timestamp;
 use crate::model::ports::{FeedMessage, StoredOffsets};
 use crate::model::position::PartitionKey;
+use growth::Growth;
 use packer::Packer;
 use rebalance::Unplaced;
 
@@ -53,9 +55,10 @@ pub(super) struct Reader {
     place_at: Timestamp,
     /// Tries to place partitions that failed, since all were placed.
     placing_failed: u32,
-    /// When to look at the topics' ids again.
-    topic_ids_at: Timestamp,
-    topic_ids_asked: Option<Pending>,
+    /// When to look again whether topics were made anew or have grown.
+    topics_at: Timestamp,
+    topics_asked: Option<Pending>,
+    growth: Growth,
     /// Said already that this cluster tells no topic ids.
     told_no_topic_ids: bool,
     cluster: Option<Arc<str>>,
@@ -105,8 +108,9 @@ impl Reader {
             unplaced: Vec::new(),
             place_at: now,
             placing_failed: 0,
-            topic_ids_at: now,
-            topic_ids_asked: None,
+            topics_at: now,
+            topics_asked: None,
+            growth: Growth::default(),
             told_no_topic_ids: false,
             cluster: None,
             known: None,
@@ -129,7 +133,7 @@ impl Reader {
             self.place();
             self.probe();
             if self.troubles.is_empty() {
-                self.watch_topic_ids();
+                self.watch_topics();
             }
             self.deliver();
             self.hold_or_go_on();

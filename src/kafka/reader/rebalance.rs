@@ -23,7 +23,7 @@ use crate::model::ports::{AssignedPartition, FeedMessage, StoredOffset};
 use crate::model::position::PartitionKey;
 
 /// How long one question to the cluster may take.
-const ASK_WAIT: Duration = Duration::from_secs(2);
+pub(super) const ASK_WAIT: Duration = Duration::from_secs(2);
 const RETRY_MS: i64 = 500;
 /// Looks at a partition after which it is read though its topic's id could not be learned.
 const LOOKS_FOR_AN_ID: u8 = 4;
@@ -110,39 +110,7 @@ impl Reader {
         self.place_at = clock::now();
     }
 
-    /// Looks now and then whether topics were deleted and made anew under our feet: a partition that then holds more records than
-    /// we had read would look as if nothing had happened. Nobody waits for the answer.
-    pub(super) fn watch_topic_ids(&mut self) {
-        let now = clock::now();
-        if let Some(asked) = &self.topic_ids_asked {
-            if let Some(topics) = asked.topics(Duration::ZERO) {
-                self.topic_ids_asked = None;
-                self.compare_topic_ids(&topics);
-            }
-            return;
-        }
-        if now < self.topic_ids_at || !self.tells_topic_ids() || self.packer.owned().is_empty() {
-            return;
-        }
-        self.topic_ids_at = now.plus_millis(i64::from(self.config.options.metadata_refresh_ms));
-        let topics = self.packer.owned().iter().map(|owned| owned.key.topic.to_string()).collect();
-        self.topic_ids_asked = Some(Admin(&self.consumer).topics(&topics, false, ASK_WAIT));
-    }
-
-    fn compare_topic_ids(&mut self, topics: &BTreeMap<String, TopicDescription>) {
-        let (mut learned, mut over) = (Vec::new(), Vec::new());
-        for (slot, owned) in self.packer.owned().iter().enumerate() {
-            match (&owned.topic_id, topics.get(&*owned.key.topic).and_then(|topic| topic.id.as_ref())) {
-                (Some(placed), Some(now)) if placed != now => over.push(owned.key.clone()),
-                (None, Some(now)) => learned.push((slot, now.clone())),
-                _ => {}
-            }
-        }
-        learned.into_iter().for_each(|(slot, id)| self.packer.set_topic_id(slot, id));
-        over.into_iter().for_each(|key| self.place_again(&key.topic, key.partition));
-    }
-
-    fn tells_topic_ids(&self) -> bool {
+    pub(super) fn tells_topic_ids(&self) -> bool {
         self.cluster.as_deref().is_none_or(in_process::has_controller)
     }
 

@@ -1,6 +1,7 @@
 //! Reading: a bounded number of read-only connections.
 
 mod analytics;
+mod books;
 mod dims;
 mod events;
 mod export;
@@ -27,8 +28,10 @@ use crate::model::investigation::{Activity, Investigation, InvestigationSummary,
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, StoreReader};
 use crate::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
+use crate::model::verify::BookFacts;
 use crate::model::view::{AnalyticsSummary, Facet, Timeline};
 use crate::model::{Event, Timestamp};
+pub use books::OpenItems;
 
 /// Rows of the inbox handed out at once.
 const INBOX_LIMIT: u32 = 10_000;
@@ -50,6 +53,7 @@ impl std::fmt::Debug for SqliteReader {
 /// # Errors
 /// `Other` when there is none or it cannot be opened.
 pub fn open_reader(options: &Options) -> Result<SqliteReader, StoreError> {
+    connection::probe(options)?;
     let (path, flags) = connection::target(&options.location);
     let for_init = options.clone();
     let manager = SqliteConnectionManager::file(path).with_flags(flags | OpenFlags::SQLITE_OPEN_READ_ONLY).with_init(move |connection| {
@@ -69,10 +73,25 @@ pub fn open_reader(options: &Options) -> Result<SqliteReader, StoreError> {
     Ok(SqliteReader { pool })
 }
 
+/// Finds in the state of the detectors, key and value, what is still open.
+pub type OpenFinder<'f> = dyn FnMut(&mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<OpenItems, String> + 'f;
+
 impl SqliteReader {
     /// Names this database in Kafka group ids.
     pub fn database_id(&self) -> Result<Option<String>, StoreError> {
         self.read(|connection| write::meta(connection, "database_id"))
+    }
+
+    /// What the books are checked against, all of one moment; a process that writes meanwhile does not disturb it. `open` is given
+    /// the detectors' state and finds what in it is still open. With `whole`, SQLite looks through the file for damage first.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub fn book_facts(&self, whole: bool, open: &mut OpenFinder<'_>) -> Result<BookFacts, StoreError> {
+        self.read(|connection| {
+            let damage = if whole { books::damage(connection)? } else { Vec::new() };
+            Ok(BookFacts { damage, ..books::facts(connection, open)? })
+        })
     }
 
     /// One read is one transaction: all its queries see the same moment.

@@ -30,8 +30,8 @@ pub(in crate::store) fn store_letter(tx: &Transaction<'_>, letter: &DeadLetter) 
     }
     tx.prepare_cached(
         "INSERT INTO letters (id, connector, cluster, topic, incarnation, partition, \"offset\", error_class, error_message, format, \
-         bad_items, attempts, first_failed_at, last_failed_at, fingerprint, status, bytes, kafka_time, whole) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         bad_items, attempts, first_failed_at, last_failed_at, fingerprint, status, bytes, kafka_time, whole, items_bad) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         letter.id,
@@ -53,6 +53,7 @@ pub(in crate::store) fn store_letter(tx: &Transaction<'_>, letter: &DeadLetter) 
         bytes as i64,
         letter.timestamp.map(crate::model::Timestamp::nanos),
         letter.bad_items.is_empty(),
+        letter.bad_items.len(),
     ])?;
     let n = tx.last_insert_rowid();
     let headers = postcard::to_stdvec(&letter.headers).map_err(|error| StoreError::Other(error.to_string()))?;

@@ -174,7 +174,7 @@ pub(in crate::store) fn ledger(connection: &Connection) -> Result<Vec<LedgerRow>
 }
 
 /// The books as the connectors keep them, each partition with how many of the items stored were duplicates.
-fn ledger_rows(connection: &Connection) -> Result<Vec<(LedgerRow, u64)>, Fault> {
+pub(in crate::store) fn ledger_rows(connection: &Connection) -> Result<Vec<(LedgerRow, u64)>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT connector, cluster, topic, incarnation, partition, first_offset, next_offset, sums, duplicates, topic_id FROM ledger \
          ORDER BY connector, cluster, topic, incarnation, partition",

@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-pub(super) use self::checkpoint::ledger;
 use self::checkpoint::{EncodedEntry, Replaced};
+pub(super) use self::checkpoint::{ledger, ledger_rows};
 use self::events::{EventIndex, Stored};
 use self::log::Log;
 use super::connection;
