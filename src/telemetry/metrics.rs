@@ -24,6 +24,7 @@ pub struct Metrics {
     dead_letters: Counter<u64>,
     restarts: Counter<u64>,
     events: Counter<u64>,
+    evicted: Counter<u64>,
     live_dropped: Counter<u64>,
     store_retries: Counter<u64>,
     stage_duration: Histogram<f64>,
@@ -79,6 +80,7 @@ impl Metrics {
             dead_letters: counter("whydunit.dead_letters", "Dead letters stored"),
             restarts: counter("whydunit.pipeline.restarts", "Times the pipeline was rebuilt from its snapshot"),
             events: counter("whydunit.events", "Events stored"),
+            evicted: counter("whydunit.evicted", "Things forgotten to keep memory bounded, by kind"),
             live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
             store_retries: counter("whydunit.store.retries", "Writes the store could not take and that wait, by reason"),
             stage_duration: seconds("whydunit.stage.duration", "Time a stage took for one message"),
@@ -126,6 +128,11 @@ impl Metrics {
 
     pub fn restarted(&self) {
         self.restarts.add(1, &[]);
+    }
+
+    /// `what` is one of few: `services`, `traces`.
+    pub fn evicted(&self, what: &'static str, count: u64) {
+        self.evicted.add(count, &[KeyValue::new("kind", what)]);
     }
 
     pub fn live_dropped(&self, count: u64) {

@@ -201,7 +201,7 @@ impl Process {
             sources: sources.collect(),
             shards: self.world.shards,
             replays_per_second: 1_000,
-            detect: DetectOptions { learning_s: LEARNING_S },
+            detect: DetectOptions { learning_s: LEARNING_S, ..DetectOptions::default() },
             correlate: CorrelateOptions::default(),
             teach_until: None,
             open_writer: Box::new(move || {

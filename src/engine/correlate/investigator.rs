@@ -23,6 +23,10 @@ use crate::model::{Bucket, Event, Timestamp};
 const MAX_CHANGES: usize = 500;
 /// Services forgotten when silent this long (6 h).
 const SILENT_BUCKETS: i64 = 1_440;
+/// Services kept, about 2 KB each (40 MB); the longest silent go first.
+const MAX_NODES: usize = 20_000;
+/// Alerts that wait for their buckets; of more the latest go: the events themselves are stored.
+const MAX_ALERTS: usize = 1_000;
 /// An alert older than this when its bucket closes opens nothing, seconds.
 const STALE_ALERT_S: f64 = 3_600.0;
 /// A deployment shows in log lines within this time after it is told, and at most so much before, seconds.
@@ -87,6 +91,10 @@ impl Investigator {
             }
         }
         self.bound_changes();
+        while self.alerts.len() > MAX_ALERTS {
+            let Some((key, _)) = self.alerts.pop_last() else { break };
+            self.touch(b'a', &key);
+        }
     }
 
     fn bound_changes(&mut self) {
@@ -367,10 +375,22 @@ impl Investigator {
         self.with_world(environment, bucket, &graph, |world| findings::rank(local, &texts, since, None, world).suspects)
     }
 
+    /// So many of the services that are not stale, by when they were seen and by name.
+    fn longest_silent(&self, bucket: Bucket, count: usize) -> Vec<ServiceName> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let kept = self.nodes.values().filter(|node| bucket.0 - node.last_seen.0 <= SILENT_BUCKETS);
+        let mut oldest: Vec<(Bucket, &ServiceName)> = kept.map(|node| (node.last_seen, &node.name)).collect();
+        oldest.sort_unstable();
+        oldest.into_iter().take(count).map(|(_, name)| name.clone()).collect()
+    }
+
     fn forget(&mut self, bucket: Bucket) {
         let stale: Vec<ServiceName> =
             self.nodes.values().filter(|node| bucket.0 - node.last_seen.0 > SILENT_BUCKETS).map(|node| node.name.clone()).collect();
-        for name in stale {
+        let too_many = (self.nodes.len() - stale.len()).saturating_sub(MAX_NODES);
+        for name in stale.into_iter().chain(self.longest_silent(bucket, too_many)) {
             self.nodes.remove(&name);
             self.dirty.insert(node_key(&name));
         }
@@ -384,7 +404,7 @@ impl Investigator {
         for name in due {
             let Some(node) = self.nodes.get_mut(&name) else { continue };
             let mut pruned = Node::clone(node);
-            if pruned.prune(bucket) {
+            if pruned.prune(bucket) || pruned.has_too_many_callees() {
                 pruned.forget_edges(bucket);
                 *node = Arc::new(pruned);
                 self.dirty.insert(node_key(&name));
