@@ -305,10 +305,12 @@ fn a_service_and_a_broker_killed_again_and_again_lose_nothing_and_double_nothing
     let life_s = acts.len() as u32 * seconds_an_act;
     let mut campaign = Campaign::start();
     let writers = Writers::start(&campaign.server, life_s, &campaign.growing);
+    let mut acts_s = Vec::new();
     for (index, act) in acts.iter().enumerate() {
         writers.allow((index as u32 + 1) * seconds_an_act);
         let since = Instant::now();
         campaign.act(*act);
+        acts_s.push(since.elapsed().as_secs_f64());
         println!("{:>4} s: {act:?} ({} ms)", began.elapsed().as_secs(), since.elapsed().as_millis());
     }
     campaign.running();
@@ -320,15 +322,34 @@ fn a_service_and_a_broker_killed_again_and_again_lose_nothing_and_double_nothing
     let path = keep("chaos-found.jsonl", &text);
     let (export, seconds) = (Export::parse(&text), began.elapsed().as_secs_f64());
 
+    let verified = campaign.home.command("verify").arg("--connect").output().expect("the binary runs");
+    let (told, complained) = (String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
     let verdict = judge(&export, &written.sent, &campaign.ends());
     tell(&acts, &written, &export, verdict.lost, verdict.doubled, seconds);
     assert!(verdict.problems.is_empty(), "{}\nsee {}", verdict.problems.join("\n"), path.display());
+    assert!(verified.status.success(), "verify finds a hole: {told}{complained}");
+    println!("verify: {}", told.lines().last().unwrap_or_default());
     assert!(export.investigations() > 0, "nothing was found, so nothing is compared");
 
     let undisturbed = Home::new(&settings(&campaign.proxy.address()));
     campaign.finish(undisturbed.run(), life_s);
     let text = undisturbed.export();
     keep("chaos-undisturbed.jsonl", &text);
-    assert_same_export(&Export::parse(&text).comparable(), &export.comparable());
-    println!("the same as an undisturbed run; {:.0} s in all", began.elapsed().as_secs_f64());
+    compare(&acts_s, &export, &text);
+    println!("{:.0} s in all", began.elapsed().as_secs_f64());
+}
+
+/// Longest act after which an item may be late: a silent partition holds the watermark for 30 s.
+const LONGEST_ACT_S: f64 = 20.0;
+
+/// The canonical exports are the same. Where this machine was so slow that the watermark gave partitions up, items may have
+/// come late, and in which bucket those count is not determined: then nothing more can be compared.
+fn compare(acts_s: &[f64], found: &Export, undisturbed: &str) {
+    let slowest_s = acts_s.iter().copied().fold(0.0, f64::max);
+    if found.late() > 0 && slowest_s > LONGEST_ACT_S {
+        println!("NOT compared with an undisturbed run: {} items late after an act of {slowest_s:.0} s", found.late());
+        return;
+    }
+    assert_same_export(&Export::parse(undisturbed).comparable(), &found.comparable());
+    println!("the same as an undisturbed run");
 }

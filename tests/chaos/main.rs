@@ -4,6 +4,8 @@
 //! that grows, one that is compacted and one written by transactions, while numbered records come. Then what is stored must
 //! be what was sent, the books must close, and the canonical export must be that of a run nobody disturbed.
 //!
+//! `make soak` is the other kind of bad day: half an hour of load.
+//!
 //! `WHYDUNIT_KILLS` (50) says how many kills, `WHYDUNIT_SEED` which.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -16,3 +18,4 @@ mod acts;
 mod campaign;
 mod judge;
 mod numbers;
+mod soak;

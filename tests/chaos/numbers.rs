@@ -36,6 +36,9 @@ pub const COMPACTED_SERVICE: &str = "numbered-compacted";
 /// Services of counted lines.
 pub const LINE_SERVICES: &str = "counted-";
 
+/// Numbered events are told of a time so long before the shop's: none is a suspect, since whether a change is considered at a
+/// bucket's close depends on whether its source was read by then.
+const BEFORE_S: i64 = 30 * 86_400;
 const LINE_PARTITIONS: i32 = 3;
 const COMPACTED_KEYS: u64 = 4;
 /// One line in so many is no error.
@@ -212,9 +215,13 @@ impl Numbers {
     }
 }
 
+fn told_of(second: u32) -> Timestamp {
+    at(second).plus_seconds(-BEFORE_S)
+}
+
 fn note(id: &str, service: &str, second: u32, event_type: &str) -> Value {
     json!({
-        "type": event_type, "title": format!("number {id}"), "timestamp": at(second), "service": service,
+        "type": event_type, "title": format!("number {id}"), "timestamp": told_of(second), "service": service,
         "environment": "production", "severity": "info", "source_id": id,
     })
 }
@@ -225,7 +232,7 @@ fn repository() -> Value {
 
 fn push(number: u64, second: u32) -> Value {
     let sha = format!("{number:040x}");
-    let commit = json!({ "id": sha, "message": format!("Number {number}"), "timestamp": at(second), "author": { "name": "Ada", "username": "ada" },
+    let commit = json!({ "id": sha, "message": format!("Number {number}"), "timestamp": told_of(second), "author": { "name": "Ada", "username": "ada" },
         "added": [], "removed": [], "modified": ["numbers.txt"] });
     json!({ "ref": "refs/heads/main", "before": format!("{:040x}", number - 1), "after": sha, "commits": [commit],
         "pusher": { "name": "ada" }, "repository": repository(), "sender": { "login": "ada" } })
@@ -234,7 +241,7 @@ fn push(number: u64, second: u32) -> Value {
 fn build(number: u64, second: u32) -> Value {
     json!({ "action": "completed", "repository": repository(), "sender": { "login": "ada" }, "workflow_run": {
         "id": number, "name": "build", "run_attempt": 1, "event": "push", "status": "completed", "conclusion": "success",
-        "head_branch": "main", "head_sha": format!("{number:040x}"), "run_started_at": at(second), "updated_at": at(second) } })
+        "head_branch": "main", "head_sha": format!("{number:040x}"), "run_started_at": told_of(second), "updated_at": told_of(second) } })
 }
 
 /// Writes numbers in transactions, every third of which it aborts.

@@ -19,8 +19,10 @@ use crate::model::signal::{ClosedBucket, Signal};
 use crate::model::suspect::Suspect;
 use crate::model::{Bucket, Event, Timestamp};
 
-/// Changes kept of one environment; the oldest go first.
+/// Changes kept of one environment, once their buckets are closed; the oldest go first.
 const MAX_CHANGES: usize = 500;
+/// The same with those that wait for their buckets: a forge's topic is read far ahead of the logs.
+const MAX_WAITING_CHANGES: usize = 2_000;
 /// Services forgotten when silent this long (6 h).
 const SILENT_BUCKETS: i64 = 1_440;
 /// Services kept, about 2 KB each (40 MB); the longest silent go first.
@@ -90,21 +92,22 @@ impl Investigator {
                 self.alerts.insert(key, Arc::new(alert));
             }
         }
-        self.bound_changes();
+        self.bound_changes(None, MAX_WAITING_CHANGES);
         while self.alerts.len() > MAX_ALERTS {
             let Some((key, _)) = self.alerts.pop_last() else { break };
             self.touch(b'a', &key);
         }
     }
 
-    fn bound_changes(&mut self) {
+    /// Keeps the newest changes of each environment, of those before `end` or of all, and none that is too old to matter.
+    fn bound_changes(&mut self, end: Option<Timestamp>, most: usize) {
         let mut counts: BTreeMap<Option<String>, usize> = BTreeMap::new();
         let mut drop = Vec::new();
-        for (key, change) in self.changes.iter().rev() {
+        for (key, change) in self.changes.iter().rev().filter(|((at, _), _)| end.is_none_or(|end| *at < end)) {
             let count = counts.entry(change.environment.clone()).or_default();
             *count += 1;
             let old = self.bucket.is_some_and(|bucket| bucket.start().seconds_since(key.0) > (2 * CANDIDATE_S) as f64);
-            if *count > MAX_CHANGES || old {
+            if *count > most || old {
                 drop.push(key.clone());
             }
         }
@@ -175,6 +178,7 @@ impl Investigator {
             self.step_environment(&environment, bucket, here, &closed, &told);
             out.extend(self.changed_findings(&environment, bucket));
         }
+        self.bound_changes(Some(bucket.end()), MAX_CHANGES);
         self.forget(bucket);
         out
     }
