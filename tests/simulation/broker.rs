@@ -169,7 +169,7 @@ impl Broker {
         let slots = &log.lives[owned.life];
         let is_last = owned.life + 1 == log.lives.len();
         let start = usize::try_from(owned.next).unwrap_or(0).min(slots.len());
-        let taken = &slots[start..(start + limit).min(slots.len())];
+        let taken = until_the_next_gap(&slots[start..(start + limit).min(slots.len())]);
         let index = batch.partitions.len() as u16;
         let next_offset = (start + taken.len()) as i64;
         let at_end = is_last && next_offset as usize == slots.len();
@@ -190,4 +190,12 @@ impl Broker {
         owned.next = next_offset;
         owned.end_told |= at_end;
     }
+}
+
+/// Where retention has removed records, reading is placed anew: what it removed lies where a batch begins, never within one.
+fn until_the_next_gap(slots: &[Slot]) -> &[Slot] {
+    let is_missed = |slot: &Slot| matches!(slot, Slot::Missed);
+    let gap = slots.iter().take_while(|slot| is_missed(slot)).count();
+    let end = slots[gap..].iter().position(is_missed).map_or(slots.len(), |more| gap + more);
+    &slots[..end]
 }
