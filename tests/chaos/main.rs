@@ -9,6 +9,8 @@
 //! `WHYDUNIT_KILLS` (50) says how many kills, `WHYDUNIT_SEED` which.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+// Several test binaries share it; each uses a part.
+#[allow(dead_code)]
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/toxiproxy.rs"]
