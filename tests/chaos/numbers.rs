@@ -168,7 +168,7 @@ impl Numbers {
 
     fn line(&mut self, second: u32, number: u64) {
         let service = format!("{LINE_SERVICES}{}", number % 5);
-        let failure = (number % INFO_EVERY != 0).then(|| FAILURES[(number / 7 % FAILURES.len() as u64) as usize]);
+        let failure = (!number.is_multiple_of(INFO_EVERY)).then(|| FAILURES[(number / 7 % FAILURES.len() as u64) as usize]);
         let time = at(second).plus_millis((number % 20) as i64 * 50);
         let level = if failure.is_some() { "error" } else { "info" };
         let body = json!({ "@timestamp": time, "message": failure.unwrap_or(INFO), "log.level": level, "service.name": service });
@@ -277,7 +277,7 @@ impl Transactions {
     pub fn write_second(&mut self, second: u32) {
         let numbers: Vec<u64> = (self.next..self.next + 4).collect();
         self.next += 4;
-        let commit = (self.next / 4) % 3 != 0;
+        let commit = !(self.next / 4).is_multiple_of(3);
         self.transaction(second, &numbers, commit);
     }
 

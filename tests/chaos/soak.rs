@@ -38,7 +38,7 @@ fn settings(server: &KafkaServer) -> String {
 
 /// One record: a line, or what nobody can read.
 fn record(number: u64, elapsed: Duration, at: Timestamp) -> String {
-    if number % GARBAGE_EVERY == 0 {
+    if number.is_multiple_of(GARBAGE_EVERY) {
         return format!("\u{1}\u{2} neither this nor that {number}");
     }
     let service = if number % NEW_EVERY == 1 {
