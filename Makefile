@@ -33,7 +33,12 @@ $(CANVAS)/node_modules/.package-lock.json: $(CANVAS)/package-lock.json
 	cd $(CANVAS) && npm ci --no-audit --no-fund
 	@touch $@
 
-$(CANVAS)/dist/index.html: $(CANVAS)/node_modules/.package-lock.json $(CANVAS_SOURCES)
+# The page's types come from the contract: a newer contract rewrites them, and what does not fit it fails to build.
+$(CANVAS)/src/api/schema.d.ts: tests/contract/openapi.json $(CANVAS)/node_modules/.package-lock.json
+	cd $(CANVAS) && npm run types
+	@touch $@
+
+$(CANVAS)/dist/index.html: $(CANVAS)/node_modules/.package-lock.json $(CANVAS)/src/api/schema.d.ts $(CANVAS_SOURCES)
 	cd $(CANVAS) && npm run build
 	@touch $@
 

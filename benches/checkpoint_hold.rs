@@ -251,6 +251,7 @@ async fn run(entities: usize, seconds: usize, shards: usize, options: store::Opt
         status: status.clone(),
         placement: Placement { connectors: handles[0].clone(), shards: handles[2..].to_vec(), disk: handles[1].clone() },
         replays_per_second: 1_000,
+        retention: whydunit::engine::resilience::retention::RetentionOptions::keeps_all(),
     };
     let (ended, ending) = oneshot::channel();
     let options = supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, until_sources_end: true };

@@ -212,6 +212,7 @@ async fn run(config: ConsumerConfig, records: usize, writer: store::SqliteWriter
         sources: vec![SourcePart { name: "logs".into(), source: Source::Logs, decode: Default::default(), open: Arc::new(open) }],
         shards: 1,
         replays_per_second: 1_000,
+        retention: whydunit::engine::resilience::retention::RetentionOptions::keeps_all(),
         detect: Default::default(),
         correlate: Default::default(),
         teach_until: None,

@@ -1,5 +1,6 @@
 //! Composition root: the one place that knows every part.
 
+pub mod copies;
 pub mod dead_letters;
 pub mod demo;
 pub mod disk;

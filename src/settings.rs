@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::correlate::CorrelateOptions;
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::DetectOptions;
+use crate::engine::resilience::retention::RetentionOptions;
 use crate::kafka::{self, SourceOptions};
 use crate::telemetry::tracing_setup as telemetry;
 use crate::{store, web};
@@ -33,6 +34,7 @@ pub struct Settings {
     pub correlate: CorrelateOptions,
     pub pipeline: PipelineOptions,
     pub dead_letters: DeadLetterOptions,
+    pub retention: RetentionOptions,
     pub store: store::Options,
     pub web: web::Options,
     pub ops: web::OpsOptions,
@@ -146,6 +148,7 @@ impl Settings {
         problems.extend(self.telemetry.validate());
         problems.extend(self.pipeline.problems());
         problems.extend(self.dead_letters.problems());
+        problems.extend(self.retention.problems().into_iter().map(|(key, reason)| (format!("retention.{key}"), reason)));
         problems.extend(self.store_problems());
         problems.extend(self.correlate_problems());
         problems.extend(self.detect_problems());

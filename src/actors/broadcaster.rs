@@ -53,9 +53,11 @@ impl Handler<Stored> for BroadcasterStage {
         if report.events_stored > 0 {
             self.publish.publish(LiveUpdate::EventsStored { count: report.events_stored, newest: stored.newest_event });
         }
-        let letters = report.letters_stored + report.letters_replayed;
-        if letters > 0 {
-            self.publish.publish(LiveUpdate::DeadLettersStored { count: letters });
+        if report.letters_stored > 0 {
+            self.publish.publish(LiveUpdate::DeadLettersStored { count: report.letters_stored });
+        }
+        if report.letters_replayed > 0 {
+            self.publish.publish(LiveUpdate::LettersReplayed { count: report.letters_replayed });
         }
         for (id, revision, version) in report.investigations {
             self.publish.publish(LiveUpdate::InvestigationChanged { id, revision, version });

@@ -13,12 +13,12 @@ use super::status::StatusBoard;
 use crate::engine::detect::ShardInput;
 use crate::model::command::{Action, InboxRow};
 use crate::model::event::Provenance;
-use crate::model::ledger::{LedgerRow, LedgerSums};
+use crate::model::ledger::{INBOX, LedgerRow, LedgerSums};
 use crate::model::ports::StoreReader;
 use crate::model::position::{PartitionKey, Position};
 
 /// Connector name of the inbox in the ledger.
-pub const NAME: &str = "inbox";
+pub const NAME: &str = INBOX;
 /// Format of its records.
 const FORMAT: &str = "command";
 const ROWS_PER_READ: u32 = 100;

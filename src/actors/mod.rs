@@ -17,6 +17,7 @@ pub mod messages;
 pub mod pace;
 pub mod recorder;
 pub mod replay;
+pub mod retention;
 pub mod status;
 pub mod supervisor;
 pub mod trace_join;

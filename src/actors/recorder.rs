@@ -12,9 +12,11 @@ use tokio::sync::Notify;
 
 use super::life_line::LifeLine;
 use super::messages::{CommandStored, Execute, Record, Stop, StoreFailed, Stored};
+use super::retention::Retention;
 use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::resilience::backoff::Backoff;
+use crate::engine::resilience::retention::RetentionOptions;
 use crate::model::Bucket;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::snapshot::Checkpoint;
@@ -30,6 +32,8 @@ const FULL_ROWS: usize = 5_000;
 const FULL_MESSAGES: usize = 16;
 /// State entries that go along with one transaction: serialising and writing them takes milliseconds.
 const PART_ENTRIES: usize = 250;
+/// A start, and a disk in trouble, come before retention.
+const RETENTION_WAIT: Duration = Duration::from_secs(1);
 const WHO: &str = "store";
 
 pub struct RecorderStage {
@@ -50,6 +54,7 @@ pub struct RecorderStage {
     /// By the clock that a simulation drives.
     flushed_at: Option<tokio::time::Instant>,
     backoff: Backoff,
+    retention: Option<Retention>,
     status: Arc<StatusBoard>,
     broadcaster: Recipient<Stored>,
     commands: Recipient<CommandStored>,
@@ -101,6 +106,7 @@ impl RecorderStage {
             flush: None,
             flushed_at: None,
             backoff: Backoff::new(0),
+            retention: None,
             status,
             broadcaster,
             commands,
@@ -108,6 +114,20 @@ impl RecorderStage {
             supervisor,
             _life: life,
         }
+    }
+
+    /// Removes what is due between writes.
+    #[must_use]
+    pub fn with_retention(mut self, options: RetentionOptions) -> Self {
+        self.retention = Retention::new(options, self.status.clone());
+        self
+    }
+
+    fn retain(&mut self, ctx: &mut Context<Self>) {
+        let Some(retention) = &mut self.retention else { return };
+        // A disk that takes no writes takes no removals either.
+        let rest = if self.backoff.attempt() == 0 { retention.step(&mut *self.writer, clock::now()) } else { RETENTION_WAIT };
+        ctx.run_later(rest, Self::retain);
     }
 
     fn take(&mut self, batch: WriteBatch) {
@@ -264,6 +284,9 @@ impl Actor for RecorderStage {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(super::MAILBOX);
+        if self.retention.is_some() {
+            ctx.run_later(RETENTION_WAIT, Self::retain);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::model::Timestamp;
 use crate::model::connector::{ConnectorState, ConnectorStatus, FormatShare, Health, StageStatus};
 use crate::model::observation::ObservationBatch;
 use crate::model::ports::PipelineStatus;
+use crate::model::retention::RetentionView;
 
 /// Width of one step of the rates, seconds.
 const STEP_S: i64 = 10;
@@ -30,6 +31,7 @@ struct Inner {
     started: bool,
     watermark: Option<Timestamp>,
     learning_until: Option<Timestamp>,
+    retention: RetentionView,
 }
 
 #[derive(Debug)]
@@ -157,6 +159,10 @@ impl StatusBoard {
         inner.watermark = inner.watermark.max(watermark);
     }
 
+    pub fn retention(&self, view: RetentionView) {
+        self.inner().retention = view;
+    }
+
     pub fn learning_until(&self, until: Option<Timestamp>) {
         self.inner().learning_until = until;
     }
@@ -230,6 +236,7 @@ impl PipelineStatus for StatusBoard {
             watermark: inner.watermark,
             learning_until: inner.learning_until.filter(|until| inner.watermark.is_none_or(|watermark| watermark < *until)),
             stages: inner.stages.values().cloned().collect(),
+            retention: inner.retention.clone(),
         }
     }
 }

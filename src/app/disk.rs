@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
 use crate::settings::Settings;
 use crate::store::{Options, SqliteWriter};
@@ -116,6 +117,14 @@ impl StoreWriter for Located {
 
     fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError> {
         self.inner.execute(command, now)
+    }
+
+    fn holdings(&mut self, letters_due_before: Timestamp) -> Result<Holdings, StoreError> {
+        self.inner.holdings(letters_due_before)
+    }
+
+    fn remove(&mut self, removal: &Removal, now: Timestamp) -> Result<Removed, StoreError> {
+        self.inner.remove(removal, now).map_err(|error| self.located(error))
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

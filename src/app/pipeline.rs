@@ -25,6 +25,7 @@ use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::{DetectOptions, Detector, TraceJoin};
 use crate::engine::resilience::offset_ledger::OffsetLedger;
 use crate::engine::resilience::redecode::Redecoder;
+use crate::engine::resilience::retention::RetentionOptions;
 use crate::model::dead_letter::REPLAY;
 use crate::model::ports::{FeedTrouble, Publish, StoreError, StoreReader, StoreWriter, StoredOffsets};
 use crate::model::snapshot::Snapshot;
@@ -74,6 +75,7 @@ pub struct PipelineParts {
     pub replays_per_second: u32,
     pub detect: DetectOptions,
     pub correlate: CorrelateOptions,
+    pub retention: RetentionOptions,
     /// History before this only teaches, at a first start.
     pub teach_until: Option<Timestamp>,
     pub open_writer: OpenWriter,
@@ -213,8 +215,9 @@ impl Builder<'_> {
         let (status, life) = (self.parts.status.clone(), self.life("recorder"));
         let (stored, commands) = (broadcaster.clone().recipient(), broadcaster.clone().recipient());
         let supervisor = Some((self.reports.stored.clone(), self.reports.failed.clone()));
+        let retention = self.parts.retention;
         RecorderStage::start_in_arbiter(&self.parts.placement.disk, move |_| {
-            RecorderStage::new(writer, status, stored, commands, written, supervisor, life)
+            RecorderStage::new(writer, status, stored, commands, written, supervisor, life).with_retention(retention)
         })
     }
 

@@ -14,6 +14,7 @@ use crate::actors::supervisor::{self, Ending, Supervisor};
 use crate::engine::correlate::CorrelateOptions;
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::DetectOptions;
+use crate::engine::resilience::retention::RetentionOptions;
 use crate::kafka::{self, producer};
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
@@ -167,6 +168,7 @@ fn parts(
         sources,
         shards: run.shards,
         replays_per_second: 1_000,
+        retention: RetentionOptions::keeps_all(),
         detect: run.detect,
         correlate: run.correlate,
         teach_until: None,

@@ -14,6 +14,7 @@ use super::disk::{self, Located};
 use super::doors::{DryRunner, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::kafka_sources;
+use super::verify;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
@@ -61,6 +62,14 @@ struct WebThread {
 /// # Errors
 /// Settings, database or ports that cannot be used, each named with what to do.
 pub fn start(settings: &Settings) -> anyhow::Result<Service> {
+    start_with(settings, false)
+}
+
+/// As [`start`]; with `forget_state` the stages begin anew with what they had learned, and nothing else is lost.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(settings: &Settings, forget_state: bool) -> anyhow::Result<Service> {
     settings.validate()?;
     anyhow::ensure!(
         !settings.connectors.is_empty(),
@@ -68,16 +77,22 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
          [connectors.logs]\nsource = \"logs\"\ntopics = [\"app.logs\"]\n\n`whydunit check --defaults` shows every setting."
     );
     disk::check_place(&settings.store)?;
-    let writer = store::open_writer(&settings.store).with_context(|| opening(&settings.store))?;
+    let mut writer = store::open_writer(&settings.store).with_context(|| opening(&settings.store))?;
     let database = disk::Opened::now(&settings.store);
     let database_id = writer.database_id().to_owned();
     let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&settings.store).with_context(|| opening(&settings.store))?);
+
+    if forget_state {
+        let closed = verify::closed_through(&store::open_reader(&settings.store)?)?;
+        let items = writer.forget_state(closed, clock::now()).context("forgetting the stages' state")?;
+        tracing::warn!(items, "baselines, open traces and counts of open buckets are forgotten; everything else is kept");
+    }
 
     let status = Arc::new(StatusBoard::default());
     let doors = SharedDoors::default();
     let hub = Hub::new(clock::now());
     let sources = kafka_sources(settings, &database_id, &status);
-    let exporter = Exporter::install(status.clone()).context("setting up metrics")?;
+    let exporter = Exporter::install(status.clone(), reader.clone()).context("setting up metrics")?;
     let parts = web::Parts {
         reader: reader.clone(),
         commands: Arc::new(doors.clone()),
@@ -98,6 +113,7 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
         sources,
         shards: settings.pipeline.shards,
         replays_per_second: settings.dead_letters.replays_per_second,
+        retention: settings.retention,
         detect: settings.detect.clone(),
         correlate: settings.correlate.clone(),
         teach_until: (history_teaches_s > 0).then(|| clock::now().plus_seconds(-history_teaches_s)),

@@ -8,6 +8,7 @@ use crate::engine::detect::StillOpen;
 use crate::engine::resilience::audit::audit;
 use crate::engine::resilience::audit_brokers::compare;
 use crate::kafka;
+use crate::model::Bucket;
 use crate::model::ports::StoreError;
 use crate::model::verify::{BookFacts, BrokerFacts, PartitionVerdict, Verdict};
 use crate::settings::Settings;
@@ -28,6 +29,23 @@ pub fn facts(reader: &SqliteReader, whole: bool) -> Result<BookFacts, StoreError
         }
         Ok(OpenItems { closed: open.closed, items: open.items })
     })
+}
+
+/// Last bucket that the checkpoint in force has closed; readable where the rest of the state is not.
+///
+/// # Errors
+/// A database that cannot be read, or clocks of another format.
+pub fn closed_through(reader: &SqliteReader) -> anyhow::Result<Option<Bucket>> {
+    let mut closed = None;
+    reader.book_facts(false, &mut |entries| {
+        let mut clocks = StillOpen::default();
+        for (key, value) in entries.filter(|(key, _)| StillOpen::is_clock(key)) {
+            clocks.add(&key, &value)?;
+        }
+        closed = clocks.closed;
+        Ok(OpenItems { closed: clocks.closed, items: 0 })
+    })?;
+    Ok(closed)
 }
 
 /// Checks a database's books against what it stores.

@@ -1,5 +1,6 @@
 //! Subcommands, one file each.
 
+mod backup;
 mod check;
 mod dead_letters;
 mod demo;
@@ -7,6 +8,7 @@ mod evaluate;
 mod export;
 mod progress;
 mod replay;
+mod restore;
 mod run;
 mod simulate;
 mod verify;
@@ -49,6 +51,10 @@ enum Command {
     DeadLetters(dead_letters::Arguments),
     /// Checks that nothing that was read was lost or doubled; exits with 1 and names the hole when something was.
     Verify(verify::Arguments),
+    /// Copies the database into a new file, beside a running whydunit.
+    Backup(backup::Arguments),
+    /// Puts a backup in the database's place.
+    Restore(restore::Arguments),
     /// Prints everything a run determined, one JSON value a line, sorted, without wall-clock times.
     Export(export::Arguments),
 }
@@ -78,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::DeadLetters(arguments) => dead_letters::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
     };
     match result {

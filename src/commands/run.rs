@@ -7,6 +7,12 @@ use crate::telemetry::tracing_setup;
 pub struct Arguments {
     #[command(flatten)]
     settings: super::SettingsFrom,
+    /// Begin anew with baselines, open traces and counts of open buckets, where another version wrote them and they cannot be read.
+    ///
+    /// Positions, events, counts of closed buckets, dead letters and investigations stay. Nothing opens until services have been
+    /// seen for `detect.learning_s` again. What was counted in buckets still open is booked as removed.
+    #[arg(long)]
+    forget_state: bool,
 }
 
 /// # Errors
@@ -16,7 +22,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     settings.validate()?;
     let _tracing = tracing_setup::install(&settings.telemetry);
     actix::System::new().block_on(async {
-        let service = service::start(&settings)?;
+        let service = service::start_with(&settings, arguments.forget_state)?;
         eprintln!(
             "whydunit {}: page at http://{}, metrics at http://{}/metrics",
             env!("CARGO_PKG_VERSION"),

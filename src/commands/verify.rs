@@ -50,9 +50,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         print(&verdict);
     }
+    conclude(&verdict, "")
+}
+
+/// Success, or the first hole as the error.
+pub(super) fn conclude(verdict: &Verdict, but: &str) -> anyhow::Result<()> {
     match verdict.holes.first() {
         None => Ok(()),
-        Some(first) => anyhow::bail!("the books do not close ({} holes), first: {}", verdict.holes.len(), first.found),
+        Some(first) => {
+            let but = if but.is_empty() { String::new() } else { format!("{but} ") };
+            anyhow::bail!("{but}the books do not close ({} holes), first: {}", verdict.holes.len(), first.found)
+        }
     }
 }
 

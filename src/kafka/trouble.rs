@@ -78,7 +78,9 @@ pub(super) fn describe(code: Code, class: &str, reason: &str, brokers: &str) -> 
         (class::NOT_AUTHORIZED, _) => {
             format!("the broker refuses: {reason}; `whydunit check --connect` prints the grants that are missing")
         }
-        (class::UNKNOWN_TOPIC, _) => format!("{reason}; looked for again at every metadata refresh"),
+        (class::UNKNOWN_TOPIC, _) => {
+            format!("{reason}; check the connector's `topics`, or create the topic: it is looked for again at every metadata refresh")
+        }
         (class::FENCED, _) => fenced(reason),
         (class::GROUP_REFUSED, Code::InconsistentGroupProtocol) => {
             format!("the consumer group is used by another kind of client: {reason}; give this connector its own `group`")

@@ -71,6 +71,10 @@ pub enum Action {
         select: LetterSelection,
         reason: String,
     },
+    /// Takes back that letters were discarded: they wait again.
+    RestoreDeadLetters {
+        select: LetterSelection,
+    },
     /// Decodes letters again, with the settings as they are now.
     ReplayDeadLetters {
         select: LetterSelection,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::retention::RetentionView;
 use super::{Source, Timestamp};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -146,4 +147,7 @@ pub struct Health {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub learning_until: Option<Timestamp>,
     pub stages: Vec<StageStatus>,
+    /// What is removed next, and what has gone.
+    #[serde(default)]
+    pub retention: RetentionView,
 }

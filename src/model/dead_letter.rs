@@ -213,12 +213,39 @@ pub struct DeadLetterView {
     pub fingerprint: String,
     pub status: LetterStatus,
     pub replay_count: u32,
+    /// Items that replays of it have read.
+    pub items_read: u64,
+    /// Why it was discarded; `None` while it is not.
+    pub discard_reason: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HeaderView {
     pub name: String,
     pub value: Option<String>,
+}
+
+/// One decision to decode letters again, and how far it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayRun {
+    pub id: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    pub who: String,
+    /// What was chosen: one letter, a group, a connector; all that waited when none of the three is given.
+    pub letter_id: Option<String>,
+    pub fingerprint: Option<String>,
+    pub connector: Option<String>,
+    /// A person put other bytes in the place of the record's value.
+    pub edited: bool,
+    /// Letters that were taken.
+    pub letters: u64,
+    /// Of these, not decoded again yet.
+    pub left: u64,
+    /// Of those done, read whole; letters replayed once more since count there.
+    pub replayed: u64,
+    /// Of those done, failed again and waiting.
+    pub failed: u64,
 }
 
 /// Letters that failed for the same reason.

@@ -21,6 +21,10 @@ pub enum LiveUpdate {
     DeadLettersStored {
         count: u64,
     },
+    /// Dead letters were decoded again: how many came to an end.
+    LettersReplayed {
+        count: u64,
+    },
     NotesChanged {
         investigation_id: String,
     },

@@ -13,6 +13,7 @@ pub mod ports;
 pub mod position;
 pub mod query;
 pub mod record;
+pub mod retention;
 pub mod severity;
 pub mod signal;
 pub mod snapshot;

@@ -9,13 +9,14 @@ use thiserror::Error;
 
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
 use super::connector::{ConnectorStatus, Health};
-use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome};
+use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome, ReplayRun};
 use super::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
 use super::live::LiveUpdate;
 use super::position::PartitionKey;
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use super::record::RecordBatch;
+use super::retention::{Holdings, Removal, Removed};
 use super::signal::BucketRow;
 use super::snapshot::{Checkpoint, Snapshot, StatePart};
 use super::view::{AnalyticsSummary, Facet, Timeline};
@@ -161,6 +162,16 @@ pub struct WriteReport {
 pub trait StoreWriter: Send {
     fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError>;
     fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError>;
+    /// What there is to keep or remove; letters that failed before `letters_due_before` are counted apart.
+    fn holdings(&mut self, letters_due_before: Timestamp) -> Result<Holdings, StoreError> {
+        let _ = letters_due_before;
+        Ok(Holdings::default())
+    }
+    /// Removes some of what is meant in one small transaction, and books it.
+    fn remove(&mut self, removal: &Removal, now: Timestamp) -> Result<Removed, StoreError> {
+        let _ = (removal, now);
+        Ok(Removed::default())
+    }
     /// What the last whole checkpoint left; state parts of an unfinished one are forgotten.
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError>;
 }
@@ -182,6 +193,8 @@ pub trait StoreReader: Send + Sync {
     fn letter_record(&self, id: &str) -> Result<Option<LetterRecord>, StoreError>;
     /// Replays with id ≥ `from`, oldest first, at most `limit`.
     fn replays(&self, from: i64, limit: u32) -> Result<Vec<Replay>, StoreError>;
+    /// Decisions to replay, newest first, at most 20.
+    fn replay_runs(&self) -> Result<Vec<ReplayRun>, StoreError>;
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::copies;
 use super::error::{Fault, of_sqlite};
 use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_parts_and_duplicates.sql"),
     include_str!("migrations/0003_replays.sql"),
     include_str!("migrations/0004_topic_ids.sql"),
     include_str!("migrations/0006_retention.sql"),
+    include_str!("migrations/0007_replay_runs.sql"),
 ];
 
 /// Marks the file as ours ("whyd").
@@ -71,9 +73,48 @@ pub(super) fn probe(options: &Options) -> Result<(), StoreError> {
     let look = || {
         let connection = Connection::open_with_flags(&path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        found_in(&connection)
     };
-    look().map_err(|error| opening(&error, options))
+    let found = look().map_err(|error| opening(&error, options))?;
+    let version = usable(&found, MIGRATIONS.len())?;
+    if version < MIGRATIONS.len() {
+        return Err(StoreError::Other(format!(
+            "{} has schema version {version}, and this whydunit reads {}: a start of `whydunit run` brings it up to date",
+            name(options),
+            MIGRATIONS.len()
+        )));
+    }
+    Ok(())
+}
+
+/// What a file says it is.
+struct Found {
+    application: i64,
+    version: i64,
+    tables: i64,
+}
+
+fn found_in(connection: &Connection) -> rusqlite::Result<Found> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get(0));
+    Ok(Found {
+        application: number("PRAGMA application_id")?,
+        version: number("PRAGMA user_version")?,
+        tables: number("SELECT count(*) FROM sqlite_schema")?,
+    })
+}
+
+/// The schema version of a database of ours that is not newer than `known`; 0 of an empty file.
+fn usable(found: &Found, known: usize) -> Result<usize, StoreError> {
+    if found.application != APPLICATION_ID && (found.version > 0 || found.tables > 0) {
+        return Err(StoreError::Other("this database was not made by whydunit; choose another path".into()));
+    }
+    let version = usize::try_from(found.version).unwrap_or(usize::MAX);
+    if version > known {
+        return Err(StoreError::Other(format!(
+            "the database has schema version {version}, this whydunit knows {known}: start the newer whydunit that wrote it, or choose another path"
+        )));
+    }
+    Ok(version)
 }
 
 /// The writer's connection: created, checked, migrated.
@@ -85,12 +126,14 @@ pub(super) fn open_for_writing(options: &Options) -> Result<Connection, StoreErr
     if options.check_on_open {
         check(&connection, options)?;
     }
-    migrate(&mut connection)?;
+    migrate(&mut connection, options)?;
     Ok(connection)
 }
 
 fn prepare_writer(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
+    // Holds only for a database that is made by this: retention then gives pages back to the disk.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     if matches!(options.location, Location::File(_)) {
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     }
@@ -129,7 +172,15 @@ fn check(connection: &Connection, options: &Options) -> Result<(), StoreError> {
     if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt(way_to_restore(&verdict, options))) }
 }
 
-fn opening(error: &rusqlite::Error, options: &Options) -> StoreError {
+pub(super) fn opening(error: &rusqlite::Error, options: &Options) -> StoreError {
+    use rusqlite::ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
+    if matches!(error.sqlite_error_code(), Some(ReadOnly | PermissionDenied | CannotOpen)) {
+        return StoreError::Other(format!(
+            "the database {} or its folder cannot be written: {error}. Its volume is read-only, or the file belongs to another user; it needs a \
+             place where it may keep a log and an index beside itself. To look into one as it is, copy it to such a place",
+            name(options)
+        ));
+    }
     match of_sqlite(error) {
         StoreError::Corrupt(reason) => StoreError::Corrupt(way_to_restore(&reason, options)),
         StoreError::Other(reason) => StoreError::Other(format!("cannot open the database {}: {reason}", name(options))),
@@ -139,8 +190,9 @@ fn opening(error: &rusqlite::Error, options: &Options) -> StoreError {
 
 fn way_to_restore(reason: &str, options: &Options) -> String {
     format!(
-        "{}: {reason}. Stop whydunit, move the file with its -wal and -shm aside, put a backup in its place and start again; what came \
-         after the backup is read again from Kafka as far as retention reaches. Without a backup, `sqlite3 FILE .recover` saves what can be read",
+        "{}: {reason}. Stop whydunit, put a backup in its place with `whydunit restore BACKUP` and start again; what came after the backup \
+         is read again from Kafka as far as retention reaches, and the damaged file is kept aside. Without a backup, move it with its -wal and \
+         -shm aside; `sqlite3 FILE .recover` saves what can be read",
         name(options)
     )
 }
@@ -152,25 +204,19 @@ fn name(options: &Options) -> String {
     }
 }
 
-/// Brings the schema to the newest version, each step in its own transaction.
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+/// Brings the schema to the newest version, each step in its own transaction, after a copy of what is there.
+fn migrate(connection: &mut Connection, options: &Options) -> Result<(), StoreError> {
+    let version = usable(&found_in(connection).map_err(Fault::from)?, MIGRATIONS.len())?;
+    let is_old = version > 0 && version < MIGRATIONS.len();
+    if let (true, true, Some(path)) = (is_old, options.copy_before_upgrade, options.path()) {
+        let copy = copies::before_upgrade(connection, path, version)?;
+        tracing::info!(from = version, to = MIGRATIONS.len(), copy = %copy.display(), "the database's schema is brought up to date; what was there is copied");
+    }
     apply(connection, &MIGRATIONS).map_err(StoreError::from)
 }
 
 fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<(), Fault> {
-    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))?.try_into().unwrap_or(usize::MAX);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && (found > 0 || tables > 0) {
-        return Err(StoreError::Other("this database was not made by whydunit; choose another path".into()).into());
-    }
-    let known = migrations.len();
-    if found > known {
-        let reason = format!(
-            "the database has schema version {found}, this whydunit knows {known}: start the newer whydunit that wrote it, or choose another path"
-        );
-        return Err(StoreError::Other(reason).into());
-    }
+    let found = usable(&found_in(connection)?, migrations.len())?;
     for (index, sql) in migrations.iter().enumerate().skip(found) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(sql)?;
@@ -203,6 +249,34 @@ mod tests {
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
         assert_eq!((version, tables), (1, 1));
+    }
+
+    #[test]
+    fn letters_kept_from_before_say_how_many_items_were_bad_when_they_came() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let added = MIGRATIONS.iter().position(|sql| sql.contains("items_bad")).unwrap();
+        apply(&mut connection, &MIGRATIONS[..added]).unwrap();
+        let letters = [
+            ("whole", "[]", 1, "waiting", 0, 0),
+            ("in part", "[3,5]", 0, "waiting", 0, 2),
+            ("one of three read since", "[5,7]", 0, "waiting", 1, 3),
+            ("both read since", "[1,2]", 0, "replayed", 2, 2),
+        ];
+        for (offset, (id, bad, whole, status, read, _)) in letters.iter().enumerate() {
+            connection
+                .execute(
+                    "INSERT INTO letters (id, connector, cluster, topic, incarnation, partition, \"offset\", error_class, error_message, format, \
+                     bad_items, attempts, first_failed_at, last_failed_at, fingerprint, status, bytes, whole, items_read) \
+                     VALUES (?, 'c', 'c', 't', 0, 0, ?, 'malformed', '', '', ?, 1, 0, 0, '', ?, 0, ?, ?)",
+                    rusqlite::params![id, offset, bad, status, whole, read],
+                )
+                .unwrap();
+        }
+        apply(&mut connection, &MIGRATIONS).unwrap();
+        for (id, .., wanted) in letters {
+            let found: i64 = connection.query_row("SELECT items_bad FROM letters WHERE id = ?", [id], |row| row.get(0)).unwrap();
+            assert_eq!(found, wanted, "{id}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! filterable fields in each quarter of an hour is counted as they are written; totals, facets and pages come from those counts.
 
 mod connection;
+mod copies;
 mod error;
 mod investigation_index;
 mod options;
@@ -15,6 +16,7 @@ mod slots;
 mod spark;
 mod write;
 
+pub use copies::{Progress, backup, restore};
 pub use options::{Location, Options, Synchronous};
 pub use read::{OpenFinder, OpenItems, SqliteReader, open_reader};
 pub use write::{SqliteWriter, open_writer};

@@ -71,6 +71,8 @@ pub struct Options {
     pub check_on_open: bool,
     /// Largest size of the database; 0 means until the disk is full.
     pub max_size_mib: u32,
+    /// Copies the file before a newer version changes its schema; the copy's name has the old version.
+    pub copy_before_upgrade: bool,
 }
 
 impl Default for Options {
@@ -85,6 +87,7 @@ impl Default for Options {
             wal_limit_mib: 256,
             check_on_open: true,
             max_size_mib: 0,
+            copy_before_upgrade: true,
         }
     }
 }

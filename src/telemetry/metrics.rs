@@ -11,7 +11,8 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
 use crate::model::connector::{ConnectorStatus, Health};
-use crate::model::ports::PipelineStatus;
+use crate::model::ledger::{LedgerRow, LedgerSums, Unaccounted};
+use crate::model::ports::{PipelineStatus, StoreReader};
 
 /// Instruments of the pipeline. Attributes are few and bounded: connector, source, outcome, stage.
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ pub struct Metrics {
     evicted: Counter<u64>,
     live_dropped: Counter<u64>,
     store_retries: Counter<u64>,
+    retention_removed: Counter<u64>,
     stage_duration: Histogram<f64>,
     transaction_duration: Histogram<f64>,
     store_phase_duration: Histogram<f64>,
@@ -83,6 +85,7 @@ impl Metrics {
             evicted: counter("whydunit.evicted", "Things forgotten to keep memory bounded, by kind"),
             live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
             store_retries: counter("whydunit.store.retries", "Writes the store could not take and that wait, by reason"),
+            retention_removed: counter("whydunit.retention.removed", "Things that retention removed, by kind"),
             stage_duration: seconds("whydunit.stage.duration", "Time a stage took for one message"),
             transaction_duration: seconds("whydunit.store.transaction.duration", "Time of one store transaction"),
             store_phase_duration: seconds(
@@ -113,6 +116,13 @@ impl Metrics {
     pub fn skewed_items(&self, connector: &str, source: &'static str, count: u64) {
         if count > 0 {
             self.skewed_items.add(count, &[of_connector(connector), KeyValue::new("source", source)]);
+        }
+    }
+
+    /// Retention removed things of a kind.
+    pub fn retained_no_longer(&self, kind: &'static str, count: u64) {
+        if count > 0 {
+            self.retention_removed.add(count, &[KeyValue::new("kind", kind)]);
         }
     }
 
@@ -177,8 +187,8 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Sets the process's meter provider and observes the pipeline's state through `status`.
-    pub fn install(status: Arc<dyn PipelineStatus>) -> Result<Self, prometheus::Error> {
+    /// Sets the process's meter provider, and observes the pipeline's state through `status`, the books through `books`.
+    pub fn install(status: Arc<dyn PipelineStatus>, books: Arc<dyn StoreReader>) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -188,6 +198,7 @@ impl Exporter {
         let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
         let meter = provider.meter("whydunit");
         observe_connectors(&meter, &status);
+        observe_ledger(&meter, &books);
         // A second pipeline in one process (tests) keeps the first one's counters.
         let _ = METRICS.set(Metrics::new(&meter));
         Ok(Self { registry, _provider: provider })
@@ -222,6 +233,59 @@ fn observe_connectors(meter: &Meter, status: &Arc<dyn PipelineStatus>) {
             }
         })
         .build();
+}
+
+/// The books as the last checkpoint left them: unlike counters, they go on over restarts.
+fn observe_ledger(meter: &Meter, books: &Arc<dyn StoreReader>) {
+    type Outcomes = fn(&LedgerSums, Unaccounted) -> Vec<(&'static str, i64)>;
+    let observe = |name: &'static str, help: &'static str, outcomes: Outcomes| {
+        let books = books.clone();
+        let gauge = meter.i64_observable_gauge(name).with_description(help).with_callback(move |observer| {
+            // What cannot be read now is left out, as a scrape shows.
+            for row in books.ledger().unwrap_or_default() {
+                for (outcome, count) in outcomes(&row.sums, row.unaccounted()) {
+                    observer.observe(count, &of_partition(&row, outcome));
+                }
+            }
+        });
+        gauge.build();
+    };
+    observe(
+        "whydunit.ledger.records",
+        "Records of the books by partition and outcome; unaccounted other than 0 is a defect",
+        |sums, open| {
+            let counts = [
+                ("decoded", sums.records_decoded),
+                ("seen_before", sums.records_seen_before),
+                ("rejected", sums.records_rejected),
+                ("absent", sums.absent),
+                ("missed", sums.missed),
+            ];
+            counts
+                .map(|(outcome, count)| (outcome, signed(count)))
+                .into_iter()
+                .chain([("unaccounted", open.records + open.offsets)])
+                .collect()
+        },
+    );
+    observe("whydunit.ledger.items", "Items of the books by partition and outcome; unaccounted other than 0 is a defect", |sums, open| {
+        let counts = [("stored", sums.items_stored), ("folded", sums.items_folded), ("seen_before", sums.items_seen_before)];
+        counts.map(|(outcome, count)| (outcome, signed(count))).into_iter().chain([("unaccounted", open.items)]).collect()
+    });
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn of_partition(row: &LedgerRow, outcome: &'static str) -> [KeyValue; 5] {
+    [
+        of_connector(&row.connector),
+        KeyValue::new("topic", row.partition.topic.to_string()),
+        KeyValue::new("partition", i64::from(row.partition.partition)),
+        KeyValue::new("incarnation", i64::from(row.partition.incarnation)),
+        KeyValue::new("outcome", outcome),
+    ]
 }
 
 fn health(meter: &Meter, status: &Arc<dyn PipelineStatus>, name: &'static str, help: &'static str, value: fn(&Health) -> bool) {

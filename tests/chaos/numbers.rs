@@ -38,7 +38,7 @@ pub const LINE_SERVICES: &str = "counted-";
 
 /// Numbered events are told of a time so long before the shop's: none is a suspect, since whether a change is considered at a
 /// bucket's close depends on whether its source was read by then.
-const BEFORE_S: i64 = 30 * 86_400;
+const BEFORE_S: i64 = 10 * 86_400;
 const LINE_PARTITIONS: i32 = 3;
 const COMPACTED_KEYS: u64 = 4;
 /// One line in so many is no error.

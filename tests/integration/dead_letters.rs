@@ -1,6 +1,7 @@
 //! Records that could not be read, decoded again once the settings are right.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -83,8 +84,14 @@ fn ten_thousand_letters_are_replayed_after_the_setting_is_right_and_what_can_be_
 
     home.settings(&settings(server, topic, "auto", 2_000));
     let run = home.run();
-    let answer = run.post("/api/v1/dead-letters/replay", &serde_json::json!({ "connector": "notes" }));
-    assert_eq!(answer["count"], RECORDS as u64, "{answer}");
+    let answer = RefCell::new(serde_json::Value::Null);
+    // The page is served before the pipeline takes writes.
+    run.wait_until("the replay is taken", PATIENCE, |run| {
+        let said = run.post("/api/v1/dead-letters/replay", &serde_json::json!({ "connector": "notes" }));
+        answer.replace(said);
+        answer.borrow()["status"] != 503
+    });
+    assert_eq!(answer.borrow()["count"], RECORDS as u64, "{answer:?}");
     run.wait_until("the replay is under way", PATIENCE, |run| letters(run)["replayed"] > 0);
     run.killed();
 

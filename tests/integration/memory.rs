@@ -3,10 +3,11 @@
 
 mod books;
 mod crashes;
+mod letters;
 mod people;
 mod search;
 mod speed;
-mod things;
+pub mod things;
 
 use std::sync::Arc;
 

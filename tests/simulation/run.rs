@@ -15,6 +15,7 @@ use whydunit::clock;
 use whydunit::engine::correlate::CorrelateOptions;
 use whydunit::engine::decode::DecodeOptions;
 use whydunit::engine::detect::DetectOptions;
+use whydunit::engine::resilience::retention::RetentionOptions;
 use whydunit::model::Timestamp;
 use whydunit::model::command::{Action, Command};
 use whydunit::model::live::LiveUpdate;
@@ -201,6 +202,7 @@ impl Process {
             sources: sources.collect(),
             shards: self.world.shards,
             replays_per_second: 1_000,
+            retention: RetentionOptions::keeps_all(),
             detect: DetectOptions { learning_s: LEARNING_S, ..DetectOptions::default() },
             correlate: CorrelateOptions::default(),
             teach_until: None,

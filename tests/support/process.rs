@@ -56,6 +56,13 @@ impl Home {
         Run::started(self.command("run"), None)
     }
 
+    /// As [`Home::run`] with `--forget-state`.
+    pub fn run_forgetting(&self) -> Run {
+        let mut command = self.command("run");
+        command.arg("--forget-state");
+        Run::started(command, None)
+    }
+
     /// As [`Home::run`] with more in its environment.
     pub fn run_with(&self, environment: &[(&str, &str)]) -> Run {
         let mut command = self.command("run");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::CorrelateOptions;
 use super::merging::TOGETHER_S;
 use super::node::{Node, newest_ends};
+use super::picture::joined;
 use crate::engine::rank::{CallGraph, Local};
 use crate::model::entity::ServiceName;
 use crate::model::investigation::EventLink;
@@ -93,12 +94,22 @@ impl Case {
         self.merged_into.is_some() && self.seen_merged
     }
 
-    /// Keeps the strongest signal of each detector at each member.
+    /// Keeps the strongest signal of each detector at each member, with all points of its chart.
     pub fn take_signal(&mut self, signal: &Signal) {
         let kept = self.signals.entry(signal.service.service.clone()).or_default();
-        if kept.get(&signal.detector).is_none_or(|best| best.rank_surprise <= signal.rank_surprise) {
+        let Some(best) = kept.get_mut(&signal.detector) else {
             kept.insert(signal.detector.clone(), signal.clone());
+            return;
+        };
+        let is_same = best.key == signal.key && best.host == signal.host && best.unit == signal.unit;
+        let picture = is_same.then(|| {
+            let is_later = best.series.first().is_some_and(|first| first.at > self.started_at);
+            joined(&best.series, &signal.series, if is_later { best.onset } else { self.started_at })
+        });
+        if best.rank_surprise <= signal.rank_surprise {
+            *best = signal.clone();
         }
+        best.series = picture.unwrap_or_else(|| std::mem::take(&mut best.series));
     }
 
     pub fn take_text(&mut self, service: &str, text: &str) {

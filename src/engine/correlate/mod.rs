@@ -11,6 +11,7 @@ mod merging;
 mod node;
 mod opening;
 mod opening_cases;
+mod picture;
 mod sentences;
 mod state;
 pub mod watermark;

@@ -148,6 +148,27 @@ fn a_refuted_suspect_goes_last() {
 }
 
 #[test]
+fn the_charts_of_an_investigation_that_goes_on_still_show_the_rise() {
+    // Twenty minutes after the onset: a detector alone remembers six.
+    let mut pipeline = run(Fault::Failing(0.6), 30, &[]);
+    let id = last(&pipeline).id.clone();
+    let action = Action::SetVerdict { id, suspect_id: "service:payment".to_owned(), verdict: Verdict::Refuted, comment: None };
+    write(&mut pipeline, action);
+    let next = pipeline.next.unwrap();
+    pipeline.close_until(next.end());
+    let findings = pipeline.findings.last().unwrap();
+    let failures = findings.signals.iter().find(|signal| signal.detector == "failures").expect("a signal of failures");
+    let values = |from: i64, to: i64| -> Vec<f64> {
+        failures.series.iter().filter(|point| point.at >= at(from) && point.at < at(to)).map(|point| point.value).collect()
+    };
+    let (before, after, newest) = (values(FAULT_AT_S - 120, FAULT_AT_S), values(FAULT_AT_S + 15, FAULT_AT_S + 120), values(1_680, 1_800));
+    assert!(before.len() >= 4 && after.len() >= 4 && newest.len() >= 4, "{before:?} {after:?} {newest:?}");
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    assert!(mean(&before) < 10.0 && mean(&after) > 30.0, "{before:?} {after:?}");
+    assert!(failures.series.len() <= 72);
+}
+
+#[test]
 fn an_alert_opens_at_once_and_ranks_what_is_known() {
     let mut alert = Event::new("alert-1".to_owned(), at(FAULT_AT_S + 5), Source::Manual, "alert", Severity::High, "Users report failures");
     alert.environment = Some(ENVIRONMENT.to_owned());

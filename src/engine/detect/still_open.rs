@@ -14,6 +14,11 @@ pub struct StillOpen {
 }
 
 impl StillOpen {
+    /// Whether an entry says how far buckets are closed, and nothing else.
+    pub fn is_clock(key: &[u8]) -> bool {
+        key == [CLOCK]
+    }
+
     /// Adds one entry of a detection stage.
     ///
     /// # Errors

@@ -8,3 +8,4 @@ pub mod letters;
 pub mod offset_ledger;
 pub mod redecode;
 pub mod restart_budget;
+pub mod retention;

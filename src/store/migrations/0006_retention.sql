@@ -44,3 +44,9 @@ CREATE TABLE pruned (
     bytes   INTEGER NOT NULL,
     last_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- When charts and earlier rankings of an ended investigation were removed; its summary stays.
+ALTER TABLE investigations ADD COLUMN charts_removed_at INTEGER;
+
+-- How many letters there are, how large and how old, without reading them.
+CREATE INDEX letters_kept ON letters (last_failed_at, bytes);

@@ -1,7 +1,7 @@
 //! Decisions on dead letters.
 
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Transaction, params_from_iter};
+use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
 use super::{log, rules};
 use crate::model::Timestamp;
@@ -23,15 +23,31 @@ pub(super) fn discard(
     let mut faults = rules::Faults::default();
     faults.required("reason", reason, rules::COMMENT_CHARS_LIMIT);
     faults.verdict()?;
-    must_wait(tx, select)?;
+    must_be(tx, select, LetterStatus::Waiting)?;
     let (condition, value) = condition(select);
     let sql = format!(
-        "UPDATE letters SET status = '{}' WHERE n IN (SELECT n FROM letters WHERE status = '{}' AND {condition} LIMIT {LETTERS_LIMIT})",
+        "UPDATE letters SET status = '{}', discard_reason = ? \
+         WHERE n IN (SELECT n FROM letters WHERE status = '{}' AND {condition} LIMIT {LETTERS_LIMIT})",
         LetterStatus::Discarded.as_str(),
         LetterStatus::Waiting.as_str()
     );
-    let count = tx.prepare_cached(&sql)?.execute(params_from_iter(value))? as u64;
+    let count = tx.prepare_cached(&sql)?.execute(params_from_iter([Value::Text(reason.to_owned())].into_iter().chain(value)))? as u64;
     log(tx, None, now, who, "dead_letters_discarded", &format!("{count}, {}: {reason}", told(select)))?;
+    Ok(CommandOutcome::Letters { count })
+}
+
+/// Letters that were discarded wait again.
+pub(super) fn restore(tx: &Transaction<'_>, select: &LetterSelection, who: &str, now: Timestamp) -> Result<CommandOutcome, Fault> {
+    must_be(tx, select, LetterStatus::Discarded)?;
+    let (condition, value) = condition(select);
+    let sql = format!(
+        "UPDATE letters SET status = '{}', discard_reason = NULL \
+         WHERE n IN (SELECT n FROM letters WHERE status = '{}' AND {condition} LIMIT {LETTERS_LIMIT})",
+        LetterStatus::Waiting.as_str(),
+        LetterStatus::Discarded.as_str()
+    );
+    let count = tx.prepare_cached(&sql)?.execute(params_from_iter(value))? as u64;
+    log(tx, None, now, who, "dead_letters_restored", &format!("{count}, {}", told(select)))?;
     Ok(CommandOutcome::Letters { count })
 }
 
@@ -51,7 +67,7 @@ pub(super) fn replay(
         faults.add("value", format!("at most {EDITED_BYTES_LIMIT} bytes"));
     }
     faults.verdict()?;
-    must_wait(tx, select)?;
+    must_be(tx, select, LetterStatus::Waiting)?;
     let (condition, value) = condition(select);
     let last: i64 = tx.query_row("SELECT coalesce(max(id), 0) FROM replays", [], |row| row.get(0))?;
     let insert = format!(
@@ -63,19 +79,38 @@ pub(super) fn replay(
     let mark =
         format!("UPDATE letters SET status = '{}' WHERE n IN (SELECT letter FROM replays WHERE id > ?)", LetterStatus::Replaying.as_str());
     tx.prepare_cached(&mark)?.execute([last])?;
+    if count > 0 {
+        keep_run(tx, select, edited.is_some(), who, now, last + 1)?;
+    }
     log(tx, None, now, who, "dead_letters_replayed", &format!("{count}, {}", told(select)))?;
     Ok(CommandOutcome::Letters { count })
 }
 
-/// One letter that is named must be there, and waiting; of many, those that wait are taken.
-fn must_wait(tx: &Transaction<'_>, select: &LetterSelection) -> Result<(), Fault> {
+/// Keeps the decision, so that how far it is can be told. Its replays have the ids from `first` on.
+fn keep_run(tx: &Transaction<'_>, select: &LetterSelection, is_edited: bool, who: &str, now: Timestamp, first: i64) -> Result<(), Fault> {
+    let (letter, group, connector) = match select {
+        LetterSelection::One(id) => (Some(id), None, None),
+        LetterSelection::Group(fingerprint) => (None, Some(fingerprint), None),
+        LetterSelection::Connector(name) => (None, None, Some(name)),
+        LetterSelection::All => (None, None, None),
+    };
+    tx.prepare_cached(
+        "INSERT INTO replay_runs (at, who, letter_id, fingerprint, connector, edited, first, last) \
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, min(id), max(id) FROM replays WHERE id >= ?7",
+    )?
+    .execute(params![now.nanos(), who, letter, group, connector, is_edited, first])?;
+    Ok(())
+}
+
+/// One letter that is named must be there, and in this state; of many, those that are in it are taken.
+fn must_be(tx: &Transaction<'_>, select: &LetterSelection, wanted: LetterStatus) -> Result<(), Fault> {
     let LetterSelection::One(id) = select else { return Ok(()) };
     let status: Option<String> =
         tx.prepare_cached("SELECT status FROM letters WHERE id = ?")?.query_row([id], |row| row.get(0)).optional()?;
     match status {
         None => Err(CommandError::NotFound { what: "dead letter", id: id.clone() }.into()),
-        Some(status) if status != LetterStatus::Waiting.as_str() => {
-            Err(CommandError::Conflict { reason: format!("this dead letter is {status} already") }.into())
+        Some(status) if status != wanted.as_str() => {
+            Err(CommandError::Conflict { reason: format!("this dead letter is {status}, not {}", wanted.as_str()) }.into())
         }
         Some(_) => Ok(()),
     }

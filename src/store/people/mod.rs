@@ -65,6 +65,7 @@ fn perform(tx: &Transaction<'_>, command: &Command, now: Timestamp) -> Result<Co
         Action::EditNote { investigation_id, note_id, body } => notes::edit(tx, investigation_id, note_id, body, expected, who, now),
         Action::DeleteNote { investigation_id, note_id } => notes::delete(tx, investigation_id, note_id, expected, who, now),
         Action::DiscardDeadLetters { select, reason } => letters::discard(tx, select, reason, who, now),
+        Action::RestoreDeadLetters { select } => letters::restore(tx, select, who, now),
         Action::ReplayDeadLetters { select, edited } => letters::replay(tx, select, edited.as_deref(), who, now),
     }
 }

@@ -79,7 +79,10 @@ fn write_letters(connection: &Connection, out: &mut dyn Write) -> Result<(), Fau
         let Some(letter) = super::letters::letter(connection, &id)? else { continue };
         let mut value = serde_json::to_value(&letter)?;
         // Attempts and status depend on when it was tried and on what people did.
-        remove(&mut value, &["attempts", "first_failed_at", "last_failed_at", "status", "replay_count", "value_text"]);
+        remove(
+            &mut value,
+            &["attempts", "first_failed_at", "last_failed_at", "status", "replay_count", "value_text", "items_read", "discard_reason"],
+        );
         line(out, "dead_letter", value)?;
     }
     Ok(())

@@ -9,7 +9,9 @@ use super::filter::{Filter, check_lengths, check_range};
 use super::investigations::time;
 use super::paging::{EXACT_UP_TO, SortValue, Window, told_total};
 use crate::model::Timestamp;
-use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, HeaderView, LetterRecord, LetterStatus, RejectionClass, Replay};
+use crate::model::dead_letter::{
+    DeadLetterGroup, DeadLetterView, HeaderView, LetterRecord, LetterStatus, RejectionClass, Replay, ReplayRun,
+};
 use crate::model::ports::StoreError;
 use crate::model::position::{PartitionKey, Position};
 use crate::model::query::{DeadLetterQuery, Page};
@@ -22,7 +24,7 @@ const LIST_VALUE_LIMIT: usize = 1_024;
 
 const COLUMNS: &str = "l.id, l.connector, l.cluster, l.topic, l.incarnation, l.partition, l.\"offset\", l.error_class, l.error_message, \
      l.format, l.bad_items, l.attempts, l.first_failed_at, l.last_failed_at, l.fingerprint, l.status, l.replay_count, r.key, r.value, \
-     r.headers, l.n";
+     r.headers, l.n, l.items_read, l.discard_reason";
 
 pub(super) fn page(connection: &Connection, query: &DeadLetterQuery) -> Result<Page<DeadLetterView>, Fault> {
     let window = Window::of(&query.paging, &SORTABLE)?;
@@ -52,7 +54,7 @@ pub(super) fn page(connection: &Connection, query: &DeadLetterQuery) -> Result<P
             more = true;
             break;
         }
-        last = Some((row.get::<_, i64>(21)?, row.get::<_, i64>(20)?));
+        last = Some((row.get::<_, i64>(23)?, row.get::<_, i64>(20)?));
         items.push(from_row(row, LIST_VALUE_LIMIT)?);
     }
     let next_cursor = last.filter(|_| more).map(|(value, row)| window.cursor(SortValue::Integer(value), row));
@@ -83,6 +85,33 @@ pub(super) fn replays(connection: &Connection, from: i64, limit: u32) -> Result<
         replays.push(Replay { id: row.get(12)?, letter: record_from_row(row)?, edited: row.get(13)? });
     }
     Ok(replays)
+}
+
+/// Decisions to replay, newest first. What is done of one is what no replay of it waits for any more.
+pub(super) fn replay_runs(connection: &Connection) -> Result<Vec<ReplayRun>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, at, who, letter_id, fingerprint, connector, edited, last - first + 1, \
+         (SELECT count(*) FROM replays p JOIN letters l ON l.n = p.letter WHERE p.id BETWEEN run.first AND run.last AND l.last_replay < p.id), \
+         (SELECT count(*) FROM letters l WHERE l.last_replay > 0 AND l.last_replay BETWEEN run.first AND run.last AND l.status = 'replayed'), \
+         (SELECT count(*) FROM letters l WHERE l.last_replay > 0 AND l.last_replay BETWEEN run.first AND run.last AND l.status = 'waiting') \
+         FROM replay_runs run ORDER BY id DESC LIMIT 20",
+    )?;
+    let runs = statement.query_map([], |row| {
+        Ok(ReplayRun {
+            id: row.get(0)?,
+            at: time(row, 1)?,
+            who: row.get(2)?,
+            letter_id: row.get(3)?,
+            fingerprint: row.get(4)?,
+            connector: row.get(5)?,
+            edited: row.get(6)?,
+            letters: row.get(7)?,
+            left: row.get(8)?,
+            replayed: row.get(9)?,
+            failed: row.get(10)?,
+        })
+    })?;
+    Ok(runs.collect::<Result<_, _>>()?)
 }
 
 const RECORD_COLUMNS: &str = "l.id, l.connector, l.cluster, l.topic, l.incarnation, l.partition, l.\"offset\", l.kafka_time, l.bad_items, \
@@ -183,6 +212,8 @@ fn from_row(row: &Row<'_>, value_limit: usize) -> Result<DeadLetterView, Fault> 
         fingerprint: row.get(14)?,
         status: LetterStatus::parse(row.get_ref(15)?.as_str().map_err(rusqlite::Error::from)?).unwrap_or_default(),
         replay_count: row.get(16)?,
+        items_read: row.get(21)?,
+        discard_reason: row.get(22)?,
     };
     view.headers = connect_headers(&view);
     view.headers.extend(own_headers.into_iter().map(|(name, value)| HeaderView {

@@ -23,7 +23,7 @@ use super::error::Fault;
 use super::options::Options;
 use super::write;
 use crate::model::command::InboxRow;
-use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterRecord, Replay};
+use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterRecord, Replay, ReplayRun};
 use crate::model::investigation::{Activity, Investigation, InvestigationSummary, Note};
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, StoreReader};
@@ -158,6 +158,10 @@ impl StoreReader for SqliteReader {
 
     fn replays(&self, from: i64, limit: u32) -> Result<Vec<Replay>, StoreError> {
         self.read(|connection| letters::replays(connection, from, limit))
+    }
+
+    fn replay_runs(&self) -> Result<Vec<ReplayRun>, StoreError> {
+        self.read(letters::replay_runs)
     }
 
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {

@@ -146,7 +146,9 @@ pub(super) fn load_snapshot(connection: &mut Connection) -> Result<Snapshot, Fau
     if let Some(found) = meta(connection, "snapshot_format")?.and_then(|text| text.parse().ok())
         && found != SNAPSHOT_FORMAT
     {
-        let advice = "start the whydunit version that wrote it, or begin with a new database and let it read from Kafka again".to_owned();
+        let advice = "start the whydunit version that wrote it; or `whydunit run --forget-state`, which keeps positions, events, counts and \
+                      investigations and learns baselines anew; or begin with a new database, which reads Kafka from each connector's `start`"
+            .to_owned();
         return Err(StoreError::SnapshotVersion { found, known: SNAPSHOT_FORMAT, advice }.into());
     }
     let epoch: u64 = meta(connection, "epoch")?.and_then(|text| text.parse().ok()).unwrap_or_default();

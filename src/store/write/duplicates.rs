@@ -5,11 +5,13 @@
 //! comes from its event's own position again is no duplicate: it was read a second time, after a crash, and counts once.
 //!
 //! A duplicate beyond its partition's next offset may be read again and is remembered by its position; when the books pass it, a
-//! number is enough.
+//! number is enough. An item of a dead letter that is decoded again is booked by the replays, so its duplicate is remembered by the
+//! number of its replay until they have passed that.
 
 use rusqlite::{Transaction, params};
 
 use crate::model::Event;
+use crate::model::dead_letter::REPLAY;
 use crate::model::event::Provenance;
 use crate::model::position::{PartitionKey, Position};
 use crate::store::error::Fault;
@@ -34,6 +36,14 @@ pub(super) fn book(tx: &Transaction<'_>, event: &Event, owner: Option<&Provenanc
 }
 
 fn add(tx: &Transaction<'_>, item: &Provenance, event_id: &str) -> Result<(), Fault> {
+    if let Some(replay) = replay_of(tx, item)? {
+        tx.prepare_cached(
+            "INSERT OR IGNORE INTO duplicates (connector, cluster, topic, incarnation, partition, \"offset\", event_id) \
+             VALUES (?1, 'local', ?1, 0, 0, ?2, ?3)",
+        )?
+        .execute(params![REPLAY, replay, event_id])?;
+        return Ok(());
+    }
     let Position { partition: PartitionKey { cluster, topic, incarnation, partition }, offset } = &item.position;
     let passed = tx
         .prepare_cached(
@@ -51,7 +61,25 @@ fn add(tx: &Transaction<'_>, item: &Provenance, event_id: &str) -> Result<(), Fa
     Ok(())
 }
 
+/// The replay, not yet passed by its books, that an item was read by: its position has a letter, which nothing but a replay makes an
+/// item of once the books of its partition are past it.
+fn replay_of(tx: &Transaction<'_>, item: &Provenance) -> Result<Option<i64>, Fault> {
+    let Position { partition: PartitionKey { cluster, topic, incarnation, partition }, offset } = &item.position;
+    let mut statement = tx.prepare_cached(
+        "SELECT max(r.id) FROM letters l JOIN replays r ON r.letter = l.n \
+         WHERE l.cluster = ?1 AND l.topic = ?2 AND l.incarnation = ?3 AND l.partition = ?4 AND l.\"offset\" = ?5 AND (l.whole OR EXISTS \
+         (SELECT 1 FROM ledger b WHERE b.connector = ?6 AND b.cluster = ?1 AND b.topic = ?2 AND b.incarnation = ?3 AND b.partition = ?4 \
+         AND b.next_offset > ?5))",
+    )?;
+    Ok(statement.query_row(params![&**cluster, &**topic, incarnation, partition, offset, item.connector], |row| row.get(0))?)
+}
+
 fn forget(tx: &Transaction<'_>, item: &Provenance, event_id: &str) -> Result<(), Fault> {
+    if let Some(replay) = replay_of(tx, item)? {
+        tx.prepare_cached("DELETE FROM duplicates WHERE connector = ? AND \"offset\" = ? AND event_id = ?")?
+            .execute(params![REPLAY, replay, event_id])?;
+        return Ok(());
+    }
     let Position { partition: PartitionKey { cluster, topic, incarnation, partition }, offset } = &item.position;
     tx.prepare_cached(
         "DELETE FROM duplicates WHERE connector = ? AND cluster = ? AND topic = ? AND incarnation = ? AND partition = ? AND \"offset\" = ? \

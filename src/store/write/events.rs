@@ -5,9 +5,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::duplicates::{self, place};
-use crate::model::Event;
 use crate::model::event::Provenance;
 use crate::model::ports::StoreError;
+use crate::model::{Event, Timestamp};
 use crate::store::error::Fault;
 use crate::store::search;
 use crate::store::slots::{candidate_seqs, slot_of};
@@ -36,8 +36,18 @@ pub(in crate::store) enum Stored {
     SeenBefore,
 }
 
-/// Texts of an event as they are stored.
+/// Where an event comes from, which says what is booked and when it was seen.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) enum Made {
+    /// Of one item of a record, which is booked as a duplicate when the event belongs to another; seen when it was read.
+    OfItem,
+    /// By a detector, of many items; seen when it is first stored.
+    ByDetector { now: Timestamp },
+}
+
+/// An event as it is stored.
 struct Encoded {
+    observed_at: i64,
     tags: Option<String>,
     data: Option<String>,
     metadata: Option<String>,
@@ -54,6 +64,7 @@ struct Existing {
     last_seen: i64,
     content_hash: i64,
     provenance: Option<String>,
+    observed_at: i64,
 }
 
 impl EventIndex {
@@ -64,11 +75,13 @@ impl EventIndex {
         self.words.clear();
     }
 
-    /// Stores an event once. `is_item`: it is made of one item of a record, which is booked as a duplicate when the event belongs
-    /// to another.
-    pub fn store(&mut self, tx: &Transaction<'_>, event: &Event, is_item: bool) -> Result<Stored, Fault> {
+    /// Stores an event once.
+    pub fn store(&mut self, tx: &Transaction<'_>, event: &Event, made: Made) -> Result<Stored, Fault> {
         let dim = self.dim(tx, event)?;
-        let encoded = encode(event)?;
+        let mut encoded = encode(event)?;
+        if let Made::ByDetector { now } = made {
+            encoded.observed_at = now.nanos();
+        }
         let mut places = candidate_seqs(event.timestamp, &event.id);
         if let Some(place) = places.next()
             && insert(tx, event, &encoded, dim, place)?
@@ -77,10 +90,10 @@ impl EventIndex {
             return Ok(Stored::New);
         }
         if let Some(existing) = existing(tx, &event.id)? {
-            return self.merge(tx, event, &encoded, dim, &existing, is_item);
+            return self.merge(tx, event, encoded, dim, &existing, made);
         }
         if let Some(owner) = owner_of_source_key(tx, encoded.source_key.as_deref())? {
-            if is_item {
+            if matches!(made, Made::OfItem) {
                 duplicates::book(tx, event, owner.as_ref(), false)?;
             }
             return Ok(Stored::SeenBefore);
@@ -113,10 +126,10 @@ impl EventIndex {
         &mut self,
         tx: &Transaction<'_>,
         event: &Event,
-        encoded: &Encoded,
+        mut encoded: Encoded,
         dim: i64,
         existing: &Existing,
-        is_item: bool,
+        made: Made,
     ) -> Result<Stored, Fault> {
         let new = (to_i64(event.count), event.last_seen.nanos(), encoded.content_hash);
         let old = (existing.count, existing.last_seen, existing.content_hash);
@@ -124,8 +137,9 @@ impl EventIndex {
         let is_same = encoded.content_hash == existing.content_hash;
         let is_first = event.provenance.as_ref().is_some_and(|item| owner.as_ref().is_none_or(|owner| place(item) < place(owner)));
         let takes_over = if is_same { is_first } else { new > old };
-        if is_item {
-            duplicates::book(tx, event, owner.as_ref(), takes_over)?;
+        match made {
+            Made::OfItem => duplicates::book(tx, event, owner.as_ref(), takes_over)?,
+            Made::ByDetector { .. } => encoded.observed_at = existing.observed_at,
         }
         if !takes_over {
             return Ok(Stored::SeenBefore);
@@ -137,7 +151,7 @@ impl EventIndex {
         self.unindex(tx, existing)?;
         tx.prepare_cached("DELETE FROM events WHERE seq = ?")?.execute([existing.seq])?;
         let same_place = (existing.timestamp == event.timestamp.nanos()).then_some(existing.seq);
-        self.place(tx, event, encoded, dim, same_place.into_iter().chain(candidate_seqs(event.timestamp, &event.id)))?;
+        self.place(tx, event, &encoded, dim, same_place.into_iter().chain(candidate_seqs(event.timestamp, &event.id)))?;
         Ok(Stored::Grown)
     }
 
@@ -169,14 +183,24 @@ impl EventIndex {
     }
 
     fn unindex(&mut self, tx: &Transaction<'_>, existing: &Existing) -> Result<(), Fault> {
-        *self.slot_changes.entry((slot_of(existing.seq), existing.dim)).or_default() -= 1;
-        let tags: Option<String> =
-            tx.prepare_cached("SELECT tags FROM events WHERE seq = ?")?.query_row([existing.seq], |row| row.get(0))?;
+        self.remove_index(tx, existing.seq, existing.dim)
+    }
+
+    /// Removes an event with all that leads to it. [`EventIndex::write_counts`] follows before the commit.
+    pub fn remove(&mut self, tx: &Transaction<'_>, seq: i64, dim: i64) -> Result<(), Fault> {
+        self.remove_index(tx, seq, dim)?;
+        tx.prepare_cached("DELETE FROM events WHERE seq = ?")?.execute([seq])?;
+        Ok(())
+    }
+
+    fn remove_index(&mut self, tx: &Transaction<'_>, seq: i64, dim: i64) -> Result<(), Fault> {
+        *self.slot_changes.entry((slot_of(seq), dim)).or_default() -= 1;
+        let tags: Option<String> = tx.prepare_cached("SELECT tags FROM events WHERE seq = ?")?.query_row([seq], |row| row.get(0))?;
         if let Some(tags) = tags {
             tx.prepare_cached("DELETE FROM event_tags WHERE seq = ?1 AND tag IN (SELECT value FROM json_each(?2))")?
-                .execute(params![existing.seq, tags])?;
+                .execute(params![seq, tags])?;
         }
-        tx.prepare_cached("DELETE FROM events_fts WHERE rowid = ?")?.execute([existing.seq])?;
+        tx.prepare_cached("DELETE FROM events_fts WHERE rowid = ?")?.execute([seq])?;
         Ok(())
     }
 
@@ -242,7 +266,7 @@ fn insert(tx: &Transaction<'_>, event: &Event, encoded: &Encoded, dim: i64, seq:
         event.id,
         dim,
         event.timestamp.nanos(),
-        event.observed_at.nanos(),
+        encoded.observed_at,
         to_i64(event.count),
         event.first_seen.nanos(),
         event.last_seen.nanos(),
@@ -266,7 +290,7 @@ fn insert(tx: &Transaction<'_>, event: &Event, encoded: &Encoded, dim: i64, seq:
 
 fn existing(tx: &Transaction<'_>, id: &str) -> Result<Option<Existing>, Fault> {
     let mut statement =
-        tx.prepare_cached("SELECT seq, dim, timestamp, count, last_seen, content_hash, provenance FROM events WHERE id = ?")?;
+        tx.prepare_cached("SELECT seq, dim, timestamp, count, last_seen, content_hash, provenance, observed_at FROM events WHERE id = ?")?;
     let found = statement.query_row([id], |row| {
         Ok(Existing {
             seq: row.get(0)?,
@@ -276,6 +300,7 @@ fn existing(tx: &Transaction<'_>, id: &str) -> Result<Option<Existing>, Fault> {
             last_seen: row.get(4)?,
             content_hash: row.get(5)?,
             provenance: row.get(6)?,
+            observed_at: row.get(7)?,
         })
     });
     Ok(found.optional()?)
@@ -296,7 +321,8 @@ fn encode(event: &Event) -> Result<Encoded, Fault> {
     let provenance = event.provenance.as_ref().map(serde_json::to_string).transpose()?;
     let source_key =
         event.source_id.as_ref().map(|source_id| format!("{}\u{1f}{}\u{1f}{source_id}", event.source.as_str(), event.event_type));
-    let mut encoded = Encoded { tags, data, metadata, provenance, source_key, content_hash: 0 };
+    let observed_at = event.observed_at.nanos();
+    let mut encoded = Encoded { observed_at, tags, data, metadata, provenance, source_key, content_hash: 0 };
     encoded.content_hash = content_hash(event, &encoded);
     Ok(encoded)
 }

@@ -5,7 +5,9 @@ mod checkpoint;
 mod duplicates;
 mod events;
 pub(super) mod findings;
+mod forget;
 mod log;
+mod prune;
 mod replays;
 
 use std::fs::File;
@@ -15,16 +17,18 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use self::checkpoint::{EncodedEntry, Replaced};
 pub(super) use self::checkpoint::{ledger, ledger_rows};
-use self::events::{EventIndex, Stored};
+use self::events::{EventIndex, Made, Stored};
 use self::log::Log;
+use self::prune::Pruner;
 use super::connection;
 use super::error::Fault;
 use super::options::{Location, Options};
 use super::people;
-use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
+use crate::model::{Bucket, Timestamp};
 use crate::telemetry::metrics::metrics;
 
 /// The only connection that writes. Holds the database's lock file until it is dropped.
@@ -33,6 +37,7 @@ pub struct SqliteWriter {
     connection: Connection,
     index: EventIndex,
     replaced: Replaced,
+    pruner: Pruner,
     database_id: String,
     log: Log,
     _lock: Option<File>,
@@ -50,7 +55,15 @@ pub fn open_writer(options: &Options) -> Result<SqliteWriter, StoreError> {
     let connection = connection::open_for_writing(options)?;
     let database_id = database_id(&connection).map_err(StoreError::from)?;
     let log = Log::of(options)?;
-    Ok(SqliteWriter { connection, index: EventIndex::default(), replaced: Replaced::default(), database_id, log, _lock: lock })
+    Ok(SqliteWriter {
+        connection,
+        index: EventIndex::default(),
+        replaced: Replaced::default(),
+        pruner: Pruner::default(),
+        database_id,
+        log,
+        _lock: lock,
+    })
 }
 
 /// Drawn once, when the database is made.
@@ -74,13 +87,26 @@ impl SqliteWriter {
         Ok(self.log.empty(&self.connection).map_err(Fault::from)?)
     }
 
+    /// Forgets what the stages had learned, where it cannot be read; `closed` is the last bucket that it had closed. Positions,
+    /// events, counts and investigations stay. Returns how many counted items are gone: those of buckets still open.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn forget_state(&mut self, closed: Option<Bucket>, now: Timestamp) -> Result<u64, StoreError> {
+        let tx = Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(Fault::from)?;
+        let forgotten = forget::forget_state(&tx, &mut self.index, closed, now)?;
+        tx.commit().map_err(Fault::from)?;
+        self.replaced = Replaced::default();
+        Ok(forgotten)
+    }
+
     fn write_in(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, Fault> {
         let mut phases = Phases::begin();
         let state = encode(batch)?;
         phases.end("encode");
         let tx = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let mut report = WriteReport::default();
-        store_events(&tx, &mut self.index, batch, &mut report)?;
+        store_events(&tx, &mut self.index, batch, now, &mut report)?;
         phases.end("events");
         books::store_rows(&tx, &batch.rows)?;
         store_letters(&tx, batch, &mut report)?;
@@ -112,10 +138,16 @@ fn encode(batch: &WriteBatch) -> Result<Vec<(u64, Vec<EncodedEntry<'_>>)>, Store
     part.chain(whole).map(|(epoch, deltas)| Ok((epoch, checkpoint::encode(deltas)?))).collect()
 }
 
-fn store_events(tx: &Transaction<'_>, index: &mut EventIndex, batch: &WriteBatch, report: &mut WriteReport) -> Result<(), Fault> {
-    let of_items = batch.events.iter().map(|event| (event, true));
-    for (event, is_item) in of_items.chain(batch.detected.iter().map(|event| (event, false))) {
-        match index.store(tx, event, is_item)? {
+fn store_events(
+    tx: &Transaction<'_>,
+    index: &mut EventIndex,
+    batch: &WriteBatch,
+    now: Timestamp,
+    report: &mut WriteReport,
+) -> Result<(), Fault> {
+    let of_items = batch.events.iter().map(|event| (event, Made::OfItem));
+    for (event, made) in of_items.chain(batch.detected.iter().map(|event| (event, Made::ByDetector { now }))) {
+        match index.store(tx, event, made)? {
             Stored::New | Stored::Grown => report.events_stored += 1,
             Stored::SeenBefore => report.events_seen_before += 1,
         }
@@ -181,6 +213,19 @@ impl StoreWriter for SqliteWriter {
 
     fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError> {
         Ok(people::execute(&mut self.connection, command, now)?)
+    }
+
+    fn holdings(&mut self, letters_due_before: Timestamp) -> Result<Holdings, StoreError> {
+        Ok(self.pruner.holdings(&self.connection, letters_due_before)?)
+    }
+
+    fn remove(&mut self, removal: &Removal, now: Timestamp) -> Result<Removed, StoreError> {
+        let removed = self.pruner.remove(&mut self.connection, &mut self.index, removal, now);
+        if removed.is_err() {
+            self.index.forget();
+        }
+        self.log.after_commit(&self.connection);
+        Ok(removed?)
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

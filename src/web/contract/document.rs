@@ -7,7 +7,7 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi as D
 use utoipa::{Modify, OpenApi};
 
 use crate::web::rejection::Details;
-use crate::web::routes::{analytics, connectors, dead_letters, events, health, investigation, investigations, notes, stream};
+use crate::web::routes::{analytics, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +23,7 @@ use crate::web::routes::{analytics, connectors, dead_letters, events, health, in
         connectors::list, connectors::show, connectors::pause, connectors::resume, connectors::reset,
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
         dead_letters::dry_run, dead_letters::replay, dead_letters::replay_many, dead_letters::discard_many,
+        dead_letters::replay_runs, dead_letters::restore, dead_letters::restore_many, ledger::show,
         analytics::summary, health::health, health::openapi, stream::stream
     ),
     components(schemas(Details)),

@@ -34,17 +34,17 @@ impl EditedRequest {
     }
 }
 
-/// Which waiting dead letters: exactly one of the three.
+/// Which dead letters: exactly one of the three.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ReplayRequest {
+pub struct SelectionRequest {
     /// A group's fingerprint.
     pub fingerprint: Option<String>,
     pub connector: Option<String>,
-    /// `true` for all that wait.
+    /// `true` for all.
     pub all: Option<bool>,
 }
 
-impl ReplayRequest {
+impl SelectionRequest {
     pub fn read(mut fields: Fields) -> Result<LetterSelection, Problem> {
         let select = selection(&mut fields);
         fields.finish()?;

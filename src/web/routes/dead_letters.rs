@@ -5,10 +5,10 @@ use warp::http::StatusCode;
 
 use super::Route;
 use crate::model::command::{Action, CommandOutcome, LetterSelection};
-use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, DryRun, LetterStatus, RejectionClass};
+use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, DryRun, LetterStatus, RejectionClass, ReplayRun};
 use crate::model::query::DeadLetterQuery;
 use crate::web::contract::bodies::{DiscardRequest, PROSE_CHARS_MAX};
-use crate::web::contract::letters::{DiscardManyRequest, EditedRequest, LettersTaken, ReplayRequest};
+use crate::web::contract::letters::{DiscardManyRequest, EditedRequest, LettersTaken, SelectionRequest};
 use crate::web::contract::paging::{PAGING, paged, paging};
 use crate::web::contract::query::{Kind, Param, documents, param};
 use crate::web::rejection::{Answer, Problem};
@@ -36,8 +36,11 @@ pub fn routes(api: &Api) -> Route {
     any_of([
         warp::path!("dead-letters").and(warp::get()).and(asked(api)).then(list).boxed(),
         warp::path!("dead-letters" / "groups").and(warp::get()).and(asked(api)).then(groups).boxed(),
+        warp::path!("dead-letters" / "replays").and(warp::get()).and(asked(api)).then(replay_runs).boxed(),
         warp::path!("dead-letters" / "replay").and(warp::post()).and(asked_with_body(api)).then(replay_many).boxed(),
         warp::path!("dead-letters" / "discard").and(warp::post()).and(asked_with_body(api)).then(discard_many).boxed(),
+        warp::path!("dead-letters" / "restore").and(warp::post()).and(asked_with_body(api)).then(restore_many).boxed(),
+        warp::path!("dead-letters" / Segment / "restore").and(warp::post()).and(asked(api)).then(restore).boxed(),
         warp::path!("dead-letters" / Segment / "dry-run").and(warp::post()).and(asked_with_body(api)).then(dry_run).boxed(),
         warp::path!("dead-letters" / Segment / "replay").and(warp::post()).and(asked_with_body(api)).then(replay).boxed(),
         warp::path!("dead-letters" / Segment).and(warp::get()).and(asked(api)).then(show).boxed(),
@@ -70,6 +73,14 @@ pub async fn list(request: Request) -> Answer {
 pub async fn groups(request: Request) -> Answer {
     request.no_query()?;
     json(&request.api.read(|reader| reader.dead_letter_groups()).await?)
+}
+
+/// Decisions to replay, newest first, each with how far it is.
+#[utoipa::path(get, path = "/api/v1/dead-letters/replays", tag = "dead letters",
+    responses((status = 200, body = Vec<ReplayRun>)))]
+pub async fn replay_runs(request: Request) -> Answer {
+    request.no_query()?;
+    json(&request.api.read(|reader| reader.replay_runs()).await?)
 }
 
 /// One dead letter with its bytes.
@@ -121,12 +132,12 @@ pub async fn replay(id: Segment, mut request: Request) -> Answer {
     taken(&request, Action::ReplayDeadLetters { select: LetterSelection::One(id.0), edited }).await
 }
 
-/// Decodes many again, at the rate of `dead_letters.replays_per_second`; the groups' counts show how far it is.
-#[utoipa::path(post, path = "/api/v1/dead-letters/replay", tag = "dead letters", request_body = ReplayRequest,
+/// Decodes many again, at the rate of `dead_letters.replays_per_second`; `GET /dead-letters/replays` shows how far it is.
+#[utoipa::path(post, path = "/api/v1/dead-letters/replay", tag = "dead letters", request_body = SelectionRequest,
     responses((status = 202, body = LettersTaken)))]
 pub async fn replay_many(mut request: Request) -> Answer {
     request.no_query()?;
-    let select = ReplayRequest::read(request.fields().await?)?;
+    let select = SelectionRequest::read(request.fields().await?)?;
     taken(&request, Action::ReplayDeadLetters { select, edited: None }).await
 }
 
@@ -137,6 +148,23 @@ pub async fn discard_many(mut request: Request) -> Answer {
     request.no_query()?;
     let (select, reason) = DiscardManyRequest::read(request.fields().await?)?;
     taken(&request, Action::DiscardDeadLetters { select, reason }).await
+}
+
+/// Takes back that it was discarded: it waits again.
+#[utoipa::path(post, path = "/api/v1/dead-letters/{id}/restore", tag = "dead letters", params(("id" = String, Path)),
+    responses((status = 202, body = LettersTaken)))]
+pub async fn restore(id: Segment, request: Request) -> Answer {
+    request.no_query()?;
+    taken(&request, Action::RestoreDeadLetters { select: LetterSelection::One(id.0) }).await
+}
+
+/// Takes back that many were discarded: they wait again.
+#[utoipa::path(post, path = "/api/v1/dead-letters/restore", tag = "dead letters", request_body = SelectionRequest,
+    responses((status = 202, body = LettersTaken)))]
+pub async fn restore_many(mut request: Request) -> Answer {
+    request.no_query()?;
+    let select = SelectionRequest::read(request.fields().await?)?;
+    taken(&request, Action::RestoreDeadLetters { select }).await
 }
 
 async fn taken(request: &Request, action: Action) -> Answer {

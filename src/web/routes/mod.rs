@@ -7,6 +7,7 @@ pub mod events;
 pub mod health;
 pub mod investigation;
 pub mod investigations;
+pub mod ledger;
 pub mod notes;
 pub mod stream;
 
@@ -33,6 +34,7 @@ pub fn routes(api: &Api, streams: Arc<Semaphore>, closing: &watch::Sender<bool>)
         events::routes(api),
         connectors::routes(api),
         dead_letters::routes(api),
+        ledger::routes(api),
         analytics::routes(api),
         health::routes(api),
         stream::routes(api, streams, closing),

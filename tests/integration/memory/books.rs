@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use whydunit::model::command::{Action, Command, LetterSelection};
+use whydunit::model::dead_letter::DeadLetter;
 use whydunit::model::event::Provenance;
 use whydunit::model::ledger::{LedgerRow, LedgerSums};
 use whydunit::model::ports::{StoreReader, StoreWriter, WriteBatch};
@@ -12,7 +14,7 @@ use whydunit::model::snapshot::Checkpoint;
 use whydunit::model::{Event, Severity, Source};
 use whydunit::store::{SqliteWriter, open_reader, open_writer};
 
-use super::things::{at, seed};
+use super::things::{at, letter, seed};
 use super::{Database, batch_of, export};
 
 fn key(partition: i32) -> PartitionKey {
@@ -98,6 +100,38 @@ fn of_two_contents_the_kept_one_is_stored_and_its_books_follow_it() {
 }
 
 #[test]
+fn a_letter_decoded_again_that_names_a_known_event_is_a_duplicate_of_the_replays_once_however_often_a_crash_repeats_it() {
+    let database = Database::new();
+    let mut writer = open_writer(&database.options()).unwrap();
+    let position = Position { partition: key(0), offset: 1 };
+    let bad = DeadLetter { id: "bad".into(), connector: "manual".into(), position, ..letter(1) };
+    let batch = WriteBatch { letters: vec![bad], ..batch_of(vec![item(0, 0, "a", "x")]) };
+    writer.write(&batch, at(0)).unwrap();
+    let sums =
+        LedgerSums { records_read: 2, records_decoded: 1, records_rejected: 1, items_decoded: 1, items_stored: 1, ..LedgerSums::default() };
+    let read = LedgerRow { sums, ..row(0, 2) };
+    let force = |writer: &mut SqliteWriter, epoch: u64, ledger: Vec<LedgerRow>| {
+        writer
+            .write(&WriteBatch { checkpoint: Some(Checkpoint { epoch, ledger, deltas: vec![] }), ..WriteBatch::default() }, at(0))
+            .unwrap();
+    };
+    force(&mut writer, 1, vec![read.clone()]);
+    let action = Action::ReplayDeadLetters { select: LetterSelection::One("bad".into()), edited: None };
+    writer.execute(&Command { who: "ada".into(), idempotency_key: None, expected_version: None, action }, at(0)).unwrap();
+    for _ in 0..3 {
+        writer.write(&batch_of(vec![item(0, 1, "a", "x")]), at(0)).unwrap();
+        drop(writer);
+        writer = open_writer(&database.options()).unwrap();
+        writer.load_snapshot().unwrap();
+    }
+    let sums = LedgerSums { records_read: 1, records_decoded: 1, items_decoded: 1, items_stored: 1, ..LedgerSums::default() };
+    let partition = PartitionKey { cluster: "local".into(), topic: "replay".into(), incarnation: 0, partition: 0 };
+    let replays = LedgerRow { connector: "replay".into(), partition, first_offset: 0, next_offset: 2, topic_id: None, sums };
+    force(&mut writer, 2, vec![read, replays]);
+    assert_eq!(books(&database), [(1, 0), (0, 1)], "the partition's own item is stored, the replay's was seen before");
+}
+
+#[test]
 fn detected_events_have_no_part_in_the_books() {
     let database = Database::new();
     let mut writer = open_writer(&database.options()).unwrap();
@@ -105,6 +139,25 @@ fn detected_events_have_no_part_in_the_books() {
     writer.write(&WriteBatch { detected, ..WriteBatch::default() }, at(0)).unwrap();
     checkpoint(&mut writer, 1, &[0]);
     assert_eq!(books(&database), [(0, 0)]);
+}
+
+#[test]
+fn a_found_event_was_seen_when_it_was_first_stored_and_the_export_does_not_say_when() {
+    let database = Database::new();
+    let mut writer = open_writer(&database.options()).unwrap();
+    let found = item(0, 0, "found", "x");
+    let grown = Event { count: found.count + 5, ..found.clone() };
+    let read = item(0, 5, "read", "x");
+    let ids = [found.id.clone(), read.id.clone()];
+    writer.write(&WriteBatch { detected: vec![found], events: vec![read], ..WriteBatch::default() }, at(5_000)).unwrap();
+    writer.write(&WriteBatch { detected: vec![grown], ..WriteBatch::default() }, at(6_000)).unwrap();
+    let reader = open_reader(&database.options()).unwrap();
+    let [found, read] = ids.map(|id| reader.event(&id).unwrap().unwrap());
+    assert_eq!((found.observed_at, found.count), (at(5_000), 6), "it grew, but was seen before");
+    assert_eq!(read.observed_at, read.timestamp, "what a record says was seen when it was read");
+    let mut export = Vec::new();
+    reader.export(&mut export).unwrap();
+    assert!(!String::from_utf8(export).unwrap().contains("observed_at"));
 }
 
 /// A topic of three partitions in which every event is named several times, some with another content.

@@ -9,7 +9,7 @@ use whydunit::store::{Options, open_reader};
 use super::good::Copy;
 use crate::support::kafka::KafkaServer;
 use crate::support::process::{Home, binary};
-use crate::support::shop::{ShopFeed, at, closed_up_to, settings};
+use crate::support::shop::{ShopFeed, at, closed_up_to, read_to_the_end, settings};
 
 #[test]
 fn a_good_database_has_something_of_everything_and_its_books_close() {
@@ -231,8 +231,9 @@ fn it_runs_beside_a_running_whydunit_and_on_one_that_was_killed_and_agrees_with_
         read = read.max(verdict.records_read);
     }
     run.wait_until("most buckets are closed", Duration::from_secs(60), |run| closed_up_to(run, at(300)));
+    run.wait_until("most is booked by a checkpoint", Duration::from_secs(60), |_| verify_home(&home, &[]).records_read > feed.written / 2);
     let verdict = verify_home(&home, &[]);
-    assert!(verdict.closes && verdict.records_read > 0, "{verdict:#?}");
+    assert!(verdict.closes, "{verdict:#?}");
     run.killed();
 
     let killed = verify_home(&home, &["--connect"]);
@@ -244,10 +245,30 @@ fn it_runs_beside_a_running_whydunit_and_on_one_that_was_killed_and_agrees_with_
     // Lines in buckets still open lie in the checkpoint's state alone.
     let facts = whydunit::app::verify::facts(&open_reader(&Options::file(home.database())).unwrap(), true).unwrap();
     assert!(facts.folded.open > 0 && facts.folded.in_rows > 0, "{:?}", facts.folded);
+    let copy = home.database().with_file_name("spoiled.db");
     let connection = rusqlite::Connection::open(home.database()).unwrap();
-    connection.execute("DELETE FROM state WHERE stage LIKE 'detection/%' AND substr(key, 1, 1) = x'65'", []).unwrap();
-    let forgotten = verify_home(&home, &[]);
+    connection.backup("main", &copy, None).unwrap();
+    let spoiled = rusqlite::Connection::open(&copy).unwrap();
+    spoiled.execute("DELETE FROM state WHERE stage LIKE 'detection/%' AND substr(key, 1, 1) = x'65'", []).unwrap();
+    let forgotten = verify_home(&home, &["--database", copy.to_str().unwrap()]);
     assert_eq!(forgotten.holes.first().map(|hole| (hole.kind, hole.count)), Some((HoleKind::FoldedLost, facts.folded.open)));
+
+    // State of another version: refused with a way on, which loses nothing but what was learned.
+    connection.execute("UPDATE meta SET value = '1' WHERE key = 'snapshot_format'", []).unwrap();
+    drop(connection);
+    let refused = home.command("run").output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("version 1") && said.contains("--forget-state"), "{said}");
+    feed.write_to_the_end();
+    let run = home.run_forgetting();
+    run.wait_until("the rest is read", Duration::from_secs(60), read_to_the_end);
+    run.terminate();
+    let verdict = verify_home(&home, &["--connect"]);
+    assert!(verdict.closes, "{:#?}", verdict.holes);
+    assert_eq!(verdict.records_read, feed.written, "nothing is read twice, nothing is left out");
+    let open_buckets = "SELECT removed FROM pruned WHERE kind = 'open_buckets'";
+    let connection = rusqlite::Connection::open(home.database()).unwrap();
+    assert_eq!(connection.query_row(open_buckets, [], |row| row.get::<_, u64>(0)).unwrap(), facts.folded.open);
 }
 
 #[test]

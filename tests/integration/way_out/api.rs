@@ -43,6 +43,8 @@ fn every_read_answers() {
         "/connectors/known",
         "/dead-letters?error_class=no_items,panic",
         "/dead-letters/groups",
+        "/dead-letters/replays",
+        "/ledger",
         "/dead-letters/known",
         "/analytics/summary",
         "/health",
@@ -79,6 +81,8 @@ fn every_write_reaches_the_writer_with_who_asked() {
         ("DELETE", "/investigations/known/notes/known", "", 204),
         ("POST", "/events", r#"{"title":"rolled back by hand","service":"payment","severity":"high"}"#, 202),
         ("DELETE", "/dead-letters/known?reason=a%20test", "", 204),
+        ("POST", "/dead-letters/known/restore", "", 202),
+        ("POST", "/dead-letters/restore", r#"{"fingerprint":"f"}"#, 202),
     ] {
         let before = web.memory.commands.lock().unwrap().len();
         let headers = [("content-type", "application/json"), ("if-match", "\"7\""), ("x-whydunit-user", "ana"), ("idempotency-key", "k-1")];

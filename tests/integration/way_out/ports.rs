@@ -8,7 +8,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InboxRow};
 use whydunit::model::connector::{ConnectorState, ConnectorStatus, Health};
-use whydunit::model::dead_letter::{DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay};
+use whydunit::model::dead_letter::{
+    DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay, ReplayRun,
+};
 use whydunit::model::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
 use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, StoreError, StoreReader};
@@ -124,7 +126,12 @@ impl StoreReader for Memory {
         Ok(Vec::new())
     }
 
+    fn replay_runs(&self) -> Result<Vec<ReplayRun>, StoreError> {
+        self.asked("replay runs")?;
+        Ok(Vec::new())
+    }
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
+        self.asked("ledger")?;
         Ok(Vec::new())
     }
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError> {
@@ -324,6 +331,8 @@ fn letter() -> DeadLetterView {
         fingerprint: "f".to_owned(),
         status: LetterStatus::Waiting,
         replay_count: 0,
+        items_read: 0,
+        discard_reason: None,
     }
 }
 

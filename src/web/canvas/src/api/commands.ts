@@ -1,10 +1,13 @@
 // Everything the page writes. Plain functions: who calls decides what to refresh and how to undo.
 
 import { ask, segment } from './client';
-import type { CloseReason, Investigation, InvestigationPatch, NewInvestigation, Note, Status, Verdict } from './types';
+import type { CloseReason, Investigation, InvestigationPatch, LettersTaken, NewInvestigation, Note, Status, Verdict } from './types';
 
 const inv = (id: string) => `/investigations/${segment(id)}`;
 const post = async <T>(path: string, body: unknown) => (await ask<T>(path, { method: 'POST', body })).data;
+
+/** Which dead letters: one, a group, or all of a connector. */
+export type Letters = { id: string } | { fingerprint: string } | { connector: string };
 
 export const commands = {
   createInvestigation: (fresh: NewInvestigation) => post<Investigation>('/investigations', fresh),
@@ -27,5 +30,14 @@ export const commands = {
     (await ask<Note>(`${inv(id)}/notes/${segment(note)}`, { method: 'PATCH', body: { body } })).data,
   deleteNote: async (id: string, note: string) => void (await ask(`${inv(id)}/notes/${segment(note)}`, { method: 'DELETE' })),
   connector: (name: string, verb: 'pause' | 'resume' | 'reset') => post<unknown>(`/connectors/${segment(name)}/${verb}`, {}),
-  discard: async (id: string, reason: string) => void (await ask(`/dead-letters/${segment(id)}`, { method: 'DELETE', body: { reason } })),
+  /** How many letters the decision took; the rest of them no longer waited. */
+  discard: async (letters: Letters, reason: string): Promise<number> => {
+    if (!('id' in letters)) return (await post<LettersTaken>('/dead-letters/discard', { ...letters, reason })).count;
+    await ask(`/dead-letters/${segment(letters.id)}`, { method: 'DELETE', body: { reason } });
+    return 1;
+  },
+  restoreLetters: async (letters: Letters): Promise<number> => ('id' in letters ? commands.restoreLetter(letters.id) : (await post<LettersTaken>('/dead-letters/restore', letters)).count),
+  restoreLetter: async (id: string): Promise<number> => (await post<LettersTaken>(`/dead-letters/${segment(id)}/restore`, {})).count,
+  replay: async (letters: Letters, value: object): Promise<number> =>
+    ('id' in letters ? await post<LettersTaken>(`/dead-letters/${segment(letters.id)}/replay`, value) : await post<LettersTaken>('/dead-letters/replay', letters)).count,
 };

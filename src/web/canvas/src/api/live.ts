@@ -47,6 +47,8 @@ export function keysTouchedBy(update: LiveUpdate): readonly (readonly string[])[
       return [['events'], ['timeline']];
     case 'dead_letters_stored':
       return [['dead-letters']];
+    case 'letters_replayed':
+      return [['dead-letters'], ['ledger']];
     case 'notes_changed':
       return [['notes', update.investigation_id], ['activity', update.investigation_id]];
     case 'connectors_changed':

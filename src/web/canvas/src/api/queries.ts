@@ -3,7 +3,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { ask, queryText, segment, type Query } from './client';
 import type {
-  Activity, ConnectorStatus, DeadLetter, DeadLetterGroup, EventItem, Facet, Health, Investigation, InvestigationSummary, LetterStatus, Note,
+  Activity, ConnectorStatus, DeadLetter, DeadLetterGroup, DryRun, EventItem, Facet, Health, Investigation, InvestigationSummary, Ledger, LetterStatus, Note, ReplayRun,
   Timeline,
 } from './types';
 
@@ -76,6 +76,22 @@ export const queries = {
       queryKey: ['dead-letters', 'groups'],
       queryFn: ({ signal }) => read<DeadLetterGroup[]>('/dead-letters/groups', signal),
     }),
+  /** Asked again each second while one goes on: the live stream tells of it, the end must not be missed. */
+  replayRuns: () =>
+    queryOptions({
+      queryKey: ['dead-letters', 'runs'],
+      queryFn: ({ signal }) => read<ReplayRun[]>('/dead-letters/replays', signal),
+      refetchInterval: ({ state }) => (state.data?.some(({ left }) => left > 0) ? 1_000 : false),
+    }),
+  dryRun: (id: string, value: object) =>
+    queryOptions({
+      queryKey: ['dry-run', id, value],
+      queryFn: async ({ signal }) => (await ask<DryRun>(`/dead-letters/${segment(id)}/dry-run`, { method: 'POST', body: value, signal })).data,
+      gcTime: 0,
+      staleTime: Infinity,
+      retry: false,
+    }),
+  ledger: () => queryOptions({ queryKey: ['ledger'], queryFn: ({ signal }) => read<Ledger>('/ledger', signal), refetchInterval: 10_000 }),
   deadLetters: (fingerprint: string, status: LetterStatus) =>
     pages<DeadLetter>(['dead-letters', 'list'], '/dead-letters', { fingerprint, status, per_page: 50 }),
   deadLetter: (id: string) =>

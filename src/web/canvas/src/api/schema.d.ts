@@ -166,8 +166,42 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Decodes many again, at the rate of `dead_letters.replays_per_second`; the groups' counts show how far it is. */
+        /** Decodes many again, at the rate of `dead_letters.replays_per_second`; `GET /dead-letters/replays` shows how far it is. */
         post: operations["dead_letters_replay_many"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Decisions to replay, newest first, each with how far it is. */
+        get: operations["dead_letters_replay_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes back that many were discarded: they wait again. */
+        post: operations["dead_letters_restore_many"];
         delete?: never;
         options?: never;
         head?: never;
@@ -223,6 +257,23 @@ export interface paths {
          *     `replay_count` one higher. The order is durable when this answers; what came of it shows in the letter's status.
          */
         post: operations["dead_letters_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes back that it was discarded: it waits again. */
+        post: operations["dead_letters_restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -592,6 +643,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What became of every record, by connector and partition, as of the last checkpoint, and whether the sums close. */
+        get: operations["ledger_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -669,6 +737,25 @@ export interface components {
             /** @description Opened a day, oldest first, last 30 days with data. */
             opened_per_day: components["schemas"]["FacetValue"][];
         };
+        /** @description Something that will be removed unless settings change. */
+        Announcement: {
+            /**
+             * Format: date-time
+             * @description From when on; `None` when it depends on how fast the file grows.
+             */
+            at?: string | null;
+            /** Format: int64 */
+            bytes?: number | null;
+            /**
+             * Format: int64
+             * @description How many within the next day, where that is known.
+             */
+            count?: number | null;
+            /** @description `dead_letters`, `events`, `bucket_rows`, `investigation_charts`. */
+            kind: string;
+            /** @description As a sentence, with what to do to keep it. */
+            sentence: string;
+        };
         AssignRequest: {
             /** @description Empty or `null` unassigns. */
             assigned_to: string | null;
@@ -712,6 +799,14 @@ export interface components {
         /** @description What a bulk close closed. */
         Closed: {
             ids: string[];
+        };
+        /** @description The books of one connector. */
+        ConnectorBooks: {
+            closes: boolean;
+            /** @description Name of a connector; `inbox` holds what people wrote, `replay` the dead letters decoded again. */
+            connector: string;
+            partitions: components["schemas"]["PartitionBooks"][];
+            sums: components["schemas"]["LedgerSums"];
         };
         /** @enum {string} */
         ConnectorState: "connecting" | "running" | "paused" | "backing_off" | "open" | "half_open" | "stopped";
@@ -803,6 +898,8 @@ export interface components {
             attempts: number;
             bad_items: number[];
             connector: string;
+            /** @description Why it was discarded; `None` while it is not. */
+            discard_reason?: string | null;
             error_class: components["schemas"]["RejectionClass"];
             error_message: string;
             fingerprint: string;
@@ -815,6 +912,11 @@ export interface components {
              */
             headers: components["schemas"]["HeaderView"][];
             id: string;
+            /**
+             * Format: int64
+             * @description Items that replays of it have read.
+             */
+            items_read: number;
             key_base64?: string | null;
             /** Format: date-time */
             last_failed_at: string;
@@ -1112,6 +1214,8 @@ export interface components {
             /** @description Serving and storing. A broken source alone does not unset it. */
             ready: boolean;
             reasons: string[];
+            /** @description What is removed next, and what has gone. */
+            retention?: components["schemas"]["RetentionView"];
             stages: components["schemas"]["StageStatus"][];
             /**
              * Format: date-time
@@ -1245,6 +1349,63 @@ export interface components {
              */
             total: number;
         };
+        /** @description All books, by connector. */
+        Ledger: {
+            /** @description Every balance of every partition closes. */
+            closes: boolean;
+            connectors: components["schemas"]["ConnectorBooks"][];
+            sums: components["schemas"]["LedgerSums"];
+        };
+        /** @description One partition's books and the next offset they stand for. */
+        LedgerRow: {
+            connector: string;
+            /**
+             * Format: int64
+             * @description First offset these sums account for.
+             */
+            first_offset: number;
+            /** Format: int64 */
+            next_offset: number;
+            partition: components["schemas"]["PartitionKey"];
+            sums: components["schemas"]["LedgerSums"];
+            /** @description Id of the topic these offsets belong to, where the broker told it. */
+            topic_id?: string | null;
+        };
+        /**
+         * @description Sums of one partition since its first record. Balances twice:
+         *     `records_read = records_decoded + records_seen_before + records_rejected` and
+         *     `items_decoded = items_stored + items_folded + items_seen_before`; rejected items lie in dead letters.
+         */
+        LedgerSums: {
+            /**
+             * Format: int64
+             * @description Offsets without a record: compacted, control, aborted.
+             */
+            absent: number;
+            /** Format: int64 */
+            items_decoded: number;
+            /** Format: int64 */
+            items_folded: number;
+            /** Format: int64 */
+            items_rejected: number;
+            /** Format: int64 */
+            items_seen_before: number;
+            /** Format: int64 */
+            items_stored: number;
+            /**
+             * Format: int64
+             * @description Offsets that retention removed before they were read.
+             */
+            missed: number;
+            /** Format: int64 */
+            records_decoded: number;
+            /** Format: int64 */
+            records_read: number;
+            /** Format: int64 */
+            records_rejected: number;
+            /** Format: int64 */
+            records_seen_before: number;
+        };
         /** @enum {string} */
         LetterStatus: "waiting" | "replaying" | "replayed" | "discarded";
         /** @description How many dead letters a decision took. */
@@ -1277,6 +1438,11 @@ export interface components {
             count: number;
             /** @enum {string} */
             type: "dead_letters_stored";
+        } | {
+            /** Format: int64 */
+            count: number;
+            /** @enum {string} */
+            type: "letters_replayed";
         } | {
             investigation_id: string;
             /** @enum {string} */
@@ -1387,6 +1553,18 @@ export interface components {
             /** @description Markdown. */
             body: string;
         };
+        PartitionBooks: components["schemas"]["LedgerRow"] & {
+            unaccounted: components["schemas"]["Unaccounted"];
+        };
+        /** @description One life of one partition. `incarnation` rises when the topic was deleted and made anew. */
+        PartitionKey: {
+            cluster: string;
+            /** Format: int32 */
+            incarnation: number;
+            /** Format: int32 */
+            partition: number;
+            topic: string;
+        };
         Position: {
             cluster: string;
             /** Format: int32 */
@@ -1422,22 +1600,87 @@ export interface components {
         };
         /** @enum {string} */
         RejectionClass: "tombstone" | "empty" | "unknown_format" | "malformed" | "no_items" | "invalid_field" | "too_large" | "panic";
+        RemovedTotal: {
+            /** Format: int64 */
+            bytes: number;
+            kind: string;
+            /** Format: date-time */
+            last_at: string;
+            /** Format: int64 */
+            removed: number;
+        };
         ReopenRequest: {
             /** @description Why; kept with the activity. */
             reason: string;
         };
-        /** @description Which waiting dead letters: exactly one of the three. */
-        ReplayRequest: {
-            /** @description `true` for all that wait. */
-            all?: boolean | null;
+        /** @description One decision to decode letters again, and how far it is. */
+        ReplayRun: {
+            /** Format: date-time */
+            at: string;
             connector?: string | null;
-            /** @description A group's fingerprint. */
+            /** @description A person put other bytes in the place of the record's value. */
+            edited: boolean;
+            /**
+             * Format: int64
+             * @description Of those done, failed again and waiting.
+             */
+            failed: number;
             fingerprint?: string | null;
+            /** Format: int64 */
+            id: number;
+            /**
+             * Format: int64
+             * @description Of these, not decoded again yet.
+             */
+            left: number;
+            /** @description What was chosen: one letter, a group, a connector; all that waited when none of the three is given. */
+            letter_id?: string | null;
+            /**
+             * Format: int64
+             * @description Letters that were taken.
+             */
+            letters: number;
+            /**
+             * Format: int64
+             * @description Of those done, read whole; letters replayed once more since count there.
+             */
+            replayed: number;
+            who: string;
         };
         ResolveRequest: {
             lessons_learned?: string | null;
             remediation?: string | null;
             root_cause: string;
+        };
+        /** @description How retention fares, for people. */
+        RetentionView: {
+            /**
+             * Format: int32
+             * @description Days after which things go; 0 means never.
+             */
+            max_age_days: number;
+            /**
+             * Format: int64
+             * @description Size of the file above which the oldest goes, MiB; 0 means no limit.
+             */
+            max_size_mib: number;
+            /** @description What goes next, when, and why; the soonest first. */
+            next: components["schemas"]["Announcement"][];
+            /** @description What has gone, by kind. */
+            removed: components["schemas"]["RemovedTotal"][];
+            /**
+             * Format: int64
+             * @description Bytes of the file in use.
+             */
+            used_bytes: number;
+        };
+        /** @description Which dead letters: exactly one of the three. */
+        SelectionRequest: {
+            /** @description `true` for all. */
+            all?: boolean | null;
+            connector?: string | null;
+            /** @description A group's fingerprint. */
+            fingerprint?: string | null;
         };
         SeriesPoint: {
             /** Format: date-time */
@@ -1579,6 +1822,24 @@ export interface components {
             step_s: number;
             /** Format: date-time */
             to: string;
+        };
+        /** @description What the sums do not account for, as read less accounted; all zero where the books close. */
+        Unaccounted: {
+            /**
+             * Format: int64
+             * @description Items decoded that were neither stored, nor folded, nor seen before.
+             */
+            items: number;
+            /**
+             * Format: int64
+             * @description Offsets passed that were neither a record, nor absent, nor missed.
+             */
+            offsets: number;
+            /**
+             * Format: int64
+             * @description Records read that were neither decoded, nor seen before, nor dead-lettered.
+             */
+            records: number;
         };
         /** @enum {string} */
         Verdict: "suspect" | "confirmed" | "refuted";
@@ -1943,7 +2204,74 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ReplayRequest"];
+                "application/json": components["schemas"]["SelectionRequest"];
+            };
+        };
+        responses: {
+            /** @description As asked. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LettersTaken"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dead_letters_replay_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayRun"][];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dead_letters_restore_many: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SelectionRequest"];
             };
         };
         responses: {
@@ -2098,6 +2426,42 @@ export interface operations {
                 "application/json": components["schemas"]["EditedRequest"] | null;
             };
         };
+        responses: {
+            /** @description As asked. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LettersTaken"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dead_letters_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description As asked. */
             202: {
@@ -3300,6 +3664,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ledger_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ledger"];
                 };
             };
             /** @description Refused, with the reason. */

@@ -44,6 +44,14 @@ export type Health = Answered<Schemas['HealthView']>;
 export type DeadLetter = Answered<Schemas['DeadLetterView']>;
 export type DeadLetterGroup = Answered<Schemas['DeadLetterGroup']>;
 
+export type ReplayRun = Answered<Schemas['ReplayRun']>;
+export type LettersTaken = Answered<Schemas['LettersTaken']>;
+export type DryRun = Omit<Answered<Schemas['DryRun']>, 'preview'> & { preview: unknown[] };
+export type LedgerSums = Answered<Schemas['LedgerSums']>;
+export type PartitionBooks = Answered<Schemas['PartitionBooks']>;
+export type ConnectorBooks = Omit<Answered<Schemas['ConnectorBooks']>, 'partitions'> & { partitions: PartitionBooks[] };
+export type Ledger = Omit<Answered<Schemas['Ledger']>, 'connectors'> & { connectors: ConnectorBooks[] };
+
 export type LaneName = Source | 'changes' | 'people';
 export type Lane = Answered<Schemas['Lane']> & { lane: LaneName };
 export type Timeline = Omit<Answered<Schemas['Timeline']>, 'lanes'> & { lanes: Lane[] };

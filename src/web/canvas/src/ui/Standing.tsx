@@ -18,7 +18,7 @@ export function Standing() {
   const { data: health } = useQuery(queries.health());
   const { data: connectors } = useQuery(queries.connectors());
   const unread = troubles(connectors ?? [], now);
-  const others = health ? otherReasons(health) : [];
+  const others = health ? otherReasons(health, now) : [];
   const learning = health ? learningText(health) : null;
   if (brokenAt !== null && now - brokenAt > BROKEN_GRACE_MS) {
     return <div className="banner standing" role="note"><Unplug size={15} aria-hidden="true" /><span className="grow"><b>The server does not answer</b> since {clock(brokenAt)}, {duration(now - brokenAt)}. What is shown is as of then; it is tried again by itself.</span></div>;

@@ -11,7 +11,9 @@ const SCREENS = [
   ['investigation', `/investigations/${ID}?event=ev-pool&b0=2026-11-23T14:01:30Z&b1=2026-11-23T14:03:30Z`],
   ['investigation as tables', `/investigations/${ID}?t=1&gt=1&tab=activity`],
   ['connectors', '/connectors'],
+  ['books', '/connectors?books=1&of=logs'],
   ['dead letters', '/dead-letters'],
+  ['a dead letter edited', '/dead-letters?edit=1&dry=1'],
   ['events', '/events?event=ev-pool'],
 ];
 
@@ -69,7 +71,7 @@ for (const mode of ['incident', 'odd']) {
     test(`${mode} data at ${width} px: nothing overlaps, nothing is cut without its whole text at hand`, { timeout: 240_000 }, async () => {
       const own = await serve({ mode });
       try {
-        for (const path of ['/investigations', '/investigations?peek=1', `/investigations/${ID}`, '/connectors', '/dead-letters', '/events']) {
+        for (const path of ['/investigations', '/investigations?peek=1', `/investigations/${ID}`, '/connectors', '/connectors?books=1&of=logs', '/dead-letters', '/dead-letters?edit=1&dry=1', '/events']) {
           const { page, troubles, close } = await openPage(browser, own.url + path, { width, height });
           await page.waitForSelector(READY, { timeout: 60_000 });
           await page.waitForFunction(() => !document.querySelector('.ghost-row'));

@@ -244,6 +244,90 @@ story('a dead letter is read in three ways and discarded only with a reason', as
   assert.equal(mock.control.writes.at(-1).body.reason, 'sent by a test');
 });
 
+story('a value longer than the list holds is shown whole, not as a record without one', async () => {
+  const { page } = await at('/dead-letters?group=fp-ci&view=raw');
+  const long = JSON.stringify({ build: 'x'.repeat(3_000), last: 'the end' });
+  Object.assign(mock.state.letters.find(({ id }) => id === 'dl-ci-0'), { value_base64: Buffer.from(long).toString('base64'), value_text: long, value_bytes: long.length });
+  await page.reload();
+  await page.waitForSelector('.letter-code >> text=the end', WAIT);
+});
+
+story('a dead letter is edited, tried without storing anything, and replayed as edited; what was typed survives a reload', async () => {
+  const { page } = await at('/dead-letters?group=fp-ci');
+  await page.waitForSelector('.letter-fault', WAIT);
+  await page.keyboard.press('t');
+  await page.waitForSelector('.desk-outcome >> text=Nothing could be read', WAIT);
+  await page.keyboard.press('e');
+  await page.waitForSelector('.letter-field:focus', WAIT);
+  const value = await page.inputValue('.letter-field');
+  await page.fill('.letter-field', value.replace('1795442880', '"2026-11-23T14:08:00Z"'));
+  await page.waitForSelector('.desk-outcome >> text=1 item would be taken in', WAIT);
+  await page.waitForSelector('.desk-items >> text=build finished of payment: Build 5524 of payment', WAIT);
+  await page.reload();
+  await page.waitForSelector('.desk-outcome >> text=1 item would be taken in', WAIT);
+  assert.match(await page.inputValue('.letter-field'), /"finished_at":"2026-11-23T14:08:00Z"/);
+  await page.locator('.letter-edit button', { hasText: 'Hex' }).click();
+  await page.fill('.letter-field', '7b 2');
+  await page.waitForSelector('[role=alert] >> text=odd number of hex digits', WAIT);
+  assert.ok(await page.locator('.btn.primary', { hasText: 'Replay' }).isDisabled(), 'what is no bytes can be replayed');
+  await page.locator('button', { hasText: 'As it came' }).click();
+  await page.keyboard.press('Control+z');
+  await page.fill('.letter-field', Buffer.from(value.replace('1795442880', '"2026-11-23T14:08:00Z"')).toString('hex'));
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('r');
+  await page.waitForSelector('[role=dialog] >> text=as you edited it', WAIT);
+  await page.waitForSelector('[role=dialog] [type=submit]:focus', WAIT);
+  await page.keyboard.press('Enter');
+  await until('it is asked for', () => mock.control.writes.some(({ path }) => path.endsWith('/replay')));
+  const { body, path } = mock.control.writes.find((write) => write.path.endsWith('/replay'));
+  assert.equal(path, '/api/v1/dead-letters/dl-ci-0/replay');
+  assert.match(Buffer.from(body.value_base64, 'base64').toString(), /"finished_at":"2026-11-23T14:08:00Z"/);
+  await page.waitForSelector('.letter-facts >> text=Replayed now', WAIT);
+});
+
+story('a group is replayed after a question, and how far it is shows after a reload too', async () => {
+  const { page } = await at('/dead-letters?group=fp-ci');
+  await page.waitForSelector('.letter-fault', WAIT);
+  await page.keyboard.press('Shift+R');
+  await page.waitForSelector('[role=dialog] [type=submit]:focus', WAIT);
+  assert.equal(mock.control.writes.length, 0);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.run.going', WAIT);
+  Object.assign(mock.state.runs[0], { left: 40, replayed: 75, failed: 5 });
+  await page.waitForSelector('.run-words >> text=80 of 120 done: 75 read, 5 failed again and wait.', WAIT);
+  await page.reload();
+  await page.waitForSelector('.run.going [role=progressbar][aria-valuenow="80"]', WAIT);
+  Object.assign(mock.state.runs[0], { left: 0, replayed: 110, failed: 10 });
+  await page.waitForSelector('.run:not(.going) >> text=Done: 110 read, 10 failed again and wait.', WAIT);
+});
+
+story('a group is discarded with a reason, and undo puts all of it back', async () => {
+  const { page } = await at('/dead-letters?group=fp-manual');
+  await page.waitForSelector('.letter-facts', WAIT);
+  await page.keyboard.press('Shift+D');
+  await page.waitForSelector('[role=dialog] input:focus', WAIT);
+  await page.keyboard.type('a test of the sender');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.toast >> text=Discarded: 12 letters, a test of the sender', WAIT);
+  assert.equal(mock.state.letters.filter(({ status }) => status === 'discarded').length, 12);
+  await page.keyboard.press('Control+z');
+  await until('all wait again', () => mock.state.letters.every(({ status }) => status === 'waiting'));
+});
+
+story('the books say what became of every record, unfold by partition, and a gap is loud', async () => {
+  const { page } = await at('/connectors');
+  await page.waitForSelector('.totals >> text=The sum is exact', WAIT);
+  assert.equal(await page.locator('.loud-books').count(), 0);
+  await page.keyboard.press('b');
+  await page.waitForSelector('.books >> text=500 records read = 88 decoded + 0 seen before + 412 dead-lettered.', WAIT);
+  mock.control.missed = 1_024;
+  await page.reload();
+  await page.waitForSelector('.loud-books[role=alert] >> text=1,024 records were missed: Kafka’s retention removed them before they were read. logs, logs.app / 0: 1,024', WAIT);
+  await page.getByRole('button', { name: 'partitions of logs' }).click();
+  await page.waitForSelector('.books-missed >> text=1,024', WAIT);
+  assert.match(page.url(), /books=1&of=logs/);
+});
+
 story('every place is two letters away, and the palette runs what the sheet lists', async () => {
   const { page, troubles } = await at('/investigations');
   for (const [key, title] of [['e', 'Events'], ['c', 'Connectors'], ['d', 'Dead letters'], ['i', 'Investigations']]) {

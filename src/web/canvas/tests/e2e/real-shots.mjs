@@ -18,7 +18,7 @@ const one = `/investigations/${first}`;
 const press = (...keys) => async (page) => {
   for (const key of keys) await page.keyboard.press(key);
 };
-const SIZES = [['', {}], ['-dark', { dark: true }], ['-1024', { width: 1024, height: 768 }]];
+const SIZES = [['', {}], ['-dark', { dark: true }], ['-1024', { width: 1024, height: 768 }], ['-narrow', { width: 390, height: 844 }]];
 const SCREENS = [
   ['list', '/investigations', null],
   ['list-selected', '/investigations', press('x')],
@@ -33,7 +33,12 @@ const SCREENS = [
   ['seen', `${one}?clock=seen`, null],
   ['status-menu', one, press('s')],
   ['connectors', '/connectors', null],
+  ['books', '/connectors?books=1&of=logs', null],
   ['dead-letters', '/dead-letters', null],
+  ['dead-letters-edit', '/dead-letters?edit=1&dry=1', null],
+  ['dead-letters-replay', '/dead-letters?ask=replay-group', null],
+  ['dead-letters-replayed', '/dead-letters?status=replayed', null],
+  ['dead-letters-discarded', '/dead-letters?status=discarded', null],
   ['events', '/events', press('j')],
   ['palette', one, press('Control+k')],
   ['keys', one, press('?')],

@@ -256,6 +256,47 @@ story('records that nobody can read are dead letters, alike ones in one group, a
   });
 });
 
+story('a dead letter is mended on the page, tried, replayed, and its event is there; the rest of the group fails again and says so', async () => {
+  await on('/dead-letters', async (page) => {
+    await page.locator('.dead-group', { hasText: 'neither JSON nor OTLP protobuf' }).click();
+    await page.locator('.dead-title').click();
+    await page.waitForSelector('.letter-code >> text=000000  ', WAIT);
+    const id = new URL(page.url()).searchParams.get('letter');
+    await page.keyboard.press('Shift+R');
+    await page.waitForSelector('[role=dialog] [type=submit]:focus', WAIT);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.run >> text=/Done: 1 failed again and waits/', WAIT);
+    await page.waitForSelector('.letter-facts >> text=/Replayed once; at .* it failed again/', WAIT);
+    await page.keyboard.press('e');
+    await page.waitForSelector('.letter-field:focus', WAIT);
+    const mended = JSON.stringify({ resource: {}, level: 'ERROR', service: 'cart', message: 'mended by hand', timestamp: new Date().toISOString() });
+    await page.fill('.letter-field', Buffer.from(mended).toString('hex'));
+    await page.keyboard.press('Control+Enter');
+    await page.waitForSelector('.desk-items >> text=mended by hand', WAIT);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('r');
+    await page.waitForSelector('[role=dialog] >> text=as you edited it', WAIT);
+    await page.waitForSelector('[role=dialog] [type=submit]:focus', WAIT);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.run >> text=Done: 1 read.', WAIT);
+    await page.reload();
+    await page.waitForSelector('.run >> text=Done: 1 read.', WAIT);
+    assert.equal(id === null || (await demo.read(`/dead-letters/${id}`)).status === 'replayed', true);
+  });
+});
+
+story('the books of the running pipeline close, and unfold by partition', async () => {
+  await on('/connectors?books=1', async (page) => {
+    await page.waitForSelector('.totals >> text=The sum is exact', WAIT);
+    await page.getByRole('button', { name: /partitions? of logs/ }).click();
+    await page.waitForSelector('.books-table >> text=shop.logs / 0', WAIT);
+    assert.doesNotMatch(await text(page, '.books'), /unaccounted|too many/);
+    assert.equal(await page.locator('.loud-books').count(), 0);
+  });
+  const ledger = await demo.read('/ledger');
+  assert.ok(ledger.closes && ledger.sums.records_read > 0);
+});
+
 story('events are searched, filtered and read', async () => {
   await on('/events', async (page) => {
     await page.keyboard.press('/');
@@ -271,7 +312,7 @@ story('events are searched, filtered and read', async () => {
   });
 });
 
-const PAGES = ['/investigations', '/investigations?peek=1', '@', '@?t=1&gt=1&tab=activity', '@?clock=seen&tab=linked', '/connectors', '/dead-letters', '/events'];
+const PAGES = ['/investigations', '/investigations?peek=1', '@', '@?t=1&gt=1&tab=activity', '@?clock=seen&tab=linked', '/connectors', '/connectors?books=1&of=logs', '/dead-letters', '/dead-letters?edit=1&dry=1', '/events'];
 for (const [dark, width, height] of [[false, 1440, 900], [true, 1024, 768]]) {
   story(`axe finds nothing and nothing is cut or lies on another, ${dark ? 'dark' : 'light'} at ${width} px`, async () => {
     for (const path of PAGES) {

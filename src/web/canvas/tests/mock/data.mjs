@@ -197,7 +197,7 @@ export const connectors = [
   connector('manual', 'events.manual', 'running', '', [0, 0], [0, 0, 0], [['json', 100]], { rejected_total: 12, last_error: 'severity “urgent” is not known', last_error_at: at('12:20:00'), last_record_at: at('14:04:00') }),
 ];
 
-const group = (connectorName, error_message, error_class, format, count, from, to, bytes) => ({ fingerprint: `fp-${connectorName}`, connector: connectorName, error_class, format, error_message, count, waiting: count, bytes, first_failed_at: at(from), last_failed_at: at(to), newest_id: `dl-${connectorName}-0` });
+const group = (connectorName, error_message, error_class, format, count, from, to, bytes) => ({ fingerprint: `fp-${connectorName}`, connector: connectorName, error_class, format, error_message, count, waiting: count, replaying: 0, replayed: 0, bytes, first_failed_at: at(from), last_failed_at: at(to), newest_id: `dl-${connectorName}-0` });
 export const letterGroups = [
   group('ci', 'finished_at: expected a time, found a number', 'invalid_field', 'ci_json', 412, '13:20:41', '14:08:12', 200_232),
   group('logs', 'invalid UTF-8 at byte 2,117', 'malformed', 'plain', 618, '00:14:00', '14:02:00', 1_308_102),
@@ -214,6 +214,28 @@ export function letter(connectorName, index, status = 'waiting') {
   return {
     id: `dl-${connectorName}-${index}`, connector: connectorName, cluster: 'shop', topic: TOPICS[connectorName], incarnation: 0, partition: 3, offset: 40_118 - index, key_base64: Buffer.from(`build-${5524 - index}`).toString('base64'), value_base64: value.toString('base64'), value_text: text, value_bytes: value.length,
     headers: [['__connect.errors.topic', TOPICS[connectorName]], ['__connect.errors.partition', '3'], ['__connect.errors.offset', String(40_118 - index)], ['__connect.errors.exception.class.name', of.error_class], ['__connect.errors.exception.message', of.error_message], ['traceparent', null]].map(([name, headerValue]) => ({ name, value: headerValue })),
-    error_class: of.error_class, error_message: of.error_message, format: of.format, bad_items: [], attempts: 3, first_failed_at: of.first_failed_at, last_failed_at: of.last_failed_at, fingerprint: of.fingerprint, status, replay_count: 0,
+    error_class: of.error_class, error_message: of.error_message, format: of.format, bad_items: [], attempts: 3, first_failed_at: of.first_failed_at, last_failed_at: of.last_failed_at, fingerprint: of.fingerprint, status, replay_count: 0, items_read: 0, discard_reason: null,
   };
+}
+
+const NO_SUMS = { records_read: 0, records_decoded: 0, records_seen_before: 0, records_rejected: 0, absent: 0, missed: 0, items_decoded: 0, items_stored: 0, items_folded: 0, items_seen_before: 0, items_rejected: 0 };
+const booksOf = (name, topic, partitions) => {
+  const rows = partitions.map((more, index) => {
+    const sums = { ...NO_SUMS, ...more };
+    sums.records_read = sums.records_decoded + sums.records_seen_before + sums.records_rejected;
+    sums.items_decoded = sums.items_stored + sums.items_folded + sums.items_seen_before;
+    return { connector: name, partition: { cluster: 'shop', topic, incarnation: 0, partition: index }, first_offset: 0, next_offset: sums.records_decoded + sums.records_rejected + sums.absent + sums.missed, topic_id: null, sums, unaccounted: { records: 0, items: 0, offsets: 0 } };
+  });
+  const total = Object.fromEntries(Object.keys(NO_SUMS).map((key) => [key, rows.reduce((sum, row) => sum + row.sums[key], 0)]));
+  return { connector: name, closes: true, sums: total, partitions: rows };
+};
+/** `missed`: records that Kafka's retention removed before they were read. */
+export function ledger(missed = 0) {
+  const connectors = [
+    booksOf('ci', 'ci.builds', [{ records_decoded: 88, records_rejected: 412, items_stored: 88 }]),
+    booksOf('logs', 'logs.app', [{ records_decoded: 402_118_004, records_seen_before: 1_500, records_rejected: 618, items_folded: 402_118_004, missed }, { records_decoded: 388_000_120, items_folded: 388_000_100, items_seen_before: 20, absent: 12 }]),
+    booksOf('replay', 'replay', [{ records_decoded: 0 }]),
+  ];
+  const sums = Object.fromEntries(Object.keys(NO_SUMS).map((key) => [key, connectors.reduce((sum, one) => sum + one.sums[key], 0)]));
+  return { closes: true, sums, connectors };
 }

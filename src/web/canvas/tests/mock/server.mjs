@@ -15,14 +15,14 @@ const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 's
 /** A fresh copy of the sample data; writes change it. */
 function world(mode) {
   const clone = (value) => structuredClone(value);
-  if (mode === 'empty') return { list: [], investigations: new Map(), notes: [], activity: [], events: [], connectors: [], groups: [], letters: [] };
+  if (mode === 'empty') return { list: [], investigations: new Map(), notes: [], activity: [], events: [], connectors: [], groups: [], letters: [], runs: [] };
   const list = mode === 'large' ? largeList(2_000) : clone(data.list);
   const main = mode === 'odd' ? oddInvestigation() : clone(data.investigation);
   if (mode === 'large') main.event_count = 10_000;
   if (mode === 'odd') list[0] = { ...list[0], title: main.title, symptom: main.findings.symptom, service_affected: main.service_affected };
   return {
     list, investigations: new Map([[main.id, main]]), notes: clone(data.notes), activity: clone(data.activity), events: clone(data.events), connectors: clone(data.connectors), groups: clone(data.letterGroups),
-    letters: data.letterGroups.flatMap(({ connector, count }) => Array.from({ length: Math.min(count, 120) }, (_, i) => data.letter(connector, i))),
+    runs: [], letters: data.letterGroups.flatMap(({ connector, count }) => Array.from({ length: Math.min(count, 120) }, (_, i) => data.letter(connector, i))),
   };
 }
 
@@ -93,7 +93,8 @@ export async function startMock({ mode = 'incident', port = 0 } = {}) {
     const [kind, id, sub, third] = parts;
     if (kind === 'health') return { json: { ready: true, degraded: mode !== 'empty', reasons: [], watermark: new Date(data.T0).toISOString(), learning_until: mode === 'empty' ? new Date(data.T0 + 600_000).toISOString() : null, stages: [] } };
     if (kind === 'connectors') return connectors(method, id, sub);
-    if (kind === 'dead-letters') return letters(method, id, url, body);
+    if (kind === 'dead-letters') return letters(method, id, sub, url, body, who);
+    if (kind === 'ledger') return { json: mode === 'empty' ? { closes: true, sums: data.ledger().sums, connectors: [] } : data.ledger(control.missed ?? 0) };
     if (kind === 'events') return events(id, url);
     if (kind !== 'investigations') return problem(404, 'Not found', `no path ${url.pathname}`);
     if (!id) {
@@ -162,17 +163,42 @@ export async function startMock({ mode = 'incident', port = 0 } = {}) {
     return { json: found };
   }
 
-  function letters(method, id, url, body) {
+  function letters(method, id, sub, url, body, who) {
+    const group = (fingerprint) => state.groups.find((one) => one.fingerprint === fingerprint);
+    const move = (chosen, status, more = {}) => {
+      for (const one of chosen) {
+        const of = group(one.fingerprint);
+        if (one.status in of) of[one.status] -= 1;
+        if (status in of) of[status] += 1;
+        Object.assign(one, more, { status });
+      }
+      publish({ type: status === 'discarded' ? 'dead_letters_stored' : 'letters_replayed', count: chosen.length });
+      return { status: 202, json: { count: chosen.length } };
+    };
+    const many = (status) => state.letters.filter((one) => one.status === status && (body.fingerprint ? one.fingerprint === body.fingerprint : !body.connector || one.connector === body.connector));
+    const run = (chosen, more) => {
+      const at = new Date().toISOString();
+      state.runs.unshift({ id: state.runs.length + 1, at, who, letter_id: null, fingerprint: null, connector: null, edited: false, letters: chosen.length, left: chosen.length, replayed: 0, failed: 0, ...more });
+      return move(chosen, 'replaying');
+    };
     if (id === 'groups') return { json: state.groups };
-    if (!id) return page(state.letters.filter((one) => ['fingerprint', 'status'].every((name) => !url.searchParams.get(name) || url.searchParams.get(name) === one[name])), url);
+    if (id === 'replays') return { json: state.runs };
+    if (id === 'replay') return run(many('waiting'), { fingerprint: body.fingerprint ?? null, connector: body.connector ?? null });
+    if (id === 'discard') return move(many('waiting'), 'discarded', { discard_reason: body.reason });
+    if (id === 'restore') return move(many('discarded'), 'waiting', { discard_reason: null });
+    if (!id) return page(state.letters.filter((one) => ['fingerprint', 'status'].every((name) => !url.searchParams.get(name) || url.searchParams.get(name) === one[name])).map((one) => (one.value_bytes > 1_024 ? { ...one, value_base64: null, value_text: null } : one)), url);
     const found = state.letters.find((one) => one.id === id);
     if (!found) return problem(404, 'Not found', `no dead letter with id ${id}`);
+    if (sub === 'dry-run') {
+      const mended = /"finished_at":"/.test(body.value_text ?? '');
+      if (control.dryRunFails) return problem(503, 'The store is busy', 'database busy');
+      return { json: mended ? { format: 'ci_json', items: 1, preview: [{ kind: 'event', event: { event_type: 'build_finished', title: 'Build 5524 of payment', service: 'payment', timestamp: '2026-11-23T14:08:00Z' } }], error_class: null, error_message: null } : { format: found.format, items: 0, preview: [], error_class: found.error_class, error_message: found.error_message } };
+    }
+    if (sub === 'replay') return found.status === 'waiting' ? run([found], { letter_id: id, edited: Boolean(body.value_text ?? body.value_base64) }) : problem(409, 'Conflict', `this dead letter is ${found.status}, not waiting`);
+    if (sub === 'restore') return move([found], 'waiting', { discard_reason: null });
     if (method === 'DELETE') {
       if (!body.reason) return problem(422, 'Invalid', '', [{ field: 'reason', reason: 'is required' }]);
-      found.status = 'discarded';
-      const group = state.groups.find(({ fingerprint }) => fingerprint === found.fingerprint);
-      group.waiting -= 1;
-      publish({ type: 'dead_letters_stored', count: 0 });
+      move([found], 'discarded', { discard_reason: body.reason });
       return { status: 204 };
     }
     return { json: found };

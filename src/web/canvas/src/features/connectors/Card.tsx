@@ -1,11 +1,12 @@
 import { useEffect, useRef } from 'react';
 import { Link } from 'wouter';
 import type { ConnectorStatus } from '../../api/types';
-import { clock, count, duration, rate } from '../../ui/format';
+import { clock, count, duration, rate, shortTime } from '../../ui/format';
 import { Kbd } from '../../ui/Kbd';
 import { SeverityMark, SourceIcon } from '../../ui/marks';
 import { useNow } from '../../ui/now';
 import { reveal } from '../../ui/scroll';
+import { nextStep } from '../../ui/standing';
 import { faceOf, mix, sentence } from './state';
 
 export type Verb = 'pause' | 'resume' | 'reset';
@@ -40,7 +41,7 @@ export function Card({ one, current, waiting, choose, act }: Props) {
       </div>
       <div className="row" style={{ gap: 14, alignItems: 'flex-start' }}>
         {one.breaker.retry_at && (one.state === 'open' || one.state === 'backing_off') && <Countdown until={one.breaker.retry_at} from={one.breaker.opened_at} />}
-        <p className="connector-why grow">{red && <b>Red because </b>}{sentence(one)}</p>
+        <p className="connector-why grow">{red && <b>Red because </b>}{sentence(one)}<NextStep one={one} /></p>
       </div>
       <div className="row connector-acts">
         {tripped && <button type="button" className="btn primary" onClick={() => act('reset')}>Try one batch now <Kbd keys="r" /></button>}
@@ -79,6 +80,15 @@ function Countdown({ until, from }: { until: string; from: string | null }) {
       <text x="26" y="30.5" textAnchor="middle">{text}</text>
     </svg>
   );
+}
+
+/** Since when, and when it is tried again, in words: the ring beside it is a picture. */
+function NextStep({ one }: { one: ConnectorStatus }) {
+  const now = useNow(1000);
+  const next = nextStep(one, now);
+  if (!next) return null;
+  const since = one.since ? `Since ${shortTime(one.since, now, true)}, ${duration(Math.max(1000, now - Date.parse(one.since)))}. ` : '';
+  return <> {since}<b>{next.charAt(0).toUpperCase() + next.slice(1)}.</b></>;
 }
 
 function Rates({ one: { rate_history: history, source, last_record_at } }: { one: ConnectorStatus }) {

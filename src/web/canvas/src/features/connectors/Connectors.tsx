@@ -1,17 +1,18 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { TriangleAlert } from 'lucide-react';
 import { useLocation } from 'wouter';
 import { explain } from '../../api/client';
 import { commands } from '../../api/commands';
 import { queries } from '../../api/queries';
 import { useActions } from '../../ui/actions';
-import { count } from '../../ui/format';
-import { Hint } from '../../ui/Kbd';
 import { SeverityMark } from '../../ui/marks';
+import { useNow } from '../../ui/now';
 import { otherReasons } from '../../ui/standing';
 import { PageTop } from '../../ui/PageTop';
-import { Empty, Failed, GhostRows, Notice } from '../../ui/states';
+import { Empty, Failed, GhostRows } from '../../ui/states';
 import { say } from '../../ui/toasts';
 import { useUrl } from '../../ui/url';
+import { Books } from './Books';
 import { Card, type Verb } from './Card';
 import './connectors.css';
 import { faceOf, sorted } from './state';
@@ -26,6 +27,8 @@ export default function Connectors() {
   const { data, error, isPending, dataUpdatedAt, refetch } = useQuery(queries.connectors());
   const groups = useQuery(queries.deadLetterGroups());
   const health = useQuery(queries.health());
+  const now = useNow(1000);
+  const others = health.data ? otherReasons(health.data, now) : [];
   const list = sorted(data ?? []);
   const current = list.find(({ name }) => name === params.get('c')) ?? list[0];
   const at = current ? list.indexOf(current) : -1;
@@ -62,8 +65,8 @@ export default function Connectors() {
         })}
       </PageTop>
       <div>
-        <Totals list={list} />
-        {health.data && otherReasons(health.data).length > 0 && <Notice>{otherReasons(health.data).join('. ')}.</Notice>}
+        <Books />
+        {others.length > 0 && <div className="banner" role="note"><TriangleAlert size={15} aria-hidden="true" /><span className="grow">{others.join('. ')}.</span></div>}
         {error && <Failed error={error} what="The connectors" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       </div>
       {isPending && !error ? <GhostRows rows={6} /> : (
@@ -73,20 +76,5 @@ export default function Connectors() {
         </section>
       )}
     </main>
-  );
-}
-
-/** What was read since the start, and what came of it. */
-function Totals({ list }: { list: ReturnType<typeof sorted> }) {
-  const sum = (pick: (one: (typeof list)[number]) => number) => list.reduce((total, one) => total + pick(one), 0);
-  const cells: [string, string][] = [
-    ['Records read', count(sum((one) => one.records_total))], ['items in them', count(sum((one) => one.items_total))], ['dead-lettered', count(sum((one) => one.rejected_total))],
-    ['a second now', count(sum((one) => one.rate_in))], ['behind', count(sum((one) => one.lag_records))],
-  ];
-  return (
-    <section className="totals" aria-label="Totals">
-      {cells.map(([name, text]) => <div key={name}><div className="label">{name}</div><div className="totals-n">{text}</div></div>)}
-      <span className="row end wide" style={{ gap: 10 }}><Hint text="move" keys={['j', 'k']} /><Hint text="pause" keys={['p']} /><Hint text="retry now" keys={['r']} /></span>
-    </section>
   );
 }

@@ -34,7 +34,7 @@ export function sorted(connectors: readonly ConnectorStatus[]): ConnectorStatus[
 
 /** What to say where the server gives no reason. */
 export function sentence(one: ConnectorStatus): string {
-  if (one.because) return one.because;
+  if (one.because) return /[.!?]$/.test(one.because) ? one.because : `${one.because}.`;
   const { tone, word } = faceOf(one);
   if (tone !== 'well') return `${word}.`;
   return one.rate_in > 0 ? 'Well.' : 'Well. Quiet: nothing to read.';

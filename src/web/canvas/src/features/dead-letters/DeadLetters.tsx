@@ -1,63 +1,82 @@
-import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
-import { explain } from '../../api/client';
-import { commands } from '../../api/commands';
+import { useQuery } from '@tanstack/react-query';
 import { queries } from '../../api/queries';
-import type { DeadLetterGroup, LetterStatus, Source } from '../../api/types';
+import type { DeadLetterGroup, LetterStatus, ReplayRun, Source } from '../../api/types';
 import { useActions } from '../../ui/actions';
-import { bytes as bytesText, clock, count, shortCount } from '../../ui/format';
+import { clock, count, shortCount } from '../../ui/format';
 import { Hint, Kbd } from '../../ui/Kbd';
 import { SourceIcon } from '../../ui/marks';
 import { PageTop } from '../../ui/PageTop';
 import { Empty, Failed, GhostRows } from '../../ui/states';
-import { say } from '../../ui/toasts';
 import { useUrl } from '../../ui/url';
 import './dead-letters.css';
-import { DiscardDialog } from './DiscardDialog';
-import { Letter, type LetterView } from './Letter';
+import { Decision } from './Decision';
+import { Records } from './Records';
+import { Runs } from './Runs';
+import { concerns, share } from './runs';
 
-const STATUSES: readonly { status: LetterStatus; title: string }[] = [{ status: 'waiting', title: 'Waiting' }, { status: 'replayed', title: 'Replayed' }, { status: 'discarded', title: 'Discarded' }];
-const VIEWS: readonly LetterView[] = ['pretty', 'raw', 'hex'];
+type Shown = { status: LetterStatus; title: string; of: (group: DeadLetterGroup) => number };
+const STATUSES: readonly Shown[] = [
+  { status: 'waiting', title: 'Waiting', of: ({ waiting }) => waiting },
+  { status: 'replaying', title: 'Replaying', of: ({ replaying }) => replaying },
+  { status: 'replayed', title: 'Replayed', of: ({ replayed }) => replayed },
+  { status: 'discarded', title: 'Discarded', of: (group) => group.count - group.waiting - group.replaying - group.replayed },
+];
 const KNOWN_SOURCES = new Set(['git', 'ci', 'logs', 'metrics', 'traces', 'manual']);
 
-/** What could not be read, kept whole. */
+/** What could not be read, kept whole: looked at, mended, decoded again, or set aside. */
 export default function DeadLetters() {
   const [params, patch] = useUrl();
   const { data, error, isPending, dataUpdatedAt, refetch } = useQuery(queries.deadLetterGroups());
+  const { data: runs } = useQuery(queries.replayRuns());
   const connector = params.get('connector');
-  const status = (STATUSES.find((one) => one.status === params.get('status')) ?? { status: 'waiting' as const }).status;
-  const groups = (data ?? []).filter((group) => (!connector || group.connector === connector) && (status !== 'waiting' || group.waiting > 0) && matches(group, params.get('q') ?? ''));
+  const shown = STATUSES.find((one) => one.status === params.get('status')) ?? STATUSES[0]!;
+  const total = (of: Shown['of']) => (data ?? []).reduce((sum, one) => sum + of(one), 0);
+  // What is being replayed has left the waiting ones, but not the picture.
+  const isShown = (group: DeadLetterGroup) => shown.of(group) > 0 || (shown.status === 'waiting' && group.replaying > 0);
+  const groups = (data ?? []).filter((group) => (!connector || group.connector === connector) && isShown(group) && matches(group, params.get('q') ?? ''));
   const group = groups.find(({ fingerprint }) => fingerprint === params.get('group')) ?? groups[0];
+  const ofConnector = groups.reduce((sum, { waiting }) => sum + waiting, 0);
   const move = (by: number) => {
     const at = group ? groups.indexOf(group) : -1;
-    patch({ group: groups[Math.max(0, Math.min(groups.length - 1, at + by))]?.fingerprint, letter: null });
+    patch({ group: groups[Math.max(0, Math.min(groups.length - 1, at + by))]?.fingerprint, letter: null, edit: null, dry: null });
   };
   useActions('Dead letters', [
     { id: 'next-group', title: 'Next group', keys: ['j', 'ArrowDown'], quiet: true, run: () => move(1) },
     { id: 'previous-group', title: 'Previous group', keys: ['k', 'ArrowUp'], quiet: true, run: () => move(-1) },
     { id: 'search', title: 'Search the groups', keys: ['/'], run: () => document.querySelector<HTMLInputElement>('.dead-search input')?.focus() },
+    ...(group ? [{ id: 'replay-connector', title: `Replay all that wait of ${group.connector}`, keys: ['shift+c'], run: () => patch({ ask: 'replay-connector' }) }] : []),
   ]);
-  const total = (data ?? []).reduce((sum, one) => sum + one.count, 0);
-  const waiting = (data ?? []).reduce((sum, one) => sum + one.waiting, 0);
   return (
     <main id="main" className="page dead">
-      <PageTop title="Dead letters">{total > 0 && <span className="dim mid">{count(total)} kept byte for byte</span>}</PageTop>
-      <div className="bar">
-        <div className="seg" role="group" aria-label="Status">{STATUSES.map(({ status: one, title }) => <button type="button" key={one} aria-pressed={status === one} onClick={() => patch({ status: one === 'waiting' ? null : one, letter: null })}>{title}{one === 'waiting' && data ? ` ${count(waiting)}` : ''}</button>)}</div>
-        <label className="search dead-search" style={{ width: 300 }}><input type="search" aria-label="Search the groups" placeholder="error, connector, format" value={params.get('q') ?? ''} onChange={(event) => patch({ q: event.target.value })} /><Kbd keys="/" /></label>
-        {connector && <button type="button" className="token" onClick={() => patch({ connector: null })}>connector:<b>{connector}</b> ×</button>}
-        <span className="row end wide" style={{ gap: 10 }}><Hint text="group" keys={['j', 'k']} /><Hint text="record" keys={['h', 'l']} /><Hint text="view" keys={['v']} /></span>
+      <PageTop title="Dead letters">{total(({ count: n }) => n) > 0 && <span className="dim mid">{count(total(({ count: n }) => n))} kept byte for byte</span>}</PageTop>
+      <div>
+        <div className="bar">
+          <div className="seg" role="group" aria-label="Status">{STATUSES.filter(({ status, of }) => status !== 'replaying' || total(of) > 0 || shown.status === status).map(({ status, title, of }) => <button type="button" key={status} aria-pressed={shown.status === status} onClick={() => patch({ status: status === 'waiting' ? null : status, letter: null, edit: null, dry: null })}>{title}{data ? ` ${shortCount(total(of))}` : ''}</button>)}</div>
+          <label className="search dead-search"><input type="search" aria-label="Search the groups" placeholder="error, connector, format" value={params.get('q') ?? ''} onChange={(event) => patch({ q: event.target.value })} /><Kbd keys="/" /></label>
+          {connector && <button type="button" className="token" onClick={() => patch({ connector: null })}>connector:<b>{connector}</b> ×</button>}
+          {connector && shown.status === 'waiting' && ofConnector > 1 && <button type="button" className="btn" onClick={() => patch({ ask: 'replay-connector' })}>Replay all {count(ofConnector)} <Kbd keys="shift+c" /></button>}
+          <span className="row end wide" style={{ gap: 10 }}><Hint text="group" keys={['j', 'k']} /><Hint text="record" keys={['h', 'l']} /></span>
+        </div>
+        <Runs groups={data ?? []} />
+        {error && <Failed error={error} what="The groups" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       </div>
-      {error && <Failed error={error} what="The groups" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       {isPending && !error ? <GhostRows /> : groups.length && group ? (
         <div className="dead-body">
           <aside className="dead-groups" aria-label="Groups" tabIndex={0}>
-            {groups.map((one) => <Group key={one.fingerprint} group={one} current={one === group} choose={() => patch({ group: one.fingerprint, letter: null })} />)}
+            {groups.map((one) => <Group key={one.fingerprint} group={one} n={shown.of(one)} word={shown.title} runs={runs ?? []} current={one === group} choose={() => patch({ group: one.fingerprint, letter: null, edit: null, dry: null })} />)}
             <p className="dim small dead-note">{count(groups.length)} {groups.length === 1 ? 'group' : 'groups'}. A group holds what failed alike: same connector, same error, same format.</p>
           </aside>
-          <Records key={group.fingerprint + status} group={group} status={status} />
+          <Records key={group.fingerprint + shown.status} group={group} status={shown.status} />
         </div>
-      ) : !error && <Empty title={data?.length ? 'Nothing matches' : 'Every record could be read'} center><span>{data?.length ? 'Other groups are there under other filters.' : 'What cannot be read comes here, whole, with its reason and its position.'}</span>{connector && <button type="button" className="btn" onClick={() => patch({ connector: null, q: null, status: null })}>Show all</button>}</Empty>}
+      ) : !error && (data?.length ? (
+        <Empty title={params.get('q') || connector ? 'Nothing matches' : `None ${shown.status}`} center><span>Other letters are there under other filters.</span><button type="button" className="btn" onClick={() => patch({ connector: null, q: null, status: null })}>Show all that wait</button></Empty>
+      ) : (
+        <Empty title="Every record could be read" center>
+          <span className="dead-what">A dead letter is a record that could not be read: cut, of an unknown format, or with a field that cannot be. It is never dropped: it comes here with every byte, its headers, its place in Kafka and the reason, and the records after it are read on.</span>
+          <span className="dead-what">Here you look at it, mend it or the connector’s format, see what would come out, and decode it again; what can be read then is stored as if it had come that way.</span>
+        </Empty>
+      ))}
+      {group && <Decision group={group} groups={groups} />}
     </main>
   );
 }
@@ -70,63 +89,12 @@ function timesOf({ first_failed_at, last_failed_at }: DeadLetterGroup): string {
   return first === last ? first : `${first}–${last}`;
 }
 
-function Group({ group, current, choose }: { group: DeadLetterGroup; current: boolean; choose: () => void }) {
+function Group({ group, n, word, runs, current, choose }: { group: DeadLetterGroup; n: number; word: string; runs: readonly ReplayRun[]; current: boolean; choose: () => void }) {
+  const run = group.replaying > 0 ? runs.find((one) => one.left > 0 && concerns(one, group)) : undefined;
   return (
     <button type="button" className="dead-group" aria-current={current ? 'true' : undefined} onClick={choose}>
-      <span className="row">{KNOWN_SOURCES.has(group.connector) && <SourceIcon source={group.connector as Source} size={14} />}<span className="trunc grow dead-reason" title={group.error_message}>{group.error_message}</span><b>{shortCount(group.count)}</b></span>
-      <span className="row small sec"><span className="mono trunc" title={`${group.connector}, ${group.format}`}>{group.connector}, {group.format}</span><span className="end">{timesOf(group)}</span><span>{group.waiting ? `${shortCount(group.waiting)} waiting` : 'none waiting'}</span></span>
+      <span className="row">{KNOWN_SOURCES.has(group.connector) && <SourceIcon source={group.connector as Source} size={14} />}<span className="trunc grow dead-reason" title={group.error_message}>{group.error_message}</span><b>{shortCount(n || group.replaying)}</b></span>
+      <span className="row small sec"><span className="mono trunc" title={`${group.connector}, ${group.format}`}>{group.connector}, {group.format}</span><span className="end">{timesOf(group)}</span>{group.replaying > 0 ? <b className="dead-going">Replaying{run ? ` ${Math.floor(share(run) * 100)} %` : ''}</b> : <span>{shortCount(n)} {word.toLowerCase()}</span>}</span>
     </button>
-  );
-}
-
-function Records({ group, status }: { group: DeadLetterGroup; status: LetterStatus }) {
-  const client = useQueryClient();
-  const [params, patch] = useUrl();
-  const [asking, setAsking] = useState(0);
-  const list = useInfiniteQuery(queries.deadLetters(group.fingerprint, status));
-  const letters = list.data?.pages.flatMap((page) => page.items) ?? [];
-  const total = list.data?.pages[0]?.total ?? 0;
-  const wanted = params.get('letter');
-  const at = Math.max(0, letters.findIndex(({ id }) => id === wanted));
-  const letter = letters[at];
-  // Bytes that are no text are shown as bytes.
-  const view = VIEWS.find((one) => one === params.get('view')) ?? (letter && letter.value_text === null && letter.value_base64 !== null ? 'hex' : 'pretty');
-  const move = (by: number) => {
-    const next = Math.max(0, at + by);
-    if (next >= letters.length - 5 && list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
-    if (letters[next]) patch({ letter: letters[next]?.id });
-  };
-  const cycle = () => patch({ view: VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length] });
-  const discard = async (reason: string) => {
-    const targets = asking === 1 && letter ? [letter] : letters.filter(({ status: one }) => one === 'waiting');
-    setAsking(0);
-    const results = await Promise.allSettled(targets.map(({ id }) => commands.discard(id, reason)));
-    const failed = results.find((result) => result.status === 'rejected');
-    const done = results.filter((result) => result.status === 'fulfilled').length;
-    if (done) say(`${count(done)} discarded: ${reason}`);
-    if (failed) say(`${count(results.length - done)} not discarded: ${explain(failed.reason)}`, { bad: true });
-    void client.invalidateQueries({ queryKey: ['dead-letters'] });
-  };
-  useActions('Dead letters', [
-    { id: 'next-record', title: 'Next record', keys: ['l', 'ArrowRight'], quiet: true, run: () => move(1) },
-    { id: 'previous-record', title: 'Previous record', keys: ['h', 'ArrowLeft'], quiet: true, run: () => move(-1) },
-    { id: 'view', title: 'Pretty, raw, hex', keys: ['v'], run: cycle },
-    ...(status === 'waiting' && letter ? [{ id: 'discard', title: 'Discard this letter', keys: ['shift+Delete', 'shift+Backspace'], run: () => setAsking(1) }] : []),
-  ]);
-  return (
-    <section className="dead-detail" aria-label="Group">
-      <div className="dead-head">
-        <div className="row"><h2 className="dead-title grow">{group.error_message}</h2>
-          {status === 'waiting' && letter && <><button type="button" className="btn" onClick={() => setAsking(1)}>Discard <Kbd keys="shift+Delete" /></button>{letters.length > 1 && <button type="button" className="btn wide" onClick={() => setAsking(letters.length)}>Discard {count(letters.length)} loaded</button>}</>}</div>
-        <p className="sec">{count(group.count)} {group.count === 1 ? 'record' : 'records'} of <span className="mono">{group.connector}</span>, {bytesText(group.bytes)}, {group.count === 1 ? 'failed' : 'fail alike'} since {clock(group.first_failed_at)}.</p>
-        <div className="row small dead-tools">
-          <div className="seg" role="group" aria-label="View">{VIEWS.map((one) => <button type="button" key={one} aria-pressed={view === one} onClick={() => patch({ view: one })}>{one.charAt(0).toUpperCase() + one.slice(1)}</button>)}</div><span className="mid"><Kbd keys="v" /></span>
-          {letter && <><span className="sec end">record <b>{count(at + 1)}</b> of {count(total)}</span><span className="mono dim mid">{letter.topic} / {letter.partition} / {letter.offset}</span>
-            <button type="button" className="btn small" onClick={() => move(-1)} disabled={at === 0} aria-label="Previous record">‹</button><button type="button" className="btn small" onClick={() => move(1)} disabled={at + 1 >= letters.length && !list.hasNextPage} aria-label="Next record">›</button></>}
-        </div>
-      </div>
-      {list.error ? <Failed error={list.error} what="The records" retry={() => void list.refetch()} /> : list.isPending ? <GhostRows rows={4} /> : letter ? <div className="dead-scroll"><Letter letter={letter} view={view} /></div> : <Empty title={`None ${status}`} />}
-      <DiscardDialog letters={asking} close={() => setAsking(0)} discard={(reason) => void discard(reason)} />
-    </section>
   );
 }

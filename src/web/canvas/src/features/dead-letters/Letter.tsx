@@ -2,28 +2,30 @@ import { Fragment } from 'react';
 import type { DeadLetter } from '../../api/types';
 import { bytes as bytesText, clock, count } from '../../ui/format';
 import { Json } from '../../ui/Json';
-import { bytesOf, fieldAtFault, hexDump, looseText, prettyText } from './bytes';
+import { bytesOf, fieldAtFault, hexDump, looseText, prettyText, textOf } from './bytes';
+import { lastTime } from './runs';
 
 export type LetterView = 'raw' | 'hex' | 'pretty';
 
 /** One record as it came, its headers and why it was rejected. */
-export function Letter({ letter, view }: { letter: DeadLetter; view: LetterView }) {
-  const bytes = bytesOf(letter.value_base64);
-  const text = letter.value_text ?? looseText(bytes);
-  const pretty = view === 'pretty' ? prettyText(letter.value_text) : null;
+export function Letter({ letter, bytes, view }: { letter: DeadLetter; bytes: Uint8Array; view: LetterView }) {
+  const exact = textOf(bytes);
+  const text = exact ?? looseText(bytes);
+  const pretty = view === 'pretty' ? prettyText(exact) : null;
   const shown = view === 'hex' ? hexDump(bytes) : (pretty ?? text);
   const fault = fieldAtFault(letter.error_message, text);
   const key = letter.key_base64 === null ? null : looseText(bytesOf(letter.key_base64));
   return (
     <div className="letter">
       <div className="row small letter-caption"><span className="label">As it came, {bytesText(letter.value_bytes)}{view === 'pretty' && pretty === null ? ', not JSON' : ''}</span><span className="label end trunc" title={key ?? undefined}>{key === null ? 'no key' : `key ${key}`}</span></div>
-      {letter.value_base64 === null ? <p className="empty">This record has no value: a tombstone.</p> : <pre className="code letter-code" tabIndex={0}>{view === 'hex' ? shown : <Lines text={shown} fault={fault} />}</pre>}
+      {letter.value_base64 === null ? <p className="empty">This record has no value: a tombstone.</p> : <pre className="code letter-code" tabIndex={0} aria-label="Value" role="region">{view === 'hex' ? shown : <Lines text={shown} fault={fault} />}</pre>}
       <dl className="kv letter-facts">
         <div><dt>Reason</dt><dd><b>{letter.error_message}</b></dd></div>
         <div><dt>Class</dt><dd>{letter.error_class.replace(/_/g, ' ')}, read as {letter.format}</dd></div>
         {letter.bad_items.length > 0 && <div><dt>Bad items</dt><dd>{letter.bad_items.slice(0, 50).join(', ')}{letter.bad_items.length > 50 ? ' …' : ''}: the others were kept</dd></div>}
         <div><dt>Position</dt><dd className="mono">{letter.topic} / {letter.partition} / {letter.offset} <span className="dim">cluster {letter.cluster}, incarnation {letter.incarnation}</span></dd></div>
         <div><dt>Tries</dt><dd>{count(letter.attempts)}, first {clock(letter.first_failed_at)}, last {clock(letter.last_failed_at)}</dd></div>
+        <div><dt>Replays</dt><dd>{lastTime(letter)}</dd></div>
       </dl>
       <h3 className="label">Headers</h3>
       {letter.headers.length ? (
