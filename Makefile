@@ -10,12 +10,14 @@ CANVAS := src/web/canvas
 CANVAS_SOURCES := $(shell find $(CANVAS) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo build test proof canvas lint bench setup setup-build setup-test clean
+.PHONY: help demo build test proof chaos soak canvas lint bench setup setup-build setup-test clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo 'make build  builds the page and the binary'
 	@echo 'make proof  runs the tests that take hours'
+	@echo 'make chaos  kills whydunit and a broker again and again; minutes'
+	@echo 'make soak   half an hour of load: memory must not grow'
 	@echo 'make bench  runs the benchmarks and prints their ratios'
 	@echo 'make lint   formats, clippy'
 
@@ -58,7 +60,17 @@ test: setup $(CANVAS)/dist/index.html
 
 proof: test
 	WHYDUNIT_SEEDS=10000 cargo test --locked --release --test simulation -- --nocapture
+	@tests/support/install.sh chaos
 	cargo test --locked -- --ignored
+
+# Real Kafka, real process, real file. WHYDUNIT_KILLS says how many kills, WHYDUNIT_SEED which.
+chaos: build
+	@tests/support/install.sh chaos
+	cargo test --locked --test chaos campaign -- --ignored --nocapture
+
+# Resident memory under steady load. WHYDUNIT_SOAK_S says how long, WHYDUNIT_SOAK_RATE how many records a second.
+soak: setup-test $(CANVAS)/dist/index.html
+	cargo test --locked --release --test chaos soak -- --ignored --nocapture
 
 bench: build
 	cargo bench --locked

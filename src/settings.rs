@@ -159,6 +159,7 @@ impl Settings {
         problems.extend(self.retention.problems().into_iter().map(|(key, reason)| (format!("retention.{key}"), reason)));
         problems.extend(self.store_problems());
         problems.extend(self.correlate_problems());
+        problems.extend(self.detect_problems());
         if problems.is_empty() { Ok(()) } else { Err(SettingsError { problems }) }
     }
 
@@ -199,6 +200,16 @@ impl Settings {
             problems.push(("correlate.persist".to_owned(), "must be at least 1".to_owned()));
         }
         problems
+    }
+
+    fn detect_problems(&self) -> Vec<(String, String)> {
+        let detect = &self.detect;
+        let ranges =
+            [("max_entities", detect.max_entities, 100..=1_000_000), ("max_trace_items", detect.max_trace_items, 10_000..=100_000_000)];
+        let outside = ranges.into_iter().filter(|(_, value, allowed)| !allowed.contains(value));
+        outside
+            .map(|(key, value, allowed)| (format!("detect.{key}"), format!("{value} is outside {} to {}", allowed.start(), allowed.end())))
+            .collect()
     }
 
     /// As TOML, with secrets masked.

@@ -1,11 +1,14 @@
 //! Stage: aggregates, judges and closes the buckets of its entities; one shard.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
+use super::let_go::LetGo;
 use super::life_line::LifeLine;
 use super::messages::{BarrierPart, Ping, Stop, ToDetection, ToInvestigator};
+use super::status::StatusBoard;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::Detector;
 use crate::model::Bucket;
@@ -24,6 +27,7 @@ pub struct DetectionStage {
     closed: Option<Bucket>,
     barrier: Vec<BarrierPart>,
     investigator: Recipient<ToInvestigator>,
+    let_go: LetGo,
     _life: LifeLine,
 }
 
@@ -39,9 +43,12 @@ impl DetectionStage {
         join_shards: usize,
         closed: Option<Bucket>,
         investigator: Recipient<ToInvestigator>,
+        status: Arc<StatusBoard>,
         life: LifeLine,
     ) -> Self {
-        Self { shard, core, joins: vec![closed; join_shards], closed, barrier: Vec::new(), investigator, _life: life }
+        let advice = format!("a shard keeps {}; raise detect.max_entities, or find who sends so many names", core.max_entities());
+        let let_go = LetGo::new(&stage_name(shard), "services", advice, status);
+        Self { shard, core, joins: vec![closed; join_shards], closed, barrier: Vec::new(), investigator, let_go, _life: life }
     }
 
     /// Buckets that every trace-join shard has closed, judged.
@@ -56,6 +63,7 @@ impl DetectionStage {
         for bucket in whole.left_after(self.closed) {
             self.closed = Some(bucket);
             closed.push(self.core.close(bucket));
+            self.let_go.closed(self.core.evicted_entities());
             if closed.len() == CLOSED_PER_MESSAGE {
                 messages.push(ToInvestigator::Closed { shard: self.shard, closed: std::mem::take(&mut closed) });
             }

@@ -12,6 +12,7 @@ pub mod detection;
 pub mod inbox;
 pub mod investigator;
 pub mod kept;
+pub mod let_go;
 pub mod life_line;
 pub mod messages;
 pub mod pace;

@@ -7,8 +7,10 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use futures_util::future::join_all;
 
+use super::let_go::LetGo;
 use super::life_line::LifeLine;
 use super::messages::{BarrierPart, Passing, Ping, Stop, ToDetection, ToJoin};
+use super::status::StatusBoard;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
 use crate::model::Bucket;
@@ -24,6 +26,7 @@ pub struct TraceJoinStage {
     closed: Option<Bucket>,
     /// Duplicates dropped since this stage was built, by connector and partition.
     seen_before: BTreeMap<(Arc<str>, PartitionKey), u64>,
+    let_go: LetGo,
     _life: LifeLine,
 }
 
@@ -33,14 +36,17 @@ pub fn stage_name(shard: usize) -> String {
 }
 
 impl TraceJoinStage {
-    pub const fn new(
+    pub fn new(
         shard: usize,
         core: TraceJoin,
         closed: Option<Bucket>,
         detections: Vec<Recipient<ToDetection>>,
+        status: Arc<StatusBoard>,
         life: LifeLine,
     ) -> Self {
-        Self { shard, core, detections, closed, seen_before: BTreeMap::new(), _life: life }
+        let advice = format!("a shard keeps {} of their items open; raise detect.max_trace_items", core.max_items());
+        let let_go = LetGo::new(&stage_name(shard), "traces", advice, status);
+        Self { shard, core, detections, closed, seen_before: BTreeMap::new(), let_go, _life: life }
     }
 
     /// Splits by entity; what passes rides with the first shard's part.
@@ -68,6 +74,7 @@ impl TraceJoinStage {
         for bucket in advance.left_after(self.closed) {
             self.closed = Some(bucket);
             let finished = self.core.close(bucket);
+            self.let_go.closed(self.core.evicted_traces());
             if !finished.is_empty() {
                 rounds.push(self.observed(finished, Passing::default()));
             }
@@ -187,7 +194,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let next = Noting(told.clone()).start().recipient();
         let core = TraceJoin::new(&DetectOptions::default());
-        let join = TraceJoinStage::new(0, core, None, vec![next], LifeLine::unattended()).start();
+        let join = TraceJoinStage::new(0, core, None, vec![next], Arc::default(), LifeLine::unattended()).start();
         for through in [7, 5, 8] {
             join.send(ToJoin::Advance(Advance { first: Bucket(1), through: Bucket(through) })).await.unwrap();
         }

@@ -250,7 +250,8 @@ impl Builder<'_> {
         let mut stages = Vec::new();
         for (shard, core) in cores.into_iter().enumerate() {
             let (next, life) = (next.clone().recipient(), self.life(&detection::stage_name(shard)));
-            let start = move |_: &mut _| DetectionStage::new(shard, core, shards, closed, next, life);
+            let status = self.parts.status.clone();
+            let start = move |_: &mut _| DetectionStage::new(shard, core, shards, closed, next, status, life);
             stages.push(DetectionStage::start_in_arbiter(self.shard_arbiter(shard), start));
         }
         stages
@@ -260,8 +261,8 @@ impl Builder<'_> {
         let mut stages = Vec::new();
         for (shard, core) in cores.into_iter().enumerate() {
             let next = detections.iter().map(|detection| detection.clone().recipient()).collect();
-            let life = self.life(&trace_join::stage_name(shard));
-            let start = move |_: &mut _| TraceJoinStage::new(shard, core, closed, next, life);
+            let (status, life) = (self.parts.status.clone(), self.life(&trace_join::stage_name(shard)));
+            let start = move |_: &mut _| TraceJoinStage::new(shard, core, closed, next, status, life);
             stages.push(TraceJoinStage::start_in_arbiter(self.shard_arbiter(shard), start));
         }
         stages

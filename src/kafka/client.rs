@@ -18,7 +18,6 @@ const HANDSHAKE_WAIT: Duration = Duration::from_secs(1);
 /// Tuning that was measured to matter; `properties` may change it.
 const TUNING: &[(&str, &str)] = &[
     ("queued.min.messages", "10000"),
-    ("queued.max.messages.kbytes", "16384"),
     ("max.partition.fetch.bytes", "262144"),
     // The default of a second makes a consumer slower than the fetcher wait seven times as long.
     ("fetch.queue.backoff.ms", "2"),
@@ -59,6 +58,9 @@ pub(super) fn consumer_config(options: &Options, source: &SourceOptions, group: 
         .set("group.instance.id", instance)
         .set("session.timeout.ms", options.session_timeout_ms.to_string())
         .set("heartbeat.interval.ms", (options.session_timeout_ms / 4).clamp(100, 3_000).to_string())
+        // All partitions share one queue, so this bounds them together.
+        .set("queued.max.messages.kbytes", options.prefetch_kib.to_string())
+        .set("fetch.max.bytes", u64::from(options.prefetch_kib).saturating_mul(1_024).to_string())
         .set("topic.metadata.refresh.interval.ms", options.metadata_refresh_ms.to_string())
         .set("metadata.max.age.ms", options.metadata_refresh_ms.saturating_mul(3).to_string())
         .set("partition.assignment.strategy", "cooperative-sticky")

@@ -23,6 +23,8 @@ pub struct Options {
     pub session_timeout_ms: u32,
     /// How often topics and partitions are looked up anew, milliseconds.
     pub metadata_refresh_ms: u32,
+    /// Bytes that a connector fetches ahead of what it has packed, KiB; a fetch under way may add as many.
+    pub prefetch_kib: u32,
     /// Errors after which a connector stops until a person resets it, beside those of the table; see `whydunit check --errors`.
     pub permanent_errors: Vec<String>,
     /// Errors that are tried again, whatever the table says.
@@ -78,6 +80,7 @@ impl Default for Options {
             group_prefix: "whydunit".to_owned(),
             session_timeout_ms: 10_000,
             metadata_refresh_ms: 10_000,
+            prefetch_kib: 16_384,
             permanent_errors: Vec::new(),
             transient_errors: Vec::new(),
             properties: Properties::default(),
@@ -119,6 +122,7 @@ impl Options {
         }
         check_range(&mut problems, "session_timeout_ms", self.session_timeout_ms, 1_000..=1_800_000);
         check_range(&mut problems, "metadata_refresh_ms", self.metadata_refresh_ms, 100..=3_600_000);
+        check_range(&mut problems, "prefetch_kib", self.prefetch_kib, 1_024..=1_048_576);
         check_range(&mut problems, "batch.max_records", self.batch.max_records, 1..=10_000);
         check_range(&mut problems, "batch.max_bytes", self.batch.max_bytes, 1_024..=67_108_864);
         check_range(&mut problems, "batch.max_wait_ms", self.batch.max_wait_ms, 0..=10_000);
@@ -237,6 +241,8 @@ const OURS: &[(&str, &str)] = &[
     ("group.id", "is set with `group`"),
     ("group.instance.id", "is derived from the database"),
     ("group.protocol", "is `classic`: positions are ours to give"),
+    ("queued.max.messages.kbytes", "is set with `prefetch_kib`"),
+    ("fetch.max.bytes", "is set with `prefetch_kib`"),
     ("session.timeout.ms", "is set with `session_timeout_ms`"),
     ("topic.metadata.refresh.interval.ms", "is set with `metadata_refresh_ms`"),
     ("enable.auto.commit", "is off: offsets are kept with the data"),

@@ -28,6 +28,7 @@ pub struct Metrics {
     stuck_stages: Counter<u64>,
     breaker_transitions: Counter<u64>,
     events: Counter<u64>,
+    evicted: Counter<u64>,
     live_dropped: Counter<u64>,
     store_retries: Counter<u64>,
     retention_removed: Counter<u64>,
@@ -87,6 +88,7 @@ impl Metrics {
             stuck_stages: counter("whydunit.stages.stuck", "Times a stage did not answer while work waited"),
             breaker_transitions: counter("whydunit.breaker.transitions", "Changes of connectors' breakers, by the state they came to"),
             events: counter("whydunit.events", "Events stored"),
+            evicted: counter("whydunit.evicted", "Things forgotten to keep memory bounded, by kind"),
             live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
             store_retries: counter("whydunit.store.retries", "Writes the store could not take and that wait, by reason"),
             retention_removed: counter("whydunit.retention.removed", "Things that retention removed, by kind"),
@@ -155,6 +157,11 @@ impl Metrics {
     /// `to` is one of few: `closed`, `open`, `half_open`.
     pub fn breaker_changed(&self, connector: &str, to: &'static str) {
         self.breaker_transitions.add(1, &[of_connector(connector), KeyValue::new("to", to)]);
+    }
+
+    /// `what` is one of few: `services`, `traces`.
+    pub fn evicted(&self, what: &'static str, count: u64) {
+        self.evicted.add(count, &[KeyValue::new("kind", what)]);
     }
 
     pub fn live_dropped(&self, count: u64) {

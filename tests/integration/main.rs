@@ -1,5 +1,7 @@
 //! Tests against real parts. One binary, one module a story.
 
+// Several test binaries share it; each uses a part.
+#[allow(dead_code)]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -204,7 +204,7 @@ impl Process {
             shards: self.world.shards,
             replays_per_second: 1_000,
             retention: RetentionOptions::keeps_all(),
-            detect: DetectOptions { learning_s: LEARNING_S },
+            detect: DetectOptions { learning_s: LEARNING_S, ..DetectOptions::default() },
             correlate: CorrelateOptions::default(),
             teach_until: None,
             open_writer: Box::new(move || {

@@ -2,6 +2,7 @@
 # Installs what the project needs, or says exactly what is missing and how to get it.
 #   install.sh build   what `cargo build` and the page need
 #   install.sh test    what the tests need beyond that
+#   install.sh chaos   what the chaos campaign needs beyond that
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -48,7 +49,11 @@ say_how cargo "Install Rust from https://rustup.rs, then run this again."
 say_how node "Install Node.js 20 or newer from https://nodejs.org, then run this again."
 say_how npm "It comes with Node.js."
 need cc make perl pkg-config
-if [ "${1:-build}" = test ]; then
+if [ "${1:-build}" != build ]; then
   need java mvn chromium promtool kcat zstd
   tests/support/install-kafka.sh
+fi
+if [ "${1:-build}" = chaos ]; then
+  say_how go "Install Go 1.23 or newer from https://go.dev/dl: it builds toxiproxy."
+  tests/support/install-toxiproxy.sh
 fi

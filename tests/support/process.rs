@@ -164,6 +164,11 @@ impl Run {
         Pid::from_child(&self.child)
     }
 
+    /// False once it has ended, by itself or by a kill.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Everything it has written to standard error.
     pub fn said(&self) -> String {
         self.said.text()

@@ -31,12 +31,17 @@ impl ShopFeed {
     pub fn open(server: &KafkaServer, prefix: &str, fault_age_s: u32, topic_settings: &[(&str, &str)]) -> Self {
         let options =
             simulator::Options { fault: Some("bad-deploy".to_owned()), history_s: LIFE_S, fault_age_s, rate: 4.0, ..Default::default() };
+        Self::open_with(server, prefix, options, topic_settings)
+    }
+
+    /// A shop of one's own.
+    pub fn open_with(server: &KafkaServer, prefix: &str, options: simulator::Options, topic_settings: &[(&str, &str)]) -> Self {
         for (_, topic) in simulator::TOPICS {
             server.create_topic(&format!("{prefix}.{topic}"), PARTITIONS, topic_settings);
         }
         Self {
             shop: Shop::new(options, Timestamp::from_seconds(START)).unwrap(),
-            producer: Producer::new(&Options { brokers: server.brokers(), ..Options::default() }, None).unwrap(),
+            producer: patient_producer(server),
             prefix: prefix.to_owned(),
             written: 0,
         }
@@ -52,13 +57,18 @@ impl ShopFeed {
                 .unwrap();
             self.written += 1;
         }
-        self.producer.flush(Duration::from_secs(60)).unwrap();
+        self.producer.flush(DELIVERY_PATIENCE).unwrap();
     }
 
     /// Writes the rest, and that nothing follows.
     pub fn write_to_the_end(&mut self) {
-        self.write_until(LIFE_S);
-        let end = at(LIFE_S);
+        self.write_to(LIFE_S);
+    }
+
+    /// Writes up to this second, and that nothing follows.
+    pub fn write_to(&mut self, second: u32) {
+        self.write_until(second);
+        let end = at(second);
         let until = end.plus_seconds(60).to_string();
         for (topic, partition) in simulator::TOPICS.iter().flat_map(|(_, topic)| (0..PARTITIONS).map(move |partition| (topic, partition))) {
             let topic = format!("{}.{topic}", self.prefix);
@@ -68,8 +78,20 @@ impl ShopFeed {
             self.producer.send(&record).unwrap();
             self.written += 1;
         }
-        self.producer.flush(Duration::from_secs(60)).unwrap();
+        self.producer.flush(DELIVERY_PATIENCE).unwrap();
     }
+}
+
+/// How long a record may wait for a broker that is away.
+pub const DELIVERY_PATIENCE: Duration = Duration::from_secs(300);
+
+/// An idempotent producer that outlasts a broker's bad days.
+pub fn patient_producer(server: &KafkaServer) -> Producer {
+    let mut options = Options { brokers: server.brokers(), ..Options::default() };
+    let patience_ms = DELIVERY_PATIENCE.as_millis().to_string();
+    options.properties.set("delivery.timeout.ms", patience_ms).set("topic.metadata.refresh.interval.ms", "500");
+    options.properties.set("reconnect.backoff.max.ms", "500");
+    Producer::new(&options, None).unwrap()
 }
 
 /// The whole life at once.

@@ -19,10 +19,16 @@ use crate::model::signal::{ClosedBucket, Signal};
 use crate::model::suspect::Suspect;
 use crate::model::{Bucket, Event, Timestamp};
 
-/// Changes kept of one environment; the oldest go first.
+/// Changes kept of one environment, once their buckets are closed; the oldest go first.
 const MAX_CHANGES: usize = 500;
+/// The same with those that wait for their buckets: a forge's topic is read far ahead of the logs.
+const MAX_WAITING_CHANGES: usize = 2_000;
 /// Services forgotten when silent this long (6 h).
 const SILENT_BUCKETS: i64 = 1_440;
+/// Services kept, about 2 KB each (40 MB); the longest silent go first.
+const MAX_NODES: usize = 20_000;
+/// Alerts that wait for their buckets; of more the latest go: the events themselves are stored.
+const MAX_ALERTS: usize = 1_000;
 /// An alert older than this when its bucket closes opens nothing, seconds.
 const STALE_ALERT_S: f64 = 3_600.0;
 /// A deployment shows in log lines within this time after it is told, and at most so much before, seconds.
@@ -86,17 +92,22 @@ impl Investigator {
                 self.alerts.insert(key, Arc::new(alert));
             }
         }
-        self.bound_changes();
+        self.bound_changes(None, MAX_WAITING_CHANGES);
+        while self.alerts.len() > MAX_ALERTS {
+            let Some((key, _)) = self.alerts.pop_last() else { break };
+            self.touch(b'a', &key);
+        }
     }
 
-    fn bound_changes(&mut self) {
+    /// Keeps the newest changes of each environment, of those before `end` or of all, and none that is too old to matter.
+    fn bound_changes(&mut self, end: Option<Timestamp>, most: usize) {
         let mut counts: BTreeMap<Option<String>, usize> = BTreeMap::new();
         let mut drop = Vec::new();
-        for (key, change) in self.changes.iter().rev() {
+        for (key, change) in self.changes.iter().rev().filter(|((at, _), _)| end.is_none_or(|end| *at < end)) {
             let count = counts.entry(change.environment.clone()).or_default();
             *count += 1;
             let old = self.bucket.is_some_and(|bucket| bucket.start().seconds_since(key.0) > (2 * CANDIDATE_S) as f64);
-            if *count > MAX_CHANGES || old {
+            if *count > most || old {
                 drop.push(key.clone());
             }
         }
@@ -167,6 +178,7 @@ impl Investigator {
             self.step_environment(&environment, bucket, here, &closed, &told);
             out.extend(self.changed_findings(&environment, bucket));
         }
+        self.bound_changes(Some(bucket.end()), MAX_CHANGES);
         self.forget(bucket);
         out
     }
@@ -367,10 +379,22 @@ impl Investigator {
         self.with_world(environment, bucket, &graph, |world| findings::rank(local, &texts, since, None, world).suspects)
     }
 
+    /// So many of the services that are not stale, by when they were seen and by name.
+    fn longest_silent(&self, bucket: Bucket, count: usize) -> Vec<ServiceName> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let kept = self.nodes.values().filter(|node| bucket.0 - node.last_seen.0 <= SILENT_BUCKETS);
+        let mut oldest: Vec<(Bucket, &ServiceName)> = kept.map(|node| (node.last_seen, &node.name)).collect();
+        oldest.sort_unstable();
+        oldest.into_iter().take(count).map(|(_, name)| name.clone()).collect()
+    }
+
     fn forget(&mut self, bucket: Bucket) {
         let stale: Vec<ServiceName> =
             self.nodes.values().filter(|node| bucket.0 - node.last_seen.0 > SILENT_BUCKETS).map(|node| node.name.clone()).collect();
-        for name in stale {
+        let too_many = (self.nodes.len() - stale.len()).saturating_sub(MAX_NODES);
+        for name in stale.into_iter().chain(self.longest_silent(bucket, too_many)) {
             self.nodes.remove(&name);
             self.dirty.insert(node_key(&name));
         }
@@ -384,7 +408,7 @@ impl Investigator {
         for name in due {
             let Some(node) = self.nodes.get_mut(&name) else { continue };
             let mut pruned = Node::clone(node);
-            if pruned.prune(bucket) {
+            if pruned.prune(bucket) || pruned.has_too_many_callees() {
                 pruned.forget_edges(bucket);
                 *node = Arc::new(pruned);
                 self.dirty.insert(node_key(&name));

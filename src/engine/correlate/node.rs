@@ -17,6 +17,8 @@ const CARRIES_BUCKETS: i64 = 4;
 /// Half-life of an edge's weight (30 min); below the least weight it is forgotten.
 const HALF_LIFE_BUCKETS: f64 = 120.0;
 const LEAST_WEIGHT: f64 = 0.05;
+/// Callees kept of a service; the least called go first.
+const MAX_CALLEES: usize = 1_000;
 /// Newest detected events kept of a service.
 const MAX_EVENTS: usize = 40;
 
@@ -190,8 +192,19 @@ impl Node {
         })
     }
 
+    pub fn has_too_many_callees(&self) -> bool {
+        self.callees.len() > MAX_CALLEES
+    }
+
     pub fn forget_edges(&mut self, bucket: Bucket) {
         self.callees.retain(|_, edge| edge.weight_at(bucket) >= LEAST_WEIGHT);
+        if self.has_too_many_callees() {
+            let mut heaviest: Vec<(f64, String)> = self.callees.iter().map(|(name, edge)| (edge.weight_at(bucket), name.clone())).collect();
+            heaviest.sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| left.1.cmp(&right.1)));
+            for (_, name) in heaviest.into_iter().skip(MAX_CALLEES) {
+                self.callees.remove(&name);
+            }
+        }
     }
 }
 

@@ -200,3 +200,13 @@ fn told_to_look_it_ranks_without_an_investigation() {
     pipeline.run(&shop(21, 13, Fault::Failing(0.6), FAULT_AT_S), 500, 0, 1);
     assert_eq!(pipeline.investigator.rank_told(ENVIRONMENT, at(FAULT_AT_S))[0].entity, "payment");
 }
+
+#[test]
+fn changes_that_wait_for_their_time_push_out_none_whose_time_it_is() {
+    let mut events = vec![deployment("payment", FAULT_AT_S - 20, Some(POOL_DIFF))];
+    // A forge's topic is read far ahead of the logs: it does not wait for them.
+    events.extend((0..600).map(|number| deployment("frontend", 10_000 + number, None)));
+    let pipeline = run(Fault::Failing(0.6), 14, &events);
+    let suspects = &last(&pipeline).suspects;
+    assert!(suspects.iter().any(|suspect| suspect.kind == SuspectKind::Change), "{suspects:#?}");
+}

@@ -9,7 +9,7 @@ use super::DetectOptions;
 use super::entity::{Entity, EntityClose};
 use super::features::Feature;
 use super::input::DetectorInput;
-use super::limits::{MAX_AHEAD_BUCKETS, MAX_ENTITIES, MAX_ERROR_TEMPLATES};
+use super::limits::{MAX_AHEAD_BUCKETS, MAX_ERROR_TEMPLATES};
 use super::metric::is_resource;
 use super::names::Names;
 use super::pending::{ErrorFold, Pending, SourceCount};
@@ -27,6 +27,7 @@ pub(super) const CLOCK: u8 = b'c';
 #[derive(Debug)]
 pub struct Detector {
     learning_s: i64,
+    max_entities: usize,
     entities: FxHashMap<EntityKey, Arc<Entity>>,
     dirty: FxHashSet<EntityKey>,
     names: Names,
@@ -39,6 +40,7 @@ impl Detector {
     pub fn new(options: &DetectOptions) -> Self {
         Self {
             learning_s: i64::from(options.learning_s),
+            max_entities: options.max_entities as usize,
             entities: FxHashMap::default(),
             dirty: FxHashSet::default(),
             names: Names::default(),
@@ -51,6 +53,10 @@ impl Detector {
     /// Entities let go because there were too many.
     pub fn evicted_entities(&self) -> u64 {
         self.evicted_entities
+    }
+
+    pub const fn max_entities(&self) -> usize {
+        self.max_entities
     }
 
     pub fn entities(&self) -> usize {
@@ -136,12 +142,15 @@ impl Detector {
         out
     }
 
-    /// Lets the longest silent entities go, and names nothing refers to.
+    /// Lets the longest silent entities go, and names nothing refers to. What has items in an open bucket stays until they are
+    /// counted: every item ends in a row.
     fn evict(&mut self) {
-        if self.entities.len() > MAX_ENTITIES {
-            let mut oldest: Vec<(Bucket, EntityKey)> = self.entities.iter().map(|(key, entity)| (entity.last_seen, *key)).collect();
+        let too_many = self.entities.len().saturating_sub(self.max_entities);
+        if too_many > 0 {
+            let silent = self.entities.iter().filter(|(_, entity)| entity.pending.is_empty());
+            let mut oldest: Vec<(Bucket, EntityKey)> = silent.map(|(key, entity)| (entity.last_seen, *key)).collect();
             oldest.sort_unstable();
-            for (_, key) in oldest.into_iter().take(self.entities.len() - MAX_ENTITIES) {
+            for (_, key) in oldest.into_iter().take(too_many) {
                 self.entities.remove(&key);
                 self.dirty.insert(key);
                 self.evicted_entities += 1;

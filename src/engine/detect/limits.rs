@@ -34,10 +34,12 @@ pub const TRACE_IDLE_S: i64 = 60;
 pub const FINISHED_BUCKETS: i64 = 3;
 /// Items kept of one trace; a longer one is counted but gives no features (about 2 MB).
 pub const MAX_TRACE_ITEMS: usize = 20_000;
-/// Items of open traces a shard keeps, about 100 bytes each (100 MB); the stalest traces are let go at bucket close.
+/// Items of open traces a shard keeps, about 100 bytes each (100 MB), unless settings say otherwise; the stalest traces are let
+/// go at bucket close.
 pub const MAX_OPEN_ITEMS: usize = 1_000_000;
 
-/// Entities a shard keeps, about 4 KB each (40 MB); the longest silent are let go at bucket close.
+/// Entities a shard keeps, about 4 KB each (40 MB), unless settings say otherwise; the longest silent are let go at bucket close.
+/// One that has items in an open bucket stays until they are counted.
 pub const MAX_ENTITIES: usize = 10_000;
 /// Names a shard keeps, about 80 bytes each (16 MB).
 pub const MAX_NAMES: usize = 200_000;

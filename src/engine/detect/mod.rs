@@ -40,10 +40,14 @@ pub use trace_join::TraceJoin;
 pub struct DetectOptions {
     /// A key opens nothing before its entity has been seen this long, seconds of event time.
     pub learning_s: u32,
+    /// Services a shard keeps, about 4 KB each.
+    pub max_entities: u32,
+    /// Spans and log lines of open traces a shard keeps, about 100 bytes each.
+    pub max_trace_items: u32,
 }
 
 impl Default for DetectOptions {
     fn default() -> Self {
-        Self { learning_s: 300 }
+        Self { learning_s: 300, max_entities: limits::MAX_ENTITIES as u32, max_trace_items: limits::MAX_OPEN_ITEMS as u32 }
     }
 }

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::DetectOptions;
 use super::features::{self, TraceLine, TraceSpan};
 use super::input::{BatchInfo, DetectorInput, SeenBefore, ShardInput, SpanCount};
-use super::limits::{FINISHED_BUCKETS, MAX_OPEN_ITEMS, MAX_TRACE_ITEMS, TRACE_GRACE_S, TRACE_IDLE_S};
+use super::limits::{FINISHED_BUCKETS, MAX_TRACE_ITEMS, TRACE_GRACE_S, TRACE_IDLE_S};
 use crate::model::event::truncate;
 use crate::model::observation::{LogLine, Span, TraceId};
 use crate::model::snapshot::{Encode, StateEntry};
@@ -49,6 +49,7 @@ impl Trace {
 /// Joins spans and log lines of traces.
 #[derive(Debug, Default)]
 pub struct TraceJoin {
+    max_items: usize,
     traces: FxHashMap<TraceId, Arc<Trace>>,
     /// Finished traces by the bucket in which they are forgotten.
     forget: BTreeMap<Bucket, Vec<TraceId>>,
@@ -58,8 +59,12 @@ pub struct TraceJoin {
 }
 
 impl TraceJoin {
-    pub fn new(_options: &DetectOptions) -> Self {
-        Self::default()
+    pub fn new(options: &DetectOptions) -> Self {
+        Self { max_items: options.max_trace_items as usize, ..Self::default() }
+    }
+
+    pub const fn max_items(&self) -> usize {
+        self.max_items
     }
 
     /// Traces let go unfinished because too many were open.
@@ -225,7 +230,7 @@ impl TraceJoin {
 
     /// Lets the stalest open traces go until the rest fits.
     fn evict(&mut self) {
-        if self.open_items <= MAX_OPEN_ITEMS {
+        if self.open_items <= self.max_items {
             return;
         }
         let newest = |trace: &Trace| trace.spans.iter().map(|span| span.end).chain(trace.lines.iter().map(|line| line.timestamp)).max();
@@ -233,7 +238,7 @@ impl TraceJoin {
             self.traces.iter().filter(|(_, trace)| trace.finished.is_none()).map(|(id, trace)| (newest(trace), *id)).collect();
         open.sort_unstable();
         for (_, id) in open {
-            if self.open_items <= MAX_OPEN_ITEMS {
+            if self.open_items <= self.max_items {
                 break;
             }
             if let Some(trace) = self.traces.remove(&id) {

@@ -78,7 +78,7 @@ fn make(path: &Path) {
     let run = Run {
         topics: topics(),
         decode: DecodeOptions::default(),
-        detect: DetectOptions { learning_s: 120 },
+        detect: DetectOptions { learning_s: 120, ..DetectOptions::default() },
         correlate: CorrelateOptions::default(),
         shards: 2,
         store: "a good database".to_owned(),

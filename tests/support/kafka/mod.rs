@@ -33,8 +33,16 @@ pub struct KafkaServer {
     port: u16,
     scram_port: u16,
     mutual_port: u16,
+    /// Of the listener behind a proxy, and the proxy's.
+    proxied: Option<Proxied>,
     certificates: Option<Certificates>,
     process: Option<Process>,
+}
+
+#[derive(Clone, Copy)]
+struct Proxied {
+    port: u16,
+    advertised_port: u16,
 }
 
 /// The shell that owns the broker's JVM: it kills it when its standard input ends.
@@ -56,9 +64,19 @@ impl KafkaServer {
 
     /// A broker with more lines in its settings.
     pub fn start_with(secure: Option<()>, more: &str) -> Self {
+        Self::new(secure, None, more)
+    }
+
+    /// A broker that also has a listener whose clients are sent to `advertised_port`: a proxy that leads to
+    /// [`KafkaServer::behind_proxy`].
+    pub fn start_behind(advertised_port: u16) -> Self {
+        Self::new(None, Some(Proxied { port: 0, advertised_port }), "")
+    }
+
+    fn new(secure: Option<()>, proxied: Option<Proxied>, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the broker");
         let certificates = secure.map(|()| Certificates::create(&folder.path().join("tls")));
-        let mut server = Self { folder, port: 0, scram_port: 0, mutual_port: 0, certificates, process: None };
+        let mut server = Self { folder, port: 0, scram_port: 0, mutual_port: 0, proxied, certificates, process: None };
         server.configure(more);
         server.format();
         server.launch();
@@ -84,7 +102,7 @@ impl KafkaServer {
             format!("listeners=PLAINTEXT://127.0.0.1:{port}"),
             format!("log.dirs={}", folder.path().join("data").display()),
         ]);
-        let mut server = Self { folder, port, scram_port: 0, mutual_port: 0, certificates: None, process: None };
+        let mut server = Self { folder, port, scram_port: 0, mutual_port: 0, proxied: None, certificates: None, process: None };
         fs::write(server.settings(), lines.join("\n")).expect("the broker's settings are written");
         server.format();
         server.launch();
@@ -133,6 +151,11 @@ impl KafkaServer {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Address of the listener that a proxy stands before.
+    pub fn behind_proxy(&self) -> String {
+        format!("127.0.0.1:{}", self.proxied.expect("a broker started with start_behind").port)
+    }
+
     pub fn scram_brokers(&self, host: &str) -> String {
         format!("{host}:{}", self.scram_port)
     }
@@ -159,6 +182,11 @@ impl KafkaServer {
             security = include_str!("secure.properties")
                 .replace("{keystore}", &certificates.broker.display().to_string())
                 .replace("{truststore}", &certificates.ca.display().to_string());
+        }
+        if let Some(proxied) = &mut self.proxied {
+            proxied.port = sockets[2].local_addr().expect("a bound socket has an address").port();
+            listeners = format!(",PROXIED://127.0.0.1:{}", proxied.port);
+            advertised = format!(",PROXIED://127.0.0.1:{}", proxied.advertised_port);
         }
         let base = include_str!("server.properties")
             .replace("{port}", &self.port.to_string())

@@ -2,7 +2,8 @@
 
 use super::drive::Pipeline;
 use super::traffic::{Fault, Item, START_S, batch, shop};
-use crate::model::{Bucket, Severity, Timestamp};
+use crate::engine::detect::{DetectOptions, Detector};
+use crate::model::{Bucket, Severity, Symbol, Timestamp};
 
 fn rows(pipeline: &Pipeline) -> (u64, u64, u64) {
     let rows = pipeline.closed.iter().flat_map(|closed| &closed.rows);
@@ -68,4 +69,48 @@ fn a_line_after_its_bucket_closed_is_counted_late() {
     pipeline.observe(batch(&shop.definitions, &[(1_000_001, line)]));
     pipeline.close_until(pipeline.next.unwrap().end());
     assert_eq!(rows(&pipeline), (shop.items.len() as u64 + 1, 0, 1));
+}
+
+/// Lines of services that nobody has seen before, one each, at this second.
+fn lines_of(services: std::ops::Range<u64>, second: i64) -> Vec<(usize, Item)> {
+    let shop = shop(7, 2, Fault::None, 0);
+    let Some(Item::Line(like)) = shop.items.iter().find(|item| matches!(item, Item::Line(_))).cloned() else { return Vec::new() };
+    let line = |service: u64| {
+        let mut line = like.clone();
+        (line.entity.service, line.timestamp, line.trace) = (Symbol(service + 1), Timestamp::from_seconds(second), Default::default());
+        (second as usize * 1_000 + service as usize, Item::Line(line))
+    };
+    services.map(line).collect()
+}
+
+/// Reads lines of many services in buckets that close one after the other, in the given order inside each bucket.
+fn flooded(shards: usize, backwards: bool) -> Pipeline {
+    let options = DetectOptions { max_entities: 10, ..DetectOptions::default() };
+    let mut pipeline = Pipeline::new(shards, None);
+    pipeline.detectors = (0..shards).map(|_| Detector::new(&options)).collect();
+    pipeline.next = Some(Bucket::of(Timestamp::from_seconds(START_S)));
+    let bucket = |number: i64| START_S + number * Bucket::SECONDS;
+    for number in 0..5 {
+        // Half of the next bucket comes before this one closes.
+        let mut items = lines_of(number as u64 * 40..number as u64 * 40 + 20, bucket(number) + 1);
+        items.extend(lines_of(number as u64 * 40 + 20..number as u64 * 40 + 40, bucket(number + 1) + 1));
+        if backwards {
+            items.reverse();
+        }
+        pipeline.observe(batch(&[], &items));
+        pipeline.close_until(Timestamp::from_seconds(bucket(number + 1)));
+    }
+    pipeline.close_until(Timestamp::from_seconds(bucket(8)));
+    pipeline
+}
+
+#[test]
+fn more_services_than_are_kept_are_counted_all_the_same_and_which_are_let_go_depends_on_no_order() {
+    let evicted = |pipeline: &Pipeline| pipeline.detectors.iter().map(Detector::evicted_entities).sum::<u64>();
+    let kept = |pipeline: &Pipeline| pipeline.detectors.iter().map(Detector::entities).sum::<usize>();
+    let (forwards, backwards) = (flooded(1, false), flooded(1, true));
+    assert_eq!(rows(&forwards), (200, 0, 0), "every line in one row, none late");
+    assert_eq!((evicted(&forwards), kept(&forwards)), (190, 10));
+    assert_eq!(forwards.said, backwards.said);
+    assert_eq!(rows(&flooded(3, true)), (200, 0, 0));
 }

@@ -37,7 +37,7 @@ test('learning is said with its end and how far that is', () => {
 });
 
 test('what happens next is said with its time, and of several the soonest', () => {
-  const retry = (retry_at: string | null) => ({ state: 'open' as const, failures: 5, opened_at: null, retry_at });
+  const retry = (retry_at: string | null) => ({ state: 'open' as const, failures: 5, history: [], opened_at: null, retry_at });
   expect(nextStep(connector({ state: 'open', breaker: retry('2026-11-25T14:12:12Z') }), now)).toBe('next try in 42 s');
   expect(nextStep(connector({ state: 'backing_off', breaker: retry('2026-11-25T14:11:29Z') }), now)).toBe('next try now');
   expect(nextStep(connector({ state: 'running' }), now)).toBe('');
