@@ -192,6 +192,11 @@ impl Troubles {
     pub(super) fn is_empty(&self) -> bool {
         self.active.is_empty()
     }
+
+    /// Nothing but topics that are not there: the brokers answer, and other topics are read.
+    pub(super) fn only_missing_topics(&self) -> bool {
+        self.active.values().all(|trouble| trouble.class == class::UNKNOWN_TOPIC)
+    }
 }
 
 /// The topic an error text speaks of: `Subscribed topic not available: shop.logs: Broker: Unknown topic or partition`.
@@ -247,6 +252,10 @@ mod tests {
         assert_eq!(ended.len(), 1);
         assert!(ended[0].recovered);
         assert!(troubles.is_empty());
+        troubles.begin("late.logs", FeedTrouble { class: class::UNKNOWN_TOPIC.to_owned(), ..ended[0].clone() });
+        assert!(troubles.only_missing_topics());
+        troubles.begin("broker", ended[0].clone());
+        assert!(!troubles.only_missing_topics());
     }
 
     #[test]

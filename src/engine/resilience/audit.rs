@@ -1,12 +1,10 @@
 //! Do the books close? Compares what the database says of itself, and names every hole.
 
 use crate::model::dead_letter::REPLAY;
-use crate::model::ledger::LedgerRow;
+use crate::model::ledger::{INBOX, LedgerRow};
 use crate::model::position::PartitionKey;
 use crate::model::verify::{BookFacts, Hole, HoleKind, PartitionFacts, PartitionVerdict, Verdict};
 
-/// Connector of people's writes.
-const INBOX: &str = "inbox";
 const RESTORE: &str = "put a backup in the database's place (`whydunit restore`) and start again: what came after it is read again from Kafka as far as retention reaches";
 const READ_AGAIN: &str = "if Kafka still has these offsets, restore a backup from before them (`whydunit restore`), and they are read again; keep this database for us to look at";
 const REPORT: &str = "nothing need be lost, but the sums are wrong: report this with the output of `whydunit verify --json`";

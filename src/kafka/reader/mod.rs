@@ -132,7 +132,7 @@ impl Reader {
             self.publish_commits();
             self.place();
             self.probe();
-            if self.troubles.is_empty() {
+            if self.troubles.only_missing_topics() {
                 self.watch_topics();
             }
             self.deliver();

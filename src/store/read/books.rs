@@ -8,7 +8,7 @@ use super::OpenFinder;
 use crate::model::command::{Action, Command};
 use crate::model::dead_letter::REPLAY;
 use crate::model::event::{Event, Provenance};
-use crate::model::ledger::LedgerRow;
+use crate::model::ledger::{INBOX, LedgerRow};
 use crate::model::position::{PartitionKey, Position};
 use crate::model::verify::{
     BookFacts, FoldedFacts, LetterFacts, PartitionFacts, PrunedFacts, ReplayFacts, ServiceFacts, Stranger, SumFact,
@@ -17,8 +17,6 @@ use crate::model::{Bucket, Source};
 use crate::store::error::Fault;
 use crate::store::write::{self, ledger_rows};
 
-/// Connector of people's writes in the books.
-const INBOX: &str = "inbox";
 /// Items of one record looked through for the one an id belongs to.
 const ITEMS_OF_A_RECORD: u32 = 1_000;
 /// Positions of one partition kept to name the first that is missing.
