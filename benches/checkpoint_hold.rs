@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use whydunit::actors::connector::Feed;
+use whydunit::actors::kept::Guards;
 use whydunit::actors::status::StatusBoard;
 use whydunit::actors::supervisor::{self, Ending, Supervisor};
 use whydunit::app::doors::SharedDoors;
@@ -252,9 +253,11 @@ async fn run(entities: usize, seconds: usize, shards: usize, options: store::Opt
         placement: Placement { connectors: handles[0].clone(), shards: handles[2..].to_vec(), disk: handles[1].clone() },
         replays_per_second: 1_000,
         retention: whydunit::engine::resilience::retention::RetentionOptions::keeps_all(),
+        guards: Guards::default(),
     };
     let (ended, ending) = oneshot::channel();
-    let options = supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, until_sources_end: true };
+    let options =
+        supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, beat_every: supervisor::Options::BEAT_EVERY, until_sources_end: true };
     let build = Box::new(move |reports| pipeline::build(&parts, &reports));
     Supervisor::new(build, options, status, SharedDoors::default().0, ended).start();
     let ending = ending.await.unwrap();

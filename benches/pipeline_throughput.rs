@@ -24,6 +24,7 @@ use rdkafka_sys as sys;
 use serde::Deserialize;
 use support::kafka::KafkaServer;
 use tokio::sync::oneshot;
+use whydunit::actors::kept::Guards;
 use whydunit::actors::status::StatusBoard;
 use whydunit::actors::supervisor::{self, Ending, Supervisor};
 use whydunit::app::WATERMARK_HEADER;
@@ -205,6 +206,7 @@ async fn run(config: ConsumerConfig, records: usize, writer: store::SqliteWriter
             message: error.to_string(),
             permanent: true,
             recovered: false,
+            topic: None,
         };
         Ok(until_records(kafka::start(config.clone(), offsets).map_err(refused)?, records))
     };
@@ -220,10 +222,15 @@ async fn run(config: ConsumerConfig, records: usize, writer: store::SqliteWriter
         reader,
         publish: Arc::new(Nobody),
         status: status.clone(),
+        guards: Guards::default(),
         placement: Placement { connectors: connectors.handle(), shards: vec![shard.handle()], disk: disk.handle() },
     };
     let (ended, ending) = oneshot::channel();
-    let options = supervisor::Options { checkpoint_every: Duration::from_secs(5), until_sources_end: true };
+    let options = supervisor::Options {
+        checkpoint_every: Duration::from_secs(5),
+        beat_every: supervisor::Options::BEAT_EVERY,
+        until_sources_end: true,
+    };
     let build = Box::new(move |reports| pipeline::build(&parts, &reports));
     Supervisor::new(build, options, status, SharedDoors::default().0, ended).start();
     let ending = ending.await.unwrap();

@@ -65,19 +65,27 @@ impl Default for PipelineOptions {
 pub struct DeadLetterOptions {
     /// Letters decoded again each second, at most.
     pub replays_per_second: u32,
+    /// MiB of letters that may wait of each connector; at that it pauses.
+    pub max_mib_per_connector: u32,
 }
 
 impl Default for DeadLetterOptions {
     fn default() -> Self {
-        Self { replays_per_second: 500 }
+        Self { replays_per_second: 500, max_mib_per_connector: 1_024 }
     }
 }
 
 impl DeadLetterOptions {
     fn problems(&self) -> Vec<(String, String)> {
-        let out_of_range = !(1..=100_000).contains(&self.replays_per_second);
-        let reason = || format!("{} is outside 1 to 100000", self.replays_per_second);
-        out_of_range.then(|| ("dead_letters.replays_per_second".to_owned(), reason())).into_iter().collect()
+        let bounds =
+            [("replays_per_second", self.replays_per_second, 100_000), ("max_mib_per_connector", self.max_mib_per_connector, 1_000_000)];
+        let outside = bounds.into_iter().filter(|(_, value, most)| !(1..=*most).contains(value));
+        outside.map(|(key, value, most)| (format!("dead_letters.{key}"), format!("{value} is outside 1 to {most}"))).collect()
+    }
+
+    /// The cap of each connector's letters, bytes.
+    pub const fn max_bytes_per_connector(self) -> u64 {
+        self.max_mib_per_connector as u64 * 1_024 * 1_024
     }
 }
 

@@ -14,7 +14,12 @@ impl Books {
         Self(Mutex::new(ledger))
     }
 
-    /// A panic between lock and unlock takes the pipeline down and the books with it.
+    /// Somebody panicked between lock and unlock: what they say cannot be relied on.
+    pub fn is_torn(&self) -> bool {
+        self.0.is_poisoned()
+    }
+
+    /// Torn books take the pipeline down, and are made anew with it.
     pub fn lock(&self) -> MutexGuard<'_, OffsetLedger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use super::life_line::LifeLine;
-use super::messages::{CommandStored, Stop, Stored};
+use super::messages::{CommandStored, Ping, Stop, Stored};
 use super::status::StatusBoard;
 use crate::model::command::CommandOutcome;
 use crate::model::live::LiveUpdate;
@@ -83,6 +83,12 @@ impl Handler<CommandStored> for BroadcasterStage {
             CommandOutcome::Event(_) | CommandOutcome::Done => {}
         }
     }
+}
+
+impl Handler<Ping> for BroadcasterStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for BroadcasterStage {

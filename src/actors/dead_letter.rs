@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, ActorFutureExt, AtomicResponse, Context, Handler, Recipient, WrapFuture};
 
 use super::life_line::LifeLine;
-use super::messages::{Record, Rejected, Stop};
+use super::messages::{Ping, Record, Rejected, Stop};
 use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::resilience::letters::letter;
@@ -58,6 +58,12 @@ impl Handler<Rejected> for DeadLetterStage {
             }
         })))
     }
+}
+
+impl Handler<Ping> for DeadLetterStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for DeadLetterStage {

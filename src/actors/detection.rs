@@ -7,7 +7,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 
 use super::let_go::LetGo;
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Stop, ToDetection, ToInvestigator};
+use super::messages::{BarrierPart, Ping, Stop, ToDetection, ToInvestigator};
 use super::status::StatusBoard;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::Detector;
@@ -137,6 +137,12 @@ impl Handler<ToDetection> for DetectionStage {
         self.forward(messages, ctx);
         metrics().stage("detection", began.elapsed().as_secs_f64());
     }
+}
+
+impl Handler<Ping> for DetectionStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for DetectionStage {

@@ -8,7 +8,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use tokio::sync::Notify;
 
 use super::life_line::LifeLine;
-use super::messages::{Hold, Passing, Stop, ToJoin};
+use super::messages::{Hold, Passing, Ping, Stop, ToJoin};
 use super::status::StatusBoard;
 use crate::engine::detect::ShardInput;
 use crate::model::command::{Action, InboxRow};
@@ -141,6 +141,12 @@ impl Handler<Hold> for InboxStage {
         }));
         MessageResult(vec![self.ledger.clone()])
     }
+}
+
+impl Handler<Ping> for InboxStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for InboxStage {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
 use super::life_line::LifeLine;
-use super::messages::{Barrier, BarrierPart, Passing, Record, Stop, ToInvestigator};
+use super::messages::{Barrier, BarrierPart, Passing, Ping, Record, Stop, ToInvestigator};
 use super::status::StatusBoard;
 use crate::engine::correlate::Investigator;
 use crate::engine::correlate::watermark::WatermarkState;
@@ -142,6 +142,12 @@ impl Handler<ToInvestigator> for InvestigatorStage {
         }
         metrics().stage("investigator", began.elapsed().as_secs_f64());
     }
+}
+
+impl Handler<Ping> for InvestigatorStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for InvestigatorStage {

@@ -9,6 +9,7 @@ use crate::engine::correlate::watermark::{Advance, WatermarkState};
 use crate::engine::detect::{DetectorInput, SeenBefore, ShardInput};
 use crate::engine::resilience::offset_ledger::count_seen_before;
 use crate::model::command::{Command, CommandError, CommandOutcome, InboxRow};
+use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::Rejection;
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, WriteBatch, WriteReport};
@@ -148,13 +149,17 @@ pub struct Hold {
 #[rtype(result = "()")]
 pub struct Stop;
 
-/// Somebody with the API → connector.
-#[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
+/// supervisor → every stage: are you there? Answered when its turn comes, so a stage that does not is busy or stuck.
+#[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub enum Steer {
-    Pause,
-    Resume,
-    ResetBreaker,
+pub struct Ping;
+
+/// Somebody with the API → connector.
+#[derive(Clone, Debug, Message, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct Steer {
+    pub order: ConnectorOrder,
+    pub by: OrderBy,
 }
 
 /// recorder → broadcaster, supervisor: what is durable now.

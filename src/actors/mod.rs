@@ -11,6 +11,7 @@ pub mod dead_letter;
 pub mod detection;
 pub mod inbox;
 pub mod investigator;
+pub mod kept;
 pub mod let_go;
 pub mod life_line;
 pub mod messages;

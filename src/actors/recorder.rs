@@ -11,7 +11,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use tokio::sync::Notify;
 
 use super::life_line::LifeLine;
-use super::messages::{CommandStored, Execute, Record, Stop, StoreFailed, Stored};
+use super::messages::{CommandStored, Execute, Ping, Record, Stop, StoreFailed, Stored};
 use super::retention::Retention;
 use super::status::StatusBoard;
 use crate::clock;
@@ -320,6 +320,12 @@ impl Handler<Execute> for RecorderStage {
         }
         MessageResult(result)
     }
+}
+
+impl Handler<Ping> for RecorderStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for RecorderStage {

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use super::life_line::LifeLine;
-use super::messages::{Hold, Passing, Record, Stop, ToJoin};
+use super::messages::{Hold, Passing, Ping, Record, Stop, ToJoin};
 use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::decode;
@@ -214,6 +214,12 @@ impl Handler<Hold> for ReplayStage {
         }));
         MessageResult(vec![self.ledger.clone()])
     }
+}
+
+impl Handler<Ping> for ReplayStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for ReplayStage {

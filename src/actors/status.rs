@@ -150,6 +150,11 @@ impl StatusBoard {
         inner.troubles.insert(who.to_owned(), Trouble { reason: reason.to_owned(), blocks, since });
     }
 
+    /// Nothing can be stored now: everything waits.
+    pub fn is_blocked(&self) -> bool {
+        self.inner().blocked().is_some()
+    }
+
     pub fn well(&self, who: &str) {
         self.inner().troubles.remove(who);
     }
@@ -218,7 +223,12 @@ impl PipelineStatus for StatusBoard {
     fn connectors(&self) -> Vec<ConnectorStatus> {
         let now = crate::clock::now();
         let inner = self.inner();
-        inner.connectors.values().map(|connector| connector.view(now, inner.blocked())).collect()
+        let view = |connector: &Connector| {
+            let mut view = connector.view(now, inner.blocked());
+            view.stage = inner.stages.get(&format!("connector/{}", view.name)).cloned();
+            view
+        };
+        inner.connectors.values().map(view).collect()
     }
 
     fn health(&self) -> Health {

@@ -1,23 +1,28 @@
-//! The supervisor: builds the pipeline, takes checkpoints, and rebuilds everything from the last one when a stage dies.
+//! The supervisor: builds the pipeline, takes checkpoints, and rebuilds everything from the last one when a stage dies; a
+//! connector that dies is built again alone.
+
+mod checkpoint;
+mod heartbeat;
+mod revival;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, WrapFuture};
-use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::life_line::StageDied;
-use super::messages::{Barrier, BarrierPart, Committed, Execute, Hold, SourceEnded, Steer, Stop, StoreFailed, Stored, ToJoin};
+use super::messages::{Committed, Execute, Hold, Ping, SourceEnded, Steer, Stop, StoreFailed, Stored, ToJoin};
 use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::correlate::watermark::WatermarkTracker;
 use crate::engine::resilience::backoff::Backoff;
 use crate::engine::resilience::restart_budget::RestartBudget;
-use crate::model::connector::StageStatus;
 use crate::telemetry::metrics::metrics;
+use checkpoint::Gathering;
+pub use revival::{Lone, stage_name};
 
 /// Rebuilds allowed in [`BUDGET_WINDOW_S`]; after that the process exits and its container starts it anew.
 const BUDGET: usize = 5;
@@ -28,11 +33,16 @@ const WHO: &str = "pipeline";
 #[derive(Clone, Debug)]
 pub struct SourceHandle {
     pub name: String,
+    /// Name of its stage.
+    pub stage: String,
     pub hold: Recipient<Hold>,
     pub stop: Recipient<Stop>,
+    pub ping: Recipient<Ping>,
     /// The inbox has neither.
     pub steer: Option<Recipient<Steer>>,
     pub committed: Option<Recipient<Committed>>,
+    /// Set for what can be built again alone.
+    pub lone: Option<Lone>,
 }
 
 /// One build of the pipeline.
@@ -43,6 +53,8 @@ pub struct Pipeline {
     pub execute: Recipient<Execute>,
     /// Stages after the sources, in the order of the data.
     pub stops: Vec<Recipient<Stop>>,
+    /// The same stages, with their names.
+    pub pings: Vec<(String, Recipient<Ping>)>,
     pub watermark: Arc<Mutex<WatermarkTracker>>,
     /// Names of all stages; each holds a life line of that name.
     pub stages: Vec<String>,
@@ -72,8 +84,15 @@ pub struct Doors {
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub checkpoint_every: Duration,
+    /// Every stage is asked so often whether it is there; stuck is one that leaves four questions in a row without an answer.
+    pub beat_every: Duration,
     /// Ends by itself once every source has ended; for recorded incidents.
     pub until_sources_end: bool,
+}
+
+impl Options {
+    /// Closing the buckets of a long catch-up may keep a stage busy for a minute.
+    pub const BEAT_EVERY: Duration = Duration::from_secs(30);
 }
 
 /// How a run ended.
@@ -95,6 +114,14 @@ pub struct Supervisor {
     /// Stages of this generation whose life line has not broken.
     alive: BTreeSet<String>,
     ended: BTreeSet<String>,
+    /// Connectors whose stage died and is not built again yet.
+    down: BTreeSet<String>,
+    /// Stages that have not answered, and for how many beats.
+    asked: BTreeMap<String, u32>,
+    /// Times each stage was built again alone.
+    lone_restarts: BTreeMap<String, u32>,
+    /// Why each stage died last.
+    reasons: BTreeMap<String, String>,
     state: State,
     budget: RestartBudget,
     backoff: Backoff,
@@ -157,6 +184,10 @@ impl Supervisor {
             pipeline: None,
             alive: BTreeSet::new(),
             ended: BTreeSet::new(),
+            down: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            lone_restarts: BTreeMap::new(),
+            reasons: BTreeMap::new(),
             state: State::Running,
             budget: RestartBudget::new(BUDGET, BUDGET_WINDOW_S),
             backoff: Backoff::new(0),
@@ -168,6 +199,10 @@ impl Supervisor {
             drained: Vec::new(),
             draining: None,
         }
+    }
+
+    fn doors(&self) -> MutexGuard<'_, Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start_pipeline(&mut self, ctx: &mut Context<Self>) {
@@ -189,13 +224,13 @@ impl Supervisor {
         self.alive = pipeline.stages.iter().cloned().collect();
         self.epoch = pipeline.epoch;
         self.ended.clear();
+        self.down.clear();
+        self.asked.clear();
         self.state = State::Running;
-        let now = clock::now();
         for name in &pipeline.stages {
-            let last_reason = None;
-            self.status.stage(StageStatus { name: name.clone(), alive: true, restarts: self.restarts, last_reason, since: now });
+            self.show_stage(name, true, None);
         }
-        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = self.doors();
         doors.execute = Some(pipeline.execute.clone());
         let steers = pipeline.sources.iter().filter_map(|source| Some((source.name.clone(), source.steer.clone()?)));
         doors.steer = steers.collect();
@@ -218,27 +253,30 @@ impl Supervisor {
         let Some(pipeline) = &self.pipeline else { return };
         self.checkpointing = true;
         self.epoch += 1;
-        let gather = gather(pipeline.sources.clone(), pipeline.joins.clone(), pipeline.watermark.clone(), self.epoch);
+        let gathering = Gathering::of(pipeline, |name| self.down.contains(name), self.epoch);
         let generation = self.generation;
-        ctx.spawn(gather.into_actor(self).map(move |resumes, stage, _| {
-            drop(resumes);
+        ctx.spawn(gathering.gather().into_actor(self).map(move |gathered, stage, _| {
             if stage.generation == generation {
-                stage.checkpointing = false;
-                stage.covered = activity;
+                stage.checkpointing = stage.draining.is_some();
+                // A connector that died meanwhile leaves it unfinished; the next one covers what this one would have.
+                stage.covered = if gathered.whole { activity } else { stage.covered };
             }
         }));
     }
 
     // ------------------------------------------------------------ going down
 
+    /// Takes everything down, to be rebuilt.
+    fn fall(&mut self, reason: String, ctx: &mut Context<Self>) {
+        self.status.trouble(WHO, &format!("{reason}; rebuilding from the last checkpoint"), false);
+        self.take_down(State::Falling { reason }, ctx);
+    }
+
     /// Stops every stage; [`Supervisor::stage_gone`] goes on once all are gone.
     fn take_down(&mut self, state: State, ctx: &mut Context<Self>) {
         self.state = state;
         self.checkpointing = false;
-        {
-            let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-            *doors = Doors::default();
-        }
+        *self.doors() = Doors::default();
         if let Some(pipeline) = self.pipeline.take() {
             pipeline.sources.iter().for_each(|source| source.stop.do_send(Stop));
             pipeline.stops.iter().for_each(|stop| stop.do_send(Stop));
@@ -303,49 +341,14 @@ impl Supervisor {
         self.epoch += 1;
         self.checkpointing = true;
         self.draining = Some(Draining { epoch: self.epoch, resumes: Vec::new() });
-        let gather = gather(pipeline.sources.clone(), pipeline.joins.clone(), pipeline.watermark.clone(), self.epoch);
+        let gathering = Gathering::of(pipeline, |name| self.down.contains(name), self.epoch);
         let generation = self.generation;
-        ctx.spawn(gather.into_actor(self).map(move |resumes, stage, _| {
+        ctx.spawn(gathering.gather().into_actor(self).map(move |gathered, stage, _| {
             if let Some(draining) = stage.draining.as_mut().filter(|_| stage.generation == generation) {
-                draining.resumes = resumes;
+                draining.resumes = gathered.resumes;
             }
         }));
     }
-}
-
-/// Holds the sources, sends the barrier, waits until every stage has handed over; sources go on when the result drops.
-async fn gather(
-    sources: Vec<SourceHandle>,
-    joins: Vec<Recipient<ToJoin>>,
-    watermark: Arc<Mutex<WatermarkTracker>>,
-    epoch: u64,
-) -> Vec<oneshot::Sender<()>> {
-    let began = Instant::now();
-    tracing::debug!(epoch, "checkpoint began");
-    let mut resumes = Vec::new();
-    let holds = sources.iter().map(|source| {
-        let (sender, resume) = oneshot::channel();
-        resumes.push(sender);
-        source.hold.send(Hold { resume })
-    });
-    let held = join_all(holds.collect::<Vec<_>>()).await;
-    let Ok(ledgers) = held.into_iter().collect::<Result<Vec<_>, _>>() else { return resumes };
-    let watermark = watermark.lock().unwrap_or_else(PoisonError::into_inner).state();
-    let (sender, gathered) = oneshot::channel();
-    let barrier =
-        Arc::new(Barrier { epoch, ledger: ledgers.into_iter().flatten().collect(), watermark, gathered: Mutex::new(Some(sender)) });
-    let sends = joins
-        .iter()
-        .map(|join| join.send(ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), deltas: Vec::new(), seen_before: Vec::new() })));
-    let sent = join_all(sends).await;
-    drop(barrier);
-    // An error means a stage died with the barrier: its life line has told us already.
-    if sent.iter().all(Result::is_ok) && gathered.await.is_ok() {
-        let held = began.elapsed();
-        metrics().checkpoint(held.as_secs_f64());
-        tracing::debug!(epoch, held_us = held.as_micros() as u64, "checkpoint gathered");
-    }
-    resumes
 }
 
 impl Actor for Supervisor {
@@ -355,6 +358,7 @@ impl Actor for Supervisor {
         ctx.set_mailbox_capacity(64);
         self.start_pipeline(ctx);
         ctx.run_interval(self.options.checkpoint_every, Self::checkpoint);
+        ctx.run_interval(self.options.beat_every, Self::beat);
     }
 }
 
@@ -366,20 +370,25 @@ impl Handler<StageDied> for Supervisor {
             return;
         }
         self.alive.remove(&died.stage);
-        if self.state == State::Running {
-            let reason = if died.panicked { format!("stage {} panicked", died.stage) } else { format!("stage {} stopped", died.stage) };
-            tracing::error!(stage = died.stage, panicked = died.panicked, "stage died");
-            if !self.drained.is_empty() {
-                let reason = format!("{reason} before the last checkpoint was stored; what it would hold is read again at the next start");
-                self.end(Ending::Failed(reason), ctx);
-                return;
+        if self.state != State::Running {
+            if self.alive.is_empty() {
+                self.all_gone(ctx);
             }
-            let (now, restarts) = (clock::now(), self.restarts + 1);
-            self.status.stage(StageStatus { name: died.stage, alive: false, restarts, last_reason: Some(reason.clone()), since: now });
-            self.status.trouble(WHO, &format!("{reason}; rebuilding from the last checkpoint"), false);
-            self.take_down(State::Falling { reason }, ctx);
-        } else if self.alive.is_empty() {
-            self.all_gone(ctx);
+            return;
+        }
+        let reason = if died.panicked { format!("stage {} panicked", died.stage) } else { format!("stage {} stopped", died.stage) };
+        tracing::error!(stage = died.stage, panicked = died.panicked, "stage died");
+        if !self.drained.is_empty() {
+            let reason = format!("{reason} before the last checkpoint was stored; what it would hold is read again at the next start");
+            self.end(Ending::Failed(reason), ctx);
+            return;
+        }
+        match self.lone(&died.stage).filter(|_| self.draining.is_none()) {
+            Some((name, lone)) => self.connector_died(name, &lone, &reason, ctx),
+            None => {
+                self.show_stage(&died.stage, false, Some(&reason));
+                self.fall(reason, ctx);
+            }
         }
     }
 }
@@ -435,3 +444,6 @@ impl Handler<Shutdown> for Supervisor {
         Box::pin(drained.into_actor(self).map(|_, _, _| ()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::let_go::LetGo;
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Passing, Stop, ToDetection, ToJoin};
+use super::messages::{BarrierPart, Passing, Ping, Stop, ToDetection, ToJoin};
 use super::status::StatusBoard;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
@@ -149,6 +149,12 @@ impl Handler<ToJoin> for TraceJoinStage {
         }
         metrics().stage("trace_join", began.elapsed().as_secs_f64());
     }
+}
+
+impl Handler<Ping> for TraceJoinStage {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for TraceJoinStage {

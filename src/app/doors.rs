@@ -13,6 +13,7 @@ use crate::clock;
 use crate::engine::decode;
 use crate::engine::resilience::redecode::{dry_run, failure};
 use crate::model::command::{Command, CommandError, CommandOutcome};
+use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::{DryRun, LetterRecord};
 use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns};
 
@@ -26,11 +27,6 @@ pub struct SharedDoors(pub Arc<Mutex<Doors>>);
 impl SharedDoors {
     fn execute(&self) -> Option<Recipient<Execute>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).execute.clone()
-    }
-
-    fn steer(&self, name: &str, steer: Steer) -> bool {
-        let recipient = self.0.lock().unwrap_or_else(PoisonError::into_inner).steer.get(name).cloned();
-        recipient.is_some_and(|recipient| recipient.try_send(steer).is_ok())
     }
 }
 
@@ -51,16 +47,9 @@ impl Commands for SharedDoors {
 }
 
 impl ConnectorControl for SharedDoors {
-    fn pause(&self, name: &str) -> bool {
-        self.steer(name, Steer::Pause)
-    }
-
-    fn resume(&self, name: &str) -> bool {
-        self.steer(name, Steer::Resume)
-    }
-
-    fn reset_breaker(&self, name: &str) -> bool {
-        self.steer(name, Steer::ResetBreaker)
+    fn steer(&self, name: &str, order: ConnectorOrder, by: &OrderBy) -> bool {
+        let recipient = self.0.lock().unwrap_or_else(PoisonError::into_inner).steer.get(name).cloned();
+        recipient.is_some_and(|recipient| recipient.try_send(Steer { order, by: by.clone() }).is_ok())
     }
 }
 

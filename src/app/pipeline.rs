@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use actix::{Actor, Addr, ArbiterHandle};
+use actix::{Actor, Addr, ArbiterHandle, Handler};
 use tokio::sync::Notify;
 
 use crate::actors::broadcaster::BroadcasterStage;
@@ -12,12 +12,14 @@ use crate::actors::dead_letter::DeadLetterStage;
 use crate::actors::detection::{self, DetectionStage};
 use crate::actors::inbox::{self, InboxStage};
 use crate::actors::investigator::{self, InvestigatorStage};
+use crate::actors::kept::{Guards, Kept};
 use crate::actors::life_line::LifeLine;
+use crate::actors::messages::{Hold, Ping, Stop};
 use crate::actors::pace::Pace;
 use crate::actors::recorder::RecorderStage;
 use crate::actors::replay::{ReplayStage, Ways};
 use crate::actors::status::StatusBoard;
-use crate::actors::supervisor::{Pipeline, Reports, SourceHandle};
+use crate::actors::supervisor::{self, Lone, Pipeline, Reports, SourceHandle};
 use crate::actors::trace_join::{self, TraceJoinStage};
 use crate::engine::correlate::watermark::{WatermarkState, WatermarkTracker};
 use crate::engine::correlate::{CorrelateOptions, Investigator};
@@ -82,6 +84,8 @@ pub struct PipelineParts {
     pub reader: Arc<dyn StoreReader>,
     pub publish: Arc<dyn Publish>,
     pub status: Arc<StatusBoard>,
+    /// What decides whether each connector may read; outlives a rebuild.
+    pub guards: Guards,
     pub placement: Placement,
 }
 
@@ -114,6 +118,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
         watermark: watermark.clone(),
         pace: Arc::new(Pace::new(watermark.clone())),
         status: parts.status.clone(),
+        reader: parts.reader.clone(),
         ended: reports.ended.clone(),
     };
     let mut sources = builder.connectors(&wiring, &snapshot);
@@ -121,6 +126,13 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     sources.extend(builder.inbox(&wiring, &snapshot, inbox));
     sources.push(builder.replay(&wiring, &recorder, &snapshot, replays));
 
+    let mut pings: Vec<_> =
+        joins.iter().enumerate().map(|(shard, join)| (trace_join::stage_name(shard), join.clone().recipient())).collect();
+    pings.extend(detections.iter().enumerate().map(|(shard, stage)| (detection::stage_name(shard), stage.clone().recipient())));
+    pings.push((investigator::STAGE.to_owned(), investigator.clone().recipient()));
+    pings.push(("dead_letter".to_owned(), dead_letter.clone().recipient()));
+    pings.push(("recorder".to_owned(), recorder.clone().recipient()));
+    pings.push(("broadcaster".to_owned(), broadcaster.clone().recipient()));
     let mut stops: Vec<_> = joins.iter().map(|join| join.clone().recipient()).collect();
     stops.extend(detections.iter().map(|detection| detection.clone().recipient()));
     stops.extend([investigator.recipient(), dead_letter.recipient(), recorder.clone().recipient(), broadcaster.recipient()]);
@@ -129,6 +141,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
         joins: wiring.joins,
         execute: recorder.recipient(),
         stops,
+        pings,
         watermark,
         stages: builder.stages,
         epoch: snapshot.epoch,
@@ -259,21 +272,16 @@ impl Builder<'_> {
         let mut sources = Vec::new();
         for part in self.parts.sources.clone() {
             let ours = snapshot.ledger.iter().filter(|row| *row.connector == *part.name).cloned();
-            let (ledger, wiring) = (OffsetLedger::restore(ours), wiring.clone());
-            let name = part.name.to_string();
-            let life = self.life(&format!("connector/{name}"));
-            let connector = ConnectorStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
-                let open = part.open.clone();
-                let start = Box::new(move |offsets| open(offsets));
-                ConnectorStage::new(part.name, part.source, part.decode, start, ledger, wiring, life)
-            });
-            sources.push(SourceHandle {
-                name,
-                hold: connector.clone().recipient(),
-                stop: connector.clone().recipient(),
-                steer: Some(connector.clone().recipient()),
-                committed: Some(connector.recipient()),
-            });
+            let kept = Kept::new(OffsetLedger::restore(ours), self.parts.guards.of(&part.name));
+            self.stages.push(supervisor::stage_name(&part.name));
+            let connector = LoneConnector {
+                part,
+                kept,
+                wiring: wiring.clone(),
+                reports: self.reports.clone(),
+                arbiter: self.parts.placement.connectors.clone(),
+            };
+            sources.push(connector.start());
         }
         sources
     }
@@ -285,8 +293,7 @@ impl Builder<'_> {
         let inbox = InboxStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
             InboxStage::new(reader, join, ledger, written, status, life)
         });
-        let (hold, stop) = (inbox.clone().recipient(), inbox.recipient());
-        Some(SourceHandle { name: inbox::NAME.to_owned(), hold, stop, steer: None, committed: None })
+        Some(source_alone(inbox::NAME, &inbox))
     }
 
     fn replay(&mut self, wiring: &Wiring, recorder: &Addr<RecorderStage>, snapshot: &Snapshot, written: Arc<Notify>) -> SourceHandle {
@@ -297,8 +304,64 @@ impl Builder<'_> {
         let replay = ReplayStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
             ReplayStage::new(redecoder, reader, ways, ledger, written, status, life)
         });
-        let (hold, stop) = (replay.clone().recipient(), replay.recipient());
-        SourceHandle { name: REPLAY.to_owned(), hold, stop, steer: None, committed: None }
+        source_alone(REPLAY, &replay)
+    }
+}
+
+/// Everything a connector's stage is built of, the first time and again after it died.
+#[derive(Clone)]
+struct LoneConnector {
+    part: SourcePart,
+    kept: Arc<Kept>,
+    wiring: Wiring,
+    reports: Reports,
+    arbiter: ArbiterHandle,
+}
+
+impl LoneConnector {
+    fn start(&self) -> SourceHandle {
+        let Self { part, kept, wiring, reports, arbiter } = self.clone();
+        let (name, stage) = (part.name.to_string(), supervisor::stage_name(&part.name));
+        let life = LifeLine::new(&stage, reports.generation, reports.died);
+        let lone = Lone {
+            kept: kept.clone(),
+            revive: Arc::new({
+                let again = self.clone();
+                move || again.start()
+            }),
+        };
+        let connector = ConnectorStage::start_in_arbiter(&arbiter, move |_| {
+            let open = part.open.clone();
+            let start = Box::new(move |offsets| open(offsets));
+            ConnectorStage::new(part.name, part.source, part.decode, start, kept, wiring, life)
+        });
+        SourceHandle {
+            name,
+            stage,
+            hold: connector.clone().recipient(),
+            stop: connector.clone().recipient(),
+            ping: connector.clone().recipient(),
+            steer: Some(connector.clone().recipient()),
+            committed: Some(connector.recipient()),
+            lone: Some(lone),
+        }
+    }
+}
+
+/// A source whose death takes the pipeline down.
+fn source_alone<A>(name: &str, stage: &Addr<A>) -> SourceHandle
+where
+    A: Actor<Context = actix::Context<A>> + Handler<Hold> + Handler<Stop> + Handler<Ping>,
+{
+    SourceHandle {
+        name: name.to_owned(),
+        stage: name.to_owned(),
+        hold: stage.clone().recipient(),
+        stop: stage.clone().recipient(),
+        ping: stage.clone().recipient(),
+        steer: None,
+        committed: None,
+        lone: None,
     }
 }
 

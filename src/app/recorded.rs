@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::doors::SharedDoors;
 use super::feed::{self, MemoryTopic};
 use super::pipeline::{self, OpenFeed, PipelineParts, Placement, SourcePart};
+use crate::actors::kept::Guards;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Supervisor};
 use crate::engine::correlate::CorrelateOptions;
@@ -100,7 +101,11 @@ pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, Store
         let open_writer: pipeline::OpenWriter = Box::new(move || Ok(Box::new(Tee { inner: open()?, captured: tee.clone() })));
         let parts = parts(parts_run, sources, open_writer, parts_reader, status.clone());
         let (ended, ending) = oneshot::channel();
-        let options = supervisor::Options { checkpoint_every: CHECKPOINT_EVERY, until_sources_end: true };
+        let options = supervisor::Options {
+            checkpoint_every: CHECKPOINT_EVERY,
+            beat_every: supervisor::Options::BEAT_EVERY,
+            until_sources_end: true,
+        };
         let build = Box::new(move |reports| pipeline::build(&parts, &reports));
         Supervisor::new(build, options, status, SharedDoors::default().0, ended).start();
         ending.await.unwrap_or_else(|_| Ending::Failed("the supervisor is gone".to_owned()))
@@ -152,6 +157,7 @@ async fn through_kafka(topic: &MemoryTopic, options: &kafka::Options, prefix: &s
             message: error.to_string(),
             permanent: true,
             recovered: false,
+            topic: None,
         })?;
         Ok(feed::until_records(feed, records))
     }))
@@ -176,6 +182,7 @@ fn parts(
         reader,
         publish: Arc::new(Nobody),
         status,
+        guards: Guards::default(),
         placement: Placement::single(Arbiter::current()),
     }
 }

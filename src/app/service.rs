@@ -15,6 +15,7 @@ use super::doors::{DryRunner, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::kafka_sources;
 use super::verify;
+use crate::actors::kept::Guards;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
@@ -121,11 +122,13 @@ pub fn start_with(settings: &Settings, forget_state: bool) -> anyhow::Result<Ser
         reader: reader.clone(),
         publish: Arc::new(hub),
         status: status.clone(),
+        guards: Guards::new(settings.dead_letters.max_bytes_per_connector()),
         placement: Placement { connectors: connectors.clone(), shards: shards.to_vec(), disk: disk.clone() },
     };
     let (ended, ending) = oneshot::channel();
     let options = supervisor::Options {
         checkpoint_every: Duration::from_secs(u64::from(settings.pipeline.checkpoint_interval_s)),
+        beat_every: supervisor::Options::BEAT_EVERY,
         until_sources_end: false,
     };
     let build = Box::new(move |reports| pipeline::build(&parts, &reports));

@@ -27,6 +27,7 @@ pub fn kafka_sources(settings: &Settings, database_id: &str, status: &StatusBoar
                     message: error.to_string(),
                     permanent: true,
                     recovered: false,
+                    topic: None,
                 })
             }),
         });

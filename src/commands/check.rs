@@ -15,6 +15,12 @@ pub struct Arguments {
     #[arg(long)]
     defaults: bool,
     /// Print every error of the Kafka client: its class, and whether a connector tries again or stops; then stop.
+    ///
+    /// The table is complete: every error the client's library can report stands in it, by class, with its fate as these settings
+    /// have it. A passing error is repaired by the client and not told. A transient one is told and tried again until it is over,
+    /// with nothing lost; it counts as a failure for the connector's circuit breaker, which opens after five in a row or when half
+    /// of a minute's calls failed, for 10 s doubling to 5 min. A permanent one opens the breaker until a person resets it. To
+    /// change the fate of one, put its name into kafka.permanent_errors or kafka.transient_errors.
     #[arg(long)]
     errors: bool,
     /// Try every connector against its brokers.

@@ -65,6 +65,7 @@ impl Options {
             message: describe(code, class, reason, brokers),
             permanent,
             recovered: false,
+            topic: None,
         })
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
+use super::connector::ConnectorOrder;
 use super::investigation::{CloseReason, Investigation, Note, Priority, Status};
 use super::suspect::Verdict;
 use super::{Event, Severity, Timestamp};
@@ -74,6 +75,12 @@ pub enum Action {
     /// Takes back that letters were discarded: they wait again.
     RestoreDeadLetters {
         select: LetterSelection,
+    },
+    /// Kept as activity; the order itself goes to the connector.
+    SteerConnector {
+        name: String,
+        order: ConnectorOrder,
+        reason: String,
     },
     /// Decodes letters again, with the settings as they are now.
     ReplayDeadLetters {

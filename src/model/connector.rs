@@ -29,14 +29,39 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+impl BreakerState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BreakerView {
     pub state: BreakerState,
     pub failures: u32,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub opened_at: Option<Timestamp>,
+    /// When it lets the next try through; without one an open breaker waits for a person.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub retry_at: Option<Timestamp>,
+    /// Its last changes, newest first.
+    pub history: Vec<BreakerTransition>,
+}
+
+/// A change of a breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BreakerTransition {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    pub from: BreakerState,
+    pub to: BreakerState,
+    pub why: String,
+    /// Who asked for it; nobody when it changed by itself.
+    pub by: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -73,7 +98,10 @@ pub struct ConnectorStatus {
     pub last_error: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_error_at: Option<Timestamp>,
+    /// Times its feed or its stage was started anew.
     pub restarts: u32,
+    /// Its stage as the supervisor sees it; `None` before it was built.
+    pub stage: Option<StageStatus>,
     /// Why it is not green, as a sentence; empty when it is.
     pub because: String,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -109,6 +137,7 @@ impl ConnectorStatus {
             last_error: None,
             last_error_at: None,
             restarts: 0,
+            stage: None,
             because: "connecting".to_owned(),
             since: None,
         }
@@ -121,12 +150,44 @@ pub struct FormatShare {
     pub records: u64,
 }
 
+/// What a person may tell a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorOrder {
+    Pause,
+    Resume,
+    /// Opens its breaker until it is reset.
+    Trip,
+    /// Closes its breaker and tries at once.
+    Reset,
+}
+
+impl ConnectorOrder {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Trip => "trip",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// Who gives an order, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderBy {
+    pub who: String,
+    /// Empty when none was given.
+    pub reason: String,
+}
+
 /// A stage as the supervisor sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StageStatus {
     pub name: String,
     pub alive: bool,
     pub restarts: u32,
+    /// Why it was last built anew.
     pub last_reason: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
-use super::connector::{ConnectorStatus, Health};
+use super::connector::{ConnectorOrder, ConnectorStatus, Health, OrderBy};
 use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome, ReplayRun};
 use super::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
@@ -71,6 +71,15 @@ pub struct FeedTrouble {
     pub permanent: bool,
     /// True when it is over: the state before holds again.
     pub recovered: bool,
+    /// The topic it is about, where it is about one.
+    pub topic: Option<String>,
+}
+
+impl FeedTrouble {
+    /// One that passes, about no topic in particular.
+    pub fn passing(class: &str, message: String) -> Self {
+        Self { class: class.to_owned(), message, permanent: false, recovered: false, topic: None }
+    }
 }
 
 /// Handle of a running feed.
@@ -195,6 +204,8 @@ pub trait StoreReader: Send + Sync {
     fn replays(&self, from: i64, limit: u32) -> Result<Vec<Replay>, StoreError>;
     /// Decisions to replay, newest first, at most 20.
     fn replay_runs(&self) -> Result<Vec<ReplayRun>, StoreError>;
+    /// Bytes of a connector's dead letters that wait or are being replayed.
+    fn letter_bytes(&self, connector: &str) -> Result<u64, StoreError>;
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.
@@ -223,11 +234,9 @@ pub trait DryRuns: Send + Sync {
     fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun;
 }
 
-/// Pause, resume, reset a connector by name; `false` when there is none of that name.
+/// Gives orders to connectors by name; `false` when nobody takes them for that name now.
 pub trait ConnectorControl: Send + Sync {
-    fn pause(&self, name: &str) -> bool;
-    fn resume(&self, name: &str) -> bool;
-    fn reset_breaker(&self, name: &str) -> bool;
+    fn steer(&self, name: &str, order: ConnectorOrder, by: &OrderBy) -> bool;
 }
 
 /// Where live updates go; never blocks, drops and counts when nobody can take them.

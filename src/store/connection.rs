@@ -12,11 +12,12 @@ use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_parts_and_duplicates.sql"),
     include_str!("migrations/0003_replays.sql"),
     include_str!("migrations/0004_topic_ids.sql"),
+    include_str!("migrations/0005_letter_bytes.sql"),
     include_str!("migrations/0006_retention.sql"),
     include_str!("migrations/0007_replay_runs.sql"),
 ];

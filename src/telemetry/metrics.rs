@@ -10,7 +10,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
-use crate::model::connector::{ConnectorStatus, Health};
+use crate::model::connector::{BreakerState, ConnectorStatus, Health};
 use crate::model::ledger::{LedgerRow, LedgerSums, Unaccounted};
 use crate::model::ports::{PipelineStatus, StoreReader};
 
@@ -24,6 +24,9 @@ pub struct Metrics {
     investigations_opened: Counter<u64>,
     dead_letters: Counter<u64>,
     restarts: Counter<u64>,
+    stage_restarts: Counter<u64>,
+    stuck_stages: Counter<u64>,
+    breaker_transitions: Counter<u64>,
     events: Counter<u64>,
     evicted: Counter<u64>,
     live_dropped: Counter<u64>,
@@ -81,6 +84,9 @@ impl Metrics {
             investigations_opened: counter("whydunit.investigations.opened", "Investigations opened by the engine"),
             dead_letters: counter("whydunit.dead_letters", "Dead letters stored"),
             restarts: counter("whydunit.pipeline.restarts", "Times the pipeline was rebuilt from its snapshot"),
+            stage_restarts: counter("whydunit.connector.restarts", "Times a connector was built again alone"),
+            stuck_stages: counter("whydunit.stages.stuck", "Times a stage did not answer while work waited"),
+            breaker_transitions: counter("whydunit.breaker.transitions", "Changes of connectors' breakers, by the state they came to"),
             events: counter("whydunit.events", "Events stored"),
             evicted: counter("whydunit.evicted", "Things forgotten to keep memory bounded, by kind"),
             live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
@@ -143,6 +149,19 @@ impl Metrics {
     /// `what` is one of few: `services`, `traces`.
     pub fn evicted(&self, what: &'static str, count: u64) {
         self.evicted.add(count, &[KeyValue::new("kind", what)]);
+    }
+
+    pub fn connector_restarted(&self, connector: &str) {
+        self.stage_restarts.add(1, &[of_connector(connector)]);
+    }
+
+    pub fn stage_stuck(&self, stage: &str) {
+        self.stuck_stages.add(1, &[KeyValue::new("stage", stage.to_owned())]);
+    }
+
+    /// `to` is one of few: `closed`, `open`, `half_open`.
+    pub fn breaker_changed(&self, connector: &str, to: &'static str) {
+        self.breaker_transitions.add(1, &[of_connector(connector), KeyValue::new("to", to)]);
     }
 
     pub fn live_dropped(&self, count: u64) {
@@ -216,6 +235,13 @@ fn observe_connectors(meter: &Meter, status: &Arc<dyn PipelineStatus>) {
     gauge(meter, status, "whydunit.lag", "s", "Age of the newest record read while there is lag", |connector| connector.lag_seconds);
     gauge(meter, status, "whydunit.connector.up", "", "1 while the connector runs", |connector| {
         f64::from(u8::from(connector.state == crate::model::connector::ConnectorState::Running))
+    });
+    gauge(meter, status, "whydunit.breaker.state", "", "0 while a connector's breaker is closed, 1 half-open, 2 open", |connector| {
+        match connector.breaker.state {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open => 2.0,
+        }
     });
     gauge(meter, status, "whydunit.partitions.assigned", "", "Partitions assigned", |connector| f64::from(connector.assigned_partitions));
     health(meter, status, "whydunit.ready", "1 while what is read can be stored and served", |health| health.ready);

@@ -6,6 +6,7 @@ mod growing;
 mod input;
 mod kills;
 mod start_and_stop;
+mod wrong_topic;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

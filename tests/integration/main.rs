@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_days;
+mod bulkheads;
 mod canvas;
 mod commands;
 mod dead_letters;

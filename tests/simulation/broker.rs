@@ -62,6 +62,9 @@ impl FeedControl for Handle {
     }
 
     fn hold_back(&self, partitions: &[PartitionKey]) {
+        if !self.broker.injector.is_dead() {
+            assert!(self.broker.injector.pass(Seam::HoldBack).is_none(), "holding partitions back panics, on purpose");
+        }
         if self.broker.injector.style.holds_back {
             *self.control.held_back.lock().unwrap_or_else(PoisonError::into_inner) = partitions.to_vec();
         }
@@ -113,10 +116,12 @@ impl Broker {
 
     /// Starts a feed of one connector. Needs a tokio runtime.
     pub fn open(self: &Arc<Self>, connector: usize, offsets: Arc<dyn StoredOffsets>) -> Result<Feed, FeedTrouble> {
-        if self.injector.pass(Seam::Open) == Some(Fault::FeedRefuses) {
+        let fault = self.injector.pass(Seam::Open);
+        assert!(fault != Some(Fault::ConnectorPanicsAtStart), "opening a feed panics, on purpose");
+        if fault == Some(Fault::FeedRefuses) {
             self.injector.tell(|| format!("!! feed {connector} refuses to start"));
             let message = "cannot start, on purpose".to_owned();
-            return Err(FeedTrouble { class: "broker_unreachable".to_owned(), message, permanent: false, recovered: false });
+            return Err(FeedTrouble::passing("broker_unreachable", message));
         }
         let (sender, receiver) = tokio::sync::mpsc::channel(CHANNEL);
         let control = Arc::new(Control::default());

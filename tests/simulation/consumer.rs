@@ -181,7 +181,7 @@ impl Consumer {
     /// The broker is away for less than the pipeline waits for it.
     async fn trouble(&self) -> Result<(), Over> {
         let message = "connection refused, on purpose".to_owned();
-        let trouble = FeedTrouble { class: "broker_unreachable".to_owned(), message, permanent: false, recovered: false };
+        let trouble = FeedTrouble::passing("broker_unreachable", message);
         self.sender.send(FeedMessage::Trouble(trouble.clone())).await.map_err(|_| Over)?;
         tokio::time::sleep(Duration::from_millis(self.broker.injector.below(40_000))).await;
         self.sender.send(FeedMessage::Trouble(FeedTrouble { recovered: true, ..trouble })).await.map_err(|_| Over)

@@ -17,6 +17,8 @@ pub enum Seam {
     Message,
     /// A feed is opened.
     Open,
+    /// A feed is told which partitions wait: right after a batch was handed on.
+    HoldBack,
     /// Offsets are published to the broker.
     Commit,
     /// The page is told something.
@@ -39,6 +41,8 @@ pub enum Fault {
     DiskPanicsAfterCommit,
     StageStops,
     ConnectorPanics,
+    ConnectorPanicsAtStart,
+    ConnectorPanicsAfterBatch,
     BroadcasterPanics,
     FeedRefuses,
     FeedEnds,
@@ -48,7 +52,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::CrashBeforeCommit,
         Self::CrashAfterCommit,
         Self::CrashAtMessage,
@@ -61,6 +65,8 @@ impl Fault {
         Self::DiskPanicsAfterCommit,
         Self::StageStops,
         Self::ConnectorPanics,
+        Self::ConnectorPanicsAtStart,
+        Self::ConnectorPanicsAfterBatch,
         Self::BroadcasterPanics,
         Self::FeedRefuses,
         Self::FeedEnds,
@@ -79,7 +85,8 @@ impl Fault {
             | Self::DiskPanicsBeforeCommit
             | Self::DiskPanicsAfterCommit => Seam::Write,
             Self::CrashAtMessage | Self::FeedEnds | Self::FeedVanishes | Self::Trouble | Self::Rebalance => Seam::Message,
-            Self::FeedRefuses => Seam::Open,
+            Self::FeedRefuses | Self::ConnectorPanicsAtStart => Seam::Open,
+            Self::ConnectorPanicsAfterBatch => Seam::HoldBack,
             Self::ConnectorPanics => Seam::Commit,
             Self::BroadcasterPanics => Seam::Publish,
             Self::CrashAtTime | Self::Shutdown | Self::StageStops => Seam::Time,

@@ -35,6 +35,15 @@ fn a_run_ends_when_its_last_checkpoint_is_stored() {
     }
 }
 
+/// A connector died after it had moved the watermark and before it had told the shards: a checkpoint said closed of buckets that
+/// were open.
+#[test]
+fn the_shards_learn_of_the_watermark_though_the_connector_that_moved_it_dies() {
+    holds(20, &[(Fault::ConnectorPanicsAfterBatch, 7), (Fault::Shutdown, 1_947), (Fault::FeedRefuses, 5)]);
+    let disk = [(Fault::DiskPanicsBeforeCommit, 2), (Fault::CrashBeforeCommit, 9), (Fault::DiskBusy, 3)];
+    holds(250, &[disk.as_slice(), &[(Fault::ConnectorPanicsAfterBatch, 10), (Fault::ConnectorPanicsAtStart, 1)]].concat());
+}
+
 #[test]
 fn the_same_seed_takes_the_same_steps() {
     for seed in 0..3 {

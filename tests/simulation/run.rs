@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Recipient, System};
 use tokio::sync::oneshot;
+use whydunit::actors::kept::Guards;
 use whydunit::actors::messages::Stop;
 use whydunit::actors::status::StatusBoard;
 use whydunit::actors::supervisor::{self, Ending, Reports, Shutdown, Supervisor};
@@ -122,7 +123,7 @@ impl Process {
             Ok(pipeline)
         });
         let checkpoint_every = Duration::from_millis(self.injector.style.checkpoint_ms);
-        let options = supervisor::Options { checkpoint_every, until_sources_end: true };
+        let options = supervisor::Options { checkpoint_every, beat_every: supervisor::Options::BEAT_EVERY, until_sources_end: true };
         let supervisor = Supervisor::new(build, options, status, doors.0.clone(), ended).start();
         let asked_to_stop = Mutex::new(false);
         let ending = tokio::select! {
@@ -216,6 +217,7 @@ impl Process {
             reader: self.database.reader(),
             publish: Arc::new(Page(self.injector.clone())),
             status,
+            guards: Guards::default(),
             placement: Placement::single(Arbiter::current()),
         }
     }

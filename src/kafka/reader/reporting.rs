@@ -70,11 +70,14 @@ impl Reader {
         }
         if self.placing_failed >= PLACING_PATIENCE && !self.troubles.is_on(class::BROKER_UNREACHABLE) {
             let message = format!("partitions wait to be read: {reason}; tried again until it is over");
-            self.report(PLACING, FeedTrouble { class: class.to_owned(), message, permanent: false, recovered: false });
+            self.report(PLACING, FeedTrouble::passing(class, message));
         }
     }
 
-    fn report(&mut self, subject: &str, trouble: FeedTrouble) {
+    fn report(&mut self, subject: &str, mut trouble: FeedTrouble) {
+        if trouble.class == class::UNKNOWN_TOPIC && !subject.is_empty() && subject != PLACING {
+            trouble.topic = subject.split('/').next().map(str::to_owned);
+        }
         if self.troubles.is_empty() {
             self.probe_at = clock::now().plus_millis(PROBE_EVERY_MS);
         }
@@ -88,8 +91,7 @@ impl Reader {
 
     /// Something a person must know that keeps nobody from reading on.
     pub(super) fn notice(&mut self, class: &str, message: String) {
-        let notice = FeedTrouble { class: class.to_owned(), message, permanent: false, recovered: false };
-        self.outbox.push_back(FeedMessage::Notice(notice));
+        self.outbox.push_back(FeedMessage::Notice(FeedTrouble::passing(class, message)));
     }
 
     pub(super) fn over(&mut self, is_over: impl Fn(&FeedTrouble, &str) -> bool) {

@@ -26,6 +26,13 @@ const COLUMNS: &str = "l.id, l.connector, l.cluster, l.topic, l.incarnation, l.p
      l.format, l.bad_items, l.attempts, l.first_failed_at, l.last_failed_at, l.fingerprint, l.status, l.replay_count, r.key, r.value, \
      r.headers, l.n, l.items_read, l.discard_reason";
 
+/// Bytes of a connector's letters that wait or are being replayed.
+pub(super) fn waiting_bytes(connection: &Connection, connector: &str) -> Result<u64, Fault> {
+    let mut statement = connection.prepare_cached("SELECT bytes FROM letter_bytes WHERE connector = ?")?;
+    let bytes: Option<i64> = statement.query_row([connector], |row| row.get(0)).optional()?;
+    Ok(u64::try_from(bytes.unwrap_or_default()).unwrap_or(0))
+}
+
 pub(super) fn page(connection: &Connection, query: &DeadLetterQuery) -> Result<Page<DeadLetterView>, Fault> {
     let window = Window::of(&query.paging, &SORTABLE)?;
     let mut filter = filter(query)?;

@@ -164,6 +164,10 @@ impl StoreReader for SqliteReader {
         self.read(letters::replay_runs)
     }
 
+    fn letter_bytes(&self, connector: &str) -> Result<u64, StoreError> {
+        self.read(|db| letters::waiting_bytes(db, connector))
+    }
+
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
         self.read(write::ledger)
     }

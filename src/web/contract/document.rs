@@ -20,7 +20,7 @@ use crate::web::routes::{analytics, connectors, dead_letters, events, health, in
         investigation::suspects, investigation::set_verdict, investigation::graph, investigation::activity,
         notes::list, notes::add, notes::edit, notes::remove,
         events::list, events::create, events::search, events::facets, events::show,
-        connectors::list, connectors::show, connectors::pause, connectors::resume, connectors::reset,
+        connectors::list, connectors::show, connectors::pause, connectors::resume, connectors::trip, connectors::reset,
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
         dead_letters::dry_run, dead_letters::replay, dead_letters::replay_many, dead_letters::discard_many,
         dead_letters::replay_runs, dead_letters::restore, dead_letters::restore_many, ledger::show,

@@ -4,5 +4,6 @@ pub mod bodies;
 pub mod document;
 pub mod fields;
 pub mod letters;
+pub mod orders;
 pub mod paging;
 pub mod query;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use whydunit::model::command::Action;
+use whydunit::model::connector::ConnectorOrder;
 
 use super::ports::{KNOWN, start};
 
@@ -103,9 +104,25 @@ fn every_write_reaches_the_writer_with_who_asked() {
 fn a_person_pauses_resumes_and_resets_a_connector() {
     let web = start();
     for order in ["pause", "resume", "reset"] {
-        let answer = web.send("POST", &format!("/connectors/known/{order}"), &[], None);
-        assert_eq!((answer.status, answer.json()["name"].as_str().unwrap()), (202, KNOWN));
-        assert_eq!(web.send("POST", &format!("/connectors/other/{order}"), &[], None).status, 404);
+        let answer = web.send("POST", &format!("/connectors/known/{order}"), &[], Some(b""));
+        assert_eq!((answer.status, answer.json()["name"].as_str()), (202, Some(KNOWN)), "{order}: {}", answer.text);
+        assert_eq!(web.send("POST", &format!("/connectors/other/{order}"), &[], Some(b"")).status, 404);
     }
     assert_eq!(web.memory.told.lock().unwrap()[0], "pause known");
+}
+
+#[test]
+fn a_breaker_is_tripped_only_with_a_reason_and_who_asked_and_why_is_kept() {
+    let web = start();
+    let ada = [("content-type", "application/json"), ("x-whydunit-user", "ada")];
+    let refused = web.send("POST", "/connectors/known/trip", &ada, Some(b"{}"));
+    assert_eq!((refused.status, refused.json()["errors"][0]["field"].as_str()), (422, Some("reason")));
+    let tripped = web.send("POST", "/connectors/known/trip", &ada, Some(br#"{"reason":"broker under repair"}"#));
+    assert_eq!(tripped.status, 202);
+    assert_eq!(web.send("POST", "/connectors/other/trip", &ada, Some(br#"{"reason":"broker under repair"}"#)).status, 404);
+    assert_eq!(web.send("POST", "/connectors/known/reset", &ada, Some(br#"{"reason":"repaired"}"#)).status, 202);
+    let kept: Vec<_> = web.memory.commands.lock().unwrap().iter().map(|command| command.action.clone()).collect();
+    let order = |order, reason: &str| Action::SteerConnector { name: KNOWN.to_owned(), order, reason: reason.to_owned() };
+    assert_eq!(kept, [order(ConnectorOrder::Trip, "broker under repair"), order(ConnectorOrder::Reset, "repaired")]);
+    assert_eq!(*web.memory.told.lock().unwrap(), ["trip known: broker under repair", "reset known: repaired"]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InboxRow};
-use whydunit::model::connector::{ConnectorState, ConnectorStatus, Health};
+use whydunit::model::connector::{ConnectorOrder, ConnectorState, ConnectorStatus, Health, OrderBy};
 use whydunit::model::dead_letter::{
     DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay, ReplayRun,
 };
@@ -130,6 +130,9 @@ impl StoreReader for Memory {
         self.asked("replay runs")?;
         Ok(Vec::new())
     }
+    fn letter_bytes(&self, _: &str) -> Result<u64, StoreError> {
+        Ok(0)
+    }
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
         self.asked("ledger")?;
         Ok(Vec::new())
@@ -189,20 +192,9 @@ impl DryRuns for Memory {
 }
 
 impl ConnectorControl for Memory {
-    fn pause(&self, name: &str) -> bool {
-        self.tell("pause", name)
-    }
-    fn resume(&self, name: &str) -> bool {
-        self.tell("resume", name)
-    }
-    fn reset_breaker(&self, name: &str) -> bool {
-        self.tell("reset", name)
-    }
-}
-
-impl Memory {
-    fn tell(&self, order: &str, name: &str) -> bool {
-        self.told.lock().unwrap().push(format!("{order} {name}"));
+    fn steer(&self, name: &str, order: ConnectorOrder, by: &OrderBy) -> bool {
+        let why = if by.reason.is_empty() { String::new() } else { format!(": {}", by.reason) };
+        self.told.lock().unwrap().push(format!("{} {name}{why}", order.as_str()));
         name == KNOWN
     }
 }

@@ -30,6 +30,8 @@ export const commands = {
     (await ask<Note>(`${inv(id)}/notes/${segment(note)}`, { method: 'PATCH', body: { body } })).data,
   deleteNote: async (id: string, note: string) => void (await ask(`${inv(id)}/notes/${segment(note)}`, { method: 'DELETE' })),
   connector: (name: string, verb: 'pause' | 'resume' | 'reset') => post<unknown>(`/connectors/${segment(name)}/${verb}`, {}),
+  trip: (name: string, reason: string) => post<unknown>(`/connectors/${segment(name)}/trip`, { reason }),
+  reset: (name: string, reason: string) => post<unknown>(`/connectors/${segment(name)}/reset`, { reason }),
   /** How many letters the decision took; the rest of them no longer waited. */
   discard: async (letters: Letters, reason: string): Promise<number> => {
     if (!('id' in letters)) return (await post<LettersTaken>('/dead-letters/discard', { ...letters, reason })).count;

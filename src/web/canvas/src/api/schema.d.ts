@@ -28,7 +28,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All connectors. */
+        /** All connectors, each with its breaker's history and its stage as the supervisor sees it. */
         get: operations["connectors_list"];
         put?: never;
         post?: never;
@@ -81,7 +81,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Closes the circuit breaker and tries at once. */
+        /** Closes the circuit breaker and tries at once. Who, when and why are kept. */
         post: operations["connectors_reset"];
         delete?: never;
         options?: never;
@@ -98,8 +98,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Goes on reading. */
+        /** Goes on reading, whatever it was paused for. */
         post: operations["connectors_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connectors/{name}/trip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens the circuit breaker until it is reset: nothing is read. Who, when and why are kept. */
+        post: operations["connectors_trip"];
         delete?: never;
         options?: never;
         head?: never;
@@ -770,12 +787,27 @@ export interface components {
         };
         /** @enum {string} */
         BreakerState: "closed" | "open" | "half_open";
+        /** @description A change of a breaker. */
+        BreakerTransition: {
+            /** Format: date-time */
+            at: string;
+            /** @description Who asked for it; nobody when it changed by itself. */
+            by?: string | null;
+            from: components["schemas"]["BreakerState"];
+            to: components["schemas"]["BreakerState"];
+            why: string;
+        };
         BreakerView: {
             /** Format: int32 */
             failures: number;
+            /** @description Its last changes, newest first. */
+            history: components["schemas"]["BreakerTransition"][];
             /** Format: date-time */
             opened_at?: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it lets the next try through; without one an open breaker waits for a person.
+             */
             retry_at?: string | null;
             state: components["schemas"]["BreakerState"];
         };
@@ -860,11 +892,15 @@ export interface components {
             records_total: number;
             /** Format: int64 */
             rejected_total: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Times its feed or its stage was started anew.
+             */
             restarts: number;
             /** Format: date-time */
             since?: string | null;
             source: components["schemas"]["Source"];
+            stage?: components["schemas"]["StageStatus"] | null;
             state: components["schemas"]["ConnectorState"];
             topics: string[];
         };
@@ -1647,6 +1683,10 @@ export interface components {
             replayed: number;
             who: string;
         };
+        /** @description Why the breaker is closed. */
+        ResetRequest: {
+            reason?: string | null;
+        };
         ResolveRequest: {
             lessons_learned?: string | null;
             remediation?: string | null;
@@ -1754,6 +1794,7 @@ export interface components {
         /** @description A stage as the supervisor sees it. */
         StageStatus: {
             alive: boolean;
+            /** @description Why it was last built anew. */
             last_reason?: string | null;
             name: string;
             /** Format: int32 */
@@ -1822,6 +1863,10 @@ export interface components {
             step_s: number;
             /** Format: date-time */
             to: string;
+        };
+        /** @description Why the breaker is opened. */
+        TripRequest: {
+            reason: string;
         };
         /** @description What the sums do not account for, as read less accounted; all zero where the books close. */
         Unaccounted: {
@@ -2001,7 +2046,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ResetRequest"] | null;
+            };
+        };
         responses: {
             /** @description As asked. */
             202: {
@@ -2038,6 +2087,46 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectorStatus"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    connectors_trip: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TripRequest"];
+            };
+        };
         responses: {
             /** @description As asked. */
             202: {

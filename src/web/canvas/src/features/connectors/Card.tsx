@@ -17,12 +17,13 @@ interface Props {
   waiting: number;
   choose: () => void;
   act: (verb: Verb) => void;
+  breaker: () => void;
 }
 
 /** Of the second format and those after it: quieter than the source's own colour, and none of another source. */
 const MIX_COLORS = ['line3', 'line', 'ink3'];
 
-export function Card({ one, current, waiting, choose, act }: Props) {
+export function Card({ one, current, waiting, choose, act, breaker }: Props) {
   const ref = useRef<HTMLElement>(null);
   useEffect(() => {
     if (current) reveal(ref.current?.closest<HTMLElement>('.connector-grid'), ref.current);
@@ -46,8 +47,9 @@ export function Card({ one, current, waiting, choose, act }: Props) {
       <div className="row connector-acts">
         {tripped && <button type="button" className="btn primary" onClick={() => act('reset')}>Try one batch now <Kbd keys="r" /></button>}
         {stopped ? <button type="button" className="btn" onClick={() => act('resume')}>Resume <Kbd keys="p" /></button> : <button type="button" className="btn" onClick={() => act('pause')}>Pause <Kbd keys="p" /></button>}
+        <button type="button" className="btn" onClick={breaker}>Breaker <Kbd keys="c" /></button>
         {waiting > 0 && <Link href={`/dead-letters?connector=${encodeURIComponent(one.name)}`} className="btn">{count(waiting)} dead {waiting === 1 ? 'letter' : 'letters'} <Kbd keys="d" /></Link>}
-        {one.restarts > 0 && <span className="dim small end">{count(one.restarts)} restarts</span>}
+        {(one.restarts > 0 || (one.stage?.restarts ?? 0) > 0) && <span className="dim small end" title={one.stage?.last_reason ?? undefined}>{count(one.restarts + (one.stage?.restarts ?? 0))} restarts</span>}
       </div>
       <dl className="connector-numbers">
         <div><dt>Lag</dt><dd>{count(one.lag_records)}</dd><dd className="connector-unit">{one.lag_records ? duration(Math.max(100, one.lag_seconds * 1000)) : 'at the end'}</dd></div>

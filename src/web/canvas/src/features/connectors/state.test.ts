@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ConnectorStatus } from '../../api/types';
-import { faceOf, mix, sentence, sorted } from './state';
+import { changed, faceOf, mix, sentence, sorted, stageSays } from './state';
 
 const one = (more: Partial<ConnectorStatus>) => ({ name: 'logs', state: 'running', lag_seconds: 0, lag_records: 0, because: '', rate_in: 1, ...more }) as ConnectorStatus;
 
@@ -19,4 +19,17 @@ test('the mix holds what could not be read and is whole', () => {
   expect(parts.map(({ name }) => name)).toEqual(['json', 'not decoded']);
   expect(parts.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1);
   expect(mix({ decode_mix: [], rejected_total: 0 })).toEqual([]);
+});
+
+test('a topic that is missing beside one that is read is no full health', () => {
+  expect(faceOf(one({ because: 'topic half.missing is not there' })).tone).toBe('medium');
+});
+
+test('the history of a breaker and a stage is told in sentences', () => {
+  const change = { at: '2026-11-25T07:00:00Z', from: 'closed', to: 'open', why: 'broker under repair', by: 'ada' } as const;
+  expect(changed(change)).toBe('Opened by ada: broker under repair');
+  expect(changed({ ...change, to: 'half_open', why: 'its time is over', by: null })).toBe('Let a few through: its time is over');
+  const stage = { name: 'detection/0', alive: true, restarts: 2, last_reason: 'stage detection/0 panicked', since: '2026-11-25T07:00:00Z' };
+  expect(stageSays(stage)).toBe('built again 2 times, the last time because stage detection/0 panicked');
+  expect(stageSays({ ...stage, restarts: 0, last_reason: null })).toBe('never built again');
 });

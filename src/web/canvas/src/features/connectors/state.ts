@@ -1,6 +1,6 @@
 // What a connector's state means to a person. Pure.
 
-import type { ConnectorStatus, Severity } from '../../api/types';
+import type { BreakerTransition, ConnectorStatus, Severity, StageStatus } from '../../api/types';
 
 export type Tone = 'critical' | 'medium' | 'well' | 'quiet';
 
@@ -13,7 +13,7 @@ export interface Face {
 /** Lag above this is behind even while it runs, seconds. */
 const BEHIND_S = 5;
 
-export function faceOf({ state, lag_seconds, lag_records }: Pick<ConnectorStatus, 'state' | 'lag_seconds' | 'lag_records'>): Face {
+export function faceOf({ state, lag_seconds, lag_records, because }: Pick<ConnectorStatus, 'state' | 'lag_seconds' | 'lag_records' | 'because'>): Face {
   switch (state) {
     case 'open': return { tone: 'critical', word: 'Breaker open', shape: 'critical' };
     case 'stopped': return { tone: 'critical', word: 'Stopped', shape: 'critical' };
@@ -21,7 +21,7 @@ export function faceOf({ state, lag_seconds, lag_records }: Pick<ConnectorStatus
     case 'backing_off': return { tone: 'medium', word: 'Trying again', shape: 'medium' };
     case 'connecting': return { tone: 'medium', word: 'Connecting', shape: 'medium' };
     case 'paused': return { tone: 'quiet', word: 'Paused', shape: 'info' };
-    case 'running': return lag_seconds > BEHIND_S && lag_records > 0 ? { tone: 'medium', word: 'Behind', shape: 'medium' } : { tone: 'well', word: 'Running', shape: 'info' };
+    case 'running': if (because) return { tone: 'medium', word: 'Reads in part', shape: 'medium' }; return lag_seconds > BEHIND_S && lag_records > 0 ? { tone: 'medium', word: 'Behind', shape: 'medium' } : { tone: 'well', word: 'Running', shape: 'info' };
     default: return { tone: 'quiet', word: state, shape: 'info' };
   }
 }
@@ -46,4 +46,18 @@ export function mix({ decode_mix, rejected_total }: Pick<ConnectorStatus, 'decod
   if (total === 0) return [];
   const parts = decode_mix.map(({ format, records }) => ({ name: format.replace(/_/g, ' '), share: records / total, rejected: false })).sort((a, b) => b.share - a.share);
   return rejected_total > 0 ? [...parts, { name: 'not decoded', share: rejected_total / total, rejected: true }] : parts;
+}
+
+const BREAKER: Record<BreakerTransition['to'], string> = { closed: 'Closed', open: 'Opened', half_open: 'Let a few through' };
+
+/** One change of the breaker as a sentence: `Opened by ada: broker under repair`. */
+export function changed({ to, by, why }: BreakerTransition): string {
+  return `${BREAKER[to]}${by ? ` by ${by}` : ''}${why ? `: ${why}` : ''}`;
+}
+
+/** A stage of the tree as a sentence: `built again 3 times, the last time because stage detection/0 panicked`. */
+export function stageSays({ alive, restarts, last_reason }: StageStatus): string {
+  const built = restarts === 0 ? 'never built again' : `built again ${restarts === 1 ? 'once' : `${restarts} times`}`;
+  const reason = last_reason ? `, the last time because ${last_reason}` : '';
+  return `${alive ? '' : 'down, '}${built}${reason}`;
 }
