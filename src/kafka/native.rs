@@ -158,6 +158,14 @@ pub(super) struct TopicDescription {
     pub(super) partitions: usize,
 }
 
+/// A consumer group as the cluster describes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct GroupDescription {
+    /// `None` where the cluster does not tell.
+    pub(super) granted: Option<Granted>,
+    pub(super) members: usize,
+}
+
 /// Questions of the admin interface that rdkafka does not wrap.
 pub(super) struct Admin<'c>(pub(super) &'c Arc<BaseConsumer<Context>>);
 
@@ -177,9 +185,9 @@ impl Admin<'_> {
         })
     }
 
-    /// What we may do with a consumer group, which need not be there; an error of the cluster's, or `None` where it does not tell.
-    pub(super) fn group(&self, group: &str, wait: Duration) -> Result<Option<Granted>, RDKafkaErrorCode> {
-        let Ok(name) = CString::new(group) else { return Ok(None) };
+    /// What the cluster says of a consumer group, which need not be there, or the cluster's error.
+    pub(super) fn group(&self, group: &str, wait: Duration) -> Result<GroupDescription, RDKafkaErrorCode> {
+        let Ok(name) = CString::new(group) else { return Ok(GroupDescription::default()) };
         let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
         let answer = self.ask(operation, true, wait, |client, options, queue| {
             let mut names = [name.as_ptr()];
@@ -205,7 +213,8 @@ impl Admin<'_> {
             }
             let mut operations = 0;
             let first = sys::rd_kafka_ConsumerGroupDescription_authorized_operations(description, &mut operations);
-            Ok(granted(first, operations))
+            let members = sys::rd_kafka_ConsumerGroupDescription_member_count(description);
+            Ok(GroupDescription { granted: granted(first, operations), members })
         }
     }
 

@@ -106,7 +106,9 @@ fn ten_thousand_letters_are_replayed_after_the_setting_is_right_and_what_can_be_
 
     let mut sent: Vec<String> = (0..RECORDS).filter(|index| index % GARBAGE_EVERY != 0).map(|index| format!("note {index}")).collect();
     sent.sort();
-    assert!(stored_notes(&home) == sent, "what is stored is not what was sent, each once");
+    let stored = stored_notes(&home);
+    let first = stored.iter().zip(&sent).find(|(stored, sent)| stored != sent);
+    assert!(stored == sent, "{} notes are stored, {} were sent; they differ first at {first:?}", stored.len(), sent.len());
 }
 
 #[test]

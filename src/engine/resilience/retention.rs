@@ -79,7 +79,7 @@ impl RetentionOptions {
 }
 
 /// What is to go now, in this order. `closed` is the event time up to which buckets are closed: what events and rows are judged by, so
-/// that records of another year are kept as long as those of today.
+/// that records of another year are kept as long as those of today. Before any bucket is closed, nothing is too old.
 pub fn plan(options: &RetentionOptions, holdings: &Holdings, now: Timestamp, closed: Option<Timestamp>) -> Vec<Removal> {
     let mut plan = Vec::new();
     let reference = closed.map_or(now, |closed| closed.min(now));
@@ -88,7 +88,7 @@ pub fn plan(options: &RetentionOptions, holdings: &Holdings, now: Timestamp, clo
     } else if let Some(before) = letters_over(options, holdings, now) {
         plan.push(Removal::Letters { before });
     }
-    let by_age = options.age_limit(reference);
+    let by_age = closed.and_then(|closed| options.age_limit(closed.min(now)));
     let by_size = over_size(options, holdings, reference);
     if let Some(before) = by_age.max(by_size) {
         let bucket = Bucket::of(before);
@@ -179,7 +179,7 @@ fn letters_by_bytes(options: &RetentionOptions, holdings: &Holdings) -> Option<A
 
 fn by_age(options: &RetentionOptions, holdings: &Holdings, now: Timestamp, closed: Option<Timestamp>) -> Option<Announcement> {
     let oldest = [holdings.oldest_event, holdings.oldest_bucket.map(Bucket::start)].into_iter().flatten().min()?;
-    let limit = options.age_limit(closed.map_or(now, |closed| closed.min(now)))?;
+    let limit = options.age_limit(closed?.min(now))?;
     let at = now.plus_seconds((oldest.seconds_since(limit).max(0.0)) as i64);
     let sentence = format!(
         "events and counts older than {} days are removed, the next from {at} on; open investigations keep theirs. Raise \

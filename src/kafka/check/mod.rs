@@ -310,7 +310,7 @@ impl<'c> Checker<'c> {
                 answer => break answer,
             }
         };
-        match answer {
+        match answer.map(|group| group.granted) {
             Ok(Some(Granted { read: false, .. })) | Err(Code::GroupAuthorizationFailed) => {
                 report.problem(format!("the consumer group `{group}` may not be joined (Read)"), Some(self.grants.group(group)));
             }

@@ -23,7 +23,7 @@ type Lacking = BTreeMap<String, usize>;
 pub(super) struct Growth {
     /// What the last look found.
     last: Lacking,
-    /// What the group was asked about: partitions that are still not ours afterwards belong to another member.
+    /// What was looked into: partitions that are still not ours afterwards belong to another member.
     asked: Lacking,
 }
 
@@ -81,8 +81,14 @@ impl Reader {
         }
         let lacking = topics.iter().filter(|(topic, found)| ours.get(topic.as_str()).is_none_or(|ours| *ours < found.partitions));
         let lacking = lacking.map(|(topic, found)| (topic.clone(), found.partitions)).collect();
-        if self.growth.must_ask(lacking) {
-            self.join_anew();
+        if !self.growth.must_ask(lacking) {
+            return;
+        }
+        match Admin(&self.consumer).group(&self.config.group, ASK_WAIT) {
+            Ok(group) if group.members == 1 => self.join_anew(),
+            // Others share the group: the partitions are theirs.
+            Ok(_) => {}
+            Err(_) => self.growth.asked.clear(),
         }
     }
 

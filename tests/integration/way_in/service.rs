@@ -86,8 +86,9 @@ fn what_happened_to_a_topic_while_nobody_looked_is_noticed_counted_and_said() {
     assert_eq!(status["state"], "running");
     let told = status["last_error"].as_str().unwrap();
     assert!(told.contains("50 offsets (100 to 149)") && told.contains("retention"), "{told}");
-    let missed = run.ops_text("/metrics").lines().find(|line| line.contains("outcome=\"missed\"")).map(str::to_owned);
-    assert!(missed.as_ref().is_some_and(|line| line.starts_with("whydunit_records_total") && line.ends_with(" 50")), "{missed:?}");
+    let is_missed = |line: &&str| line.starts_with("whydunit_records_total") && line.contains("outcome=\"missed\"");
+    let missed = run.ops_text("/metrics").lines().find(is_missed).map(str::to_owned);
+    assert!(missed.as_ref().is_some_and(|line| line.ends_with(" 50")), "{missed:?}");
     run.terminate();
 
     // The topic is deleted and made anew, and grows beyond where we stood.

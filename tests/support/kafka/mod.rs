@@ -327,6 +327,15 @@ impl KafkaServer {
         }
     }
 
+    /// Waits until the topic's first partition holds something.
+    pub fn wait_for_records(&self, topic: &str) {
+        let deadline = Instant::now() + START_DEADLINE;
+        let client: BaseConsumer = self.client().create().expect("a client");
+        while client.fetch_watermarks(topic, 0, Duration::from_millis(250)).is_ok_and(|(_, high)| high == 0) {
+            assert!(Instant::now() < deadline, "nothing was written to {topic}");
+        }
+    }
+
     pub fn add_partitions(&self, topic: &str, count: usize) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
         let results =
