@@ -1,6 +1,7 @@
 //! No room on the disk, and a database that is taken away: nothing is lost, and it is said.
 
 use std::cell::Cell;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -49,7 +50,8 @@ impl SmallDisk {
     fn fill(&self, left_kib: u64) {
         let disk = rustix::fs::statvfs(self.folder.path()).unwrap();
         let bytes = (disk.f_bavail * disk.f_frsize).saturating_sub(left_kib * 1_024);
-        std::fs::write(self.ballast(), vec![0; usize::try_from(bytes).unwrap()]).unwrap();
+        let mut ballast = std::fs::OpenOptions::new().create(true).append(true).open(self.ballast()).unwrap();
+        ballast.write_all(&vec![0; usize::try_from(bytes).unwrap()]).unwrap();
     }
 
     fn make_room(&self) {
@@ -118,13 +120,41 @@ fn a_full_disk_stops_reading_and_with_room_again_it_goes_on_by_itself() {
     let took = run.terminate_within(TEN_SECONDS);
     println!("ended {took:?} after SIGTERM, on a full disk");
 
-    // A start on a full disk waits too.
-    let run = home.run();
+    // A start on a full disk waits too, whether or not the little there is lets it open the database.
+    let run = home.run_without_room();
     run.wait_until("it says that the disk is full", PATIENCE, says_that_the_disk_is_full);
     disk.make_room();
+    let run = run.begun();
     run.wait_until("it is ready again", Duration::from_secs(40), |run| run.ops("/readyz")["status"] == "ready");
     run.wait_until("everything is read", PATIENCE, read_to_the_end);
     assert_eq!(run.metric("whydunit_ready"), Some(1.0));
+    run.terminate();
+    assert_same_export(&undisturbed(&settings), &home.export());
+}
+
+#[test]
+fn a_first_start_on_a_full_disk_says_so_on_its_probes_and_begins_once_there_is_room() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let server = KafkaServer::shared();
+    write_shop(server, "no-room");
+    let settings = settings(server, "no-room", "");
+    let home = Home::with_database(&settings, tempfile::tempdir().unwrap(), disk.database());
+    disk.fill(0);
+    let run = home.run_without_room();
+    let ready = run.ops("/readyz");
+    assert_eq!(ready["status"], "not_ready", "{ready}");
+    let ready = ready.to_string();
+    let path = home.database().display().to_string();
+    for word in ["no room for", &path, "make room there", "nothing is lost", "tried again every", "since 20"] {
+        assert!(ready.contains(word), "{word}: {ready}");
+    }
+    assert_eq!((run.ops_text("/healthz"), run.metric("whydunit_ready")), ("alive\n".to_owned(), Some(0.0)));
+    run.terminate_within(TEN_SECONDS);
+
+    let run = home.run_without_room();
+    disk.make_room();
+    let run = run.begun();
+    run.wait_until("everything is read", PATIENCE, read_to_the_end);
     run.terminate();
     assert_same_export(&undisturbed(&settings), &home.export());
 }
