@@ -150,7 +150,7 @@ fn reopening(options: store::Options, first: SqliteWriter) -> pipeline::OpenWrit
     let first = Mutex::new(Some(first));
     Box::new(move || {
         let open = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let inner = open.map_or_else(|| store::open_writer(&options), Ok)?;
+        let inner = open.map_or_else(|| store::open_writer(&options), Ok).map_err(|error| disk::located(error, &options))?;
         Ok(Box::new(Located { inner, options: options.clone() }))
     })
 }
