@@ -17,8 +17,8 @@ const FLOOD: usize = 100 * NORMAL * FLOOD_S;
 const CALM: usize = 5 * NORMAL;
 /// Bytes that pad a flooded line, so that what is not held back would be seen.
 const PADDING: usize = 2_000;
-/// More than the prefetch budget and all queues of this service hold, less than a quarter of what is sent.
-const GROWTH_MAX: u64 = 100 << 20;
+/// More than the prefetch budget and all queues of this service hold, half of what is sent.
+const GROWTH_MAX: u64 = (FLOOD * PADDING / 2) as u64;
 
 fn settings(brokers: &str) -> String {
     let mut text = format!(
