@@ -19,6 +19,7 @@ use crate::actors::kept::Guards;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
+use crate::engine::correlate;
 use crate::model::ports::{PipelineStatus as _, StoreReader};
 use crate::settings::Settings;
 use crate::store::{self, SqliteWriter};
@@ -108,6 +109,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         status: status.clone(),
         control: Arc::new(doors.clone()),
         dry_runs: Arc::new(DryRunner(sources.clone())),
+        explain: correlate::explain,
         live: hub.clone(),
         now: clock::now,
         version: env!("CARGO_PKG_VERSION"),
