@@ -245,7 +245,7 @@ impl RecorderStage {
             let took_ms = began.map_or(0, |began| began.elapsed().as_millis() as u64);
             tracing::debug!(epoch = checkpoint.epoch, entries, bytes, took_ms, "checkpoint stored");
         }
-        let newest_event = written.detected.last().or(written.events.last()).map(|event| event.id.clone());
+        let newest_event = written.detected.last().map(|made| &made.event).or(written.events.last()).map(|event| event.id.clone());
         let checkpoint = written.checkpoint.map(|checkpoint| (checkpoint.epoch, checkpoint.ledger));
         let stored = Stored { report, newest_event, checkpoint };
         if stored.checkpoint.is_some()

@@ -272,7 +272,8 @@ impl Builder<'_> {
         let mut sources = Vec::new();
         for part in self.parts.sources.clone() {
             let ours = snapshot.ledger.iter().filter(|row| *row.connector == *part.name).cloned();
-            let kept = Kept::new(OffsetLedger::restore(ours), self.parts.guards.of(&part.name));
+            let ahead = snapshot.ahead.iter().filter(|ahead| *ahead.connector == *part.name).cloned();
+            let kept = Kept::new(OffsetLedger::restore(ours, ahead), self.parts.guards.of(&part.name));
             self.stages.push(supervisor::stage_name(&part.name));
             let connector = LoneConnector {
                 part,

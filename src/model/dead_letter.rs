@@ -105,7 +105,7 @@ impl LetterStatus {
 /// The record of a letter, whole: what it takes to decode it again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LetterRecord {
-    /// Derived from the position.
+    /// Derived from connector and position.
     pub id: String,
     pub connector: String,
     pub position: Position,
@@ -166,7 +166,7 @@ pub struct DryRun {
 /// A rejected record on its way into the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// Derived from the position.
+    /// Derived from connector and position.
     pub id: String,
     pub connector: String,
     pub position: Position,

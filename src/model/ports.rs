@@ -17,7 +17,7 @@ use super::position::PartitionKey;
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use super::record::RecordBatch;
 use super::retention::{Holdings, Removal, Removed};
-use super::signal::BucketRow;
+use super::signal::{BucketRow, DetectedEvent};
 use super::snapshot::{Checkpoint, Snapshot, StatePart};
 use super::view::{AnalyticsSummary, Facet, Timeline};
 use super::{Event, Timestamp};
@@ -128,7 +128,7 @@ pub struct WriteBatch {
     /// Each made of one item of a record, which the books count as stored.
     pub events: Vec<Event>,
     /// Each made by a detector of many items, which the books count as folded.
-    pub detected: Vec<Event>,
+    pub detected: Vec<DetectedEvent>,
     pub findings: Vec<EngineFindings>,
     pub letters: Vec<DeadLetter>,
     pub replays: Vec<ReplayOutcome>,

@@ -10,6 +10,7 @@ use whydunit::model::ports::{StoreError, StoreReader, StoreWriter, WriteBatch, W
 use whydunit::model::snapshot::Snapshot;
 use whydunit::store;
 
+use crate::broker::Broker;
 use crate::faults::{Fault, Injector, Seam};
 
 /// A database that lives as long as this value.
@@ -33,8 +34,9 @@ impl Database {
         Arc::new(store::open_reader(&self.options).expect("a reader"))
     }
 
-    pub fn writer(&self, injector: &Arc<Injector>) -> Result<Disk, StoreError> {
-        Ok(Disk { inner: store::open_writer(&self.options)?, injector: injector.clone(), refusals: None })
+    pub fn writer(&self, broker: &Arc<Broker>) -> Result<Disk, StoreError> {
+        let (broker, injector) = (broker.clone(), broker.injector.clone());
+        Ok(Disk { inner: store::open_writer(&self.options)?, broker, injector, refusals: None })
     }
 
     /// What `whydunit verify` would say now, each hole in a line.
@@ -54,6 +56,7 @@ impl Database {
 
 pub struct Disk {
     inner: store::SqliteWriter,
+    broker: Arc<Broker>,
     injector: Arc<Injector>,
     /// Writes still refused, and why.
     refusals: Option<(Fault, u64)>,
@@ -102,7 +105,10 @@ impl StoreWriter for Disk {
         }
         let report = self.inner.write(batch, now)?;
         match fault {
-            Some(Fault::CrashAfterCommit) => {
+            Some(fault @ (Fault::CrashAfterCommit | Fault::CrashThenCompaction)) => {
+                if fault == Fault::CrashThenCompaction {
+                    self.broker.compact_when_down();
+                }
                 self.injector.crash();
                 Err(Self::gone())
             }

@@ -13,7 +13,7 @@ fn holds(seed: u64, faults: &[(Fault, u64)]) {
     let world = Arc::new(World::draw(seed));
     let undisturbed = run::run(&world, &Plan::undisturbed(seed), None).expect("a run without faults");
     let disturbed = run::run(&world, &Plan::with(seed, faults), None).expect("a run that comes to its end");
-    let found = judge(&world, &disturbed.export, Some(&undisturbed.export));
+    let found = judge(&world, &disturbed, Some(&undisturbed.export));
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 

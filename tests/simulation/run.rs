@@ -22,7 +22,7 @@ use whydunit::model::command::{Action, Command};
 use whydunit::model::live::LiveUpdate;
 use whydunit::model::ports::{Commands, Publish, StoreWriter};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Compacted};
 use crate::disk::Database;
 use crate::faults::{Fault, Injector, Plan, Seam};
 use crate::mutations::Mutation;
@@ -39,6 +39,8 @@ const LEARNING_S: u32 = 60;
 #[derive(Debug)]
 pub struct Outcome {
     pub export: String,
+    /// Records that the broker removed on the way.
+    pub compacted: Compacted,
     pub injector: Arc<Injector>,
     pub processes: usize,
     /// Where the books did not close against the database, at the end of any process, however it ended.
@@ -75,7 +77,7 @@ pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Resul
         }
         injector.tell(|| format!("process {processes}: {exit:?}"));
         match exit {
-            Exit::Ended => return Ok(Outcome { export: database.export(), injector, processes, holes }),
+            Exit::Ended => return Ok(Outcome { export: database.export(), compacted: process.broker.compacted(), injector, processes, holes }),
             Exit::Shutdown | Exit::Crashed => {}
             Exit::Failed(reason) if reason.contains("on purpose") || reason.starts_with("restarted 5 times") => {}
             // A stage died while it was shut down.
@@ -102,6 +104,7 @@ impl Process {
         let system = System::with_tokio_rt(runtime);
         system.block_on(async {
             self.injector.start();
+            self.broker.started();
             let _time = clock::start_at(Timestamp::from_seconds(START).plus_millis(self.injector.now_ms() as i64));
             let exit = self.until_exit().await;
             self.injector.end(self.injector.below(20_000));
@@ -198,7 +201,7 @@ impl Process {
                 open: Arc::new(move |offsets| broker.open(index, offsets)),
             }
         });
-        let (database, injector, mutation) = (self.database.clone(), self.injector.clone(), self.mutation);
+        let (database, broker, injector, mutation) = (self.database.clone(), self.broker.clone(), self.injector.clone(), self.mutation);
         PipelineParts {
             sources: sources.collect(),
             shards: self.world.shards,
@@ -208,7 +211,7 @@ impl Process {
             correlate: CorrelateOptions::default(),
             teach_until: None,
             open_writer: Box::new(move || {
-                let disk = database.writer(&injector)?;
+                let disk = database.writer(&broker)?;
                 Ok(match mutation {
                     Some(mutation) => mutation.writer(disk, &injector),
                     None => Box::new(disk) as Box<dyn StoreWriter>,

@@ -47,6 +47,26 @@ pub fn draw(random: &mut ChaCha8Rng) -> Vec<Sent> {
     traffic.sent
 }
 
+/// Lines of jobs that write little, each so long after its time that its bucket is closed: booked into whichever bucket is open
+/// when it is read, it is often the only item of its service there.
+pub fn add_late(random: &mut ChaCha8Rng, sent: &mut Vec<Sent>) {
+    let end_ms = sent.iter().map(|sent| sent.at_ms).max().unwrap_or_default();
+    for number in 0..random.random_range(40..120) {
+        let at_ms = random.random_range(60_000..end_ms);
+        let level = if random.random_bool(0.5) { "error" } else { "info" };
+        let line = json!({ "@timestamp": time(at_ms - random.random_range(40_000..60_000)), "message": format!("job {number} was late"),
+            "log.level": level, "service.name": format!("job-{}", random.random_range(0..12)), "service.environment": ENVIRONMENT });
+        let record = Record {
+            key: None,
+            value: Some(bytes(&line)),
+            headers: Vec::new(),
+            timestamp: time(at_ms),
+            expect: Expect { folded: 1, ..Expect::default() },
+        };
+        sent.push(Sent { source: Source::Logs, at_ms, key: None, record });
+    }
+}
+
 impl Traffic<'_> {
     fn push(&mut self, source: Source, at_ms: i64, value: Vec<u8>, expect: Expect) {
         let record = Record { key: None, value: Some(value), headers: Vec::new(), timestamp: time(at_ms), expect };

@@ -12,7 +12,7 @@ pub fn letter(batch: &RecordBatch, rejection: &Rejection, now: Timestamp) -> Opt
     let record = batch.records.get(rejection.record as usize)?;
     let position = batch.position(record);
     Some(DeadLetter {
-        id: derived_id(&format!("letter\0{}", position.item_id(0))),
+        id: derived_id(&format!("letter\0{}\0{}", batch.connector, position.item_id(0))),
         connector: batch.connector.to_string(),
         timestamp: record.timestamp,
         key: batch.key(record).map(<[u8]>::to_vec),
