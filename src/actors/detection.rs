@@ -28,6 +28,7 @@ pub struct DetectionStage {
     barrier: Vec<BarrierPart>,
     investigator: Recipient<ToInvestigator>,
     let_go: LetGo,
+    crowded: LetGo,
     _life: LifeLine,
 }
 
@@ -47,8 +48,9 @@ impl DetectionStage {
         life: LifeLine,
     ) -> Self {
         let advice = format!("a shard keeps {}; raise detect.max_entities, or find who sends so many names", core.max_entities());
-        let let_go = LetGo::new(&stage_name(shard), "services", advice, status);
-        Self { shard, core, joins: vec![closed; join_shards], closed, barrier: Vec::new(), investigator, let_go, _life: life }
+        let let_go = LetGo::new(&stage_name(shard), "services", advice.clone(), status.clone());
+        let crowded = LetGo::new(&stage_name(shard), "items", advice, status).but("of new services and counted together as one service");
+        Self { shard, core, joins: vec![closed; join_shards], closed, barrier: Vec::new(), investigator, let_go, crowded, _life: life }
     }
 
     /// Buckets that every trace-join shard has closed, judged.
@@ -64,6 +66,7 @@ impl DetectionStage {
             self.closed = Some(bucket);
             closed.push(self.core.close(bucket));
             self.let_go.closed(self.core.evicted_entities());
+            self.crowded.closed(self.core.crowded_items());
             if closed.len() == CLOSED_PER_MESSAGE {
                 messages.push(ToInvestigator::Closed { shard: self.shard, closed: std::mem::take(&mut closed) });
             }

@@ -138,6 +138,7 @@ impl RecorderStage {
         self.pending.letters.extend(batch.letters);
         self.pending.replays.extend(batch.replays);
         self.pending.rows.extend(batch.rows);
+        self.pending.pauses.extend(batch.pauses);
         if let Some(mut checkpoint) = batch.checkpoint {
             // One whose writing has not begun is overtaken; one that is being written is let finish, or none ever would.
             checkpoint.absorb(self.next_checkpoint.take().map(|older| older.deltas).unwrap_or_default());

@@ -115,6 +115,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     let wiring = Wiring {
         joins: joins.iter().map(|join| join.clone().recipient()).collect(),
         dead_letter: dead_letter.clone().recipient(),
+        recorder: recorder.clone().recipient(),
         watermark: watermark.clone(),
         pace: Arc::new(Pace::new(watermark.clone())),
         status: parts.status.clone(),
@@ -161,7 +162,7 @@ impl Cores {
         let fresh = snapshot.epoch == 0;
         let mut cores = Self {
             joins: (0..parts.shards).map(|_| TraceJoin::new(&parts.detect)).collect(),
-            detectors: (0..parts.shards).map(|_| Detector::new(&parts.detect)).collect(),
+            detectors: (0..parts.shards).map(|shard| Detector::of_shard(shard, &parts.detect)).collect(),
             investigator: Investigator::new(&parts.correlate, parts.teach_until.filter(|_| fresh)),
             watermark: WatermarkState::default(),
         };

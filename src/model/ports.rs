@@ -8,7 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
-use super::connector::{ConnectorOrder, ConnectorStatus, Health, OrderBy};
+use super::connector::{ConnectorOrder, ConnectorStatus, Health, KeptPause, OrderBy, PauseChange};
 use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome, ReplayRun};
 use super::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
@@ -133,6 +133,7 @@ pub struct WriteBatch {
     pub letters: Vec<DeadLetter>,
     pub replays: Vec<ReplayOutcome>,
     pub rows: Vec<BucketRow>,
+    pub pauses: Vec<PauseChange>,
     /// Without force until its checkpoint comes.
     pub state: Option<StatePart>,
     pub checkpoint: Option<Checkpoint>,
@@ -145,7 +146,7 @@ impl WriteBatch {
 
     /// What there is to store, state apart.
     pub fn rows(&self) -> usize {
-        self.events.len() + self.detected.len() + self.findings.len() + self.letters.len() + self.replays.len() + self.rows.len()
+        self.events.len() + self.detected.len() + self.findings.len() + self.letters.len() + self.replays.len() + self.rows.len() + self.pauses.len()
     }
 }
 
@@ -206,6 +207,11 @@ pub trait StoreReader: Send + Sync {
     fn replay_runs(&self) -> Result<Vec<ReplayRun>, StoreError>;
     /// Bytes of a connector's dead letters that wait or are being replayed.
     fn letter_bytes(&self, connector: &str) -> Result<u64, StoreError>;
+    /// The pause of a connector that a process before this one left.
+    fn pause(&self, connector: &str) -> Result<Option<KeptPause>, StoreError> {
+        let _ = connector;
+        Ok(None)
+    }
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.

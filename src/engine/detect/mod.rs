@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod crowd;
 mod detector;
 mod entity;
 mod features;

@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(sums.absent, 0);
         assert_eq!((sums.records_decoded, sums.records_rejected), (7, 1));
         assert_eq!((sums.items_decoded, sums.items_stored, sums.items_rejected), (5, 5, 2));
-        assert_eq!(read(&mut ledger, batch(0..0, &[9], 10)), [9]);
+        assert_eq!(read(&mut ledger, batch(0..0, &[8, 10], 11)), [8, 10]);
         assert_eq!(assert_balanced(&ledger).absent, 1, "nothing is booked twice");
     }
 

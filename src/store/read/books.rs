@@ -353,9 +353,9 @@ fn sums(connection: &Connection) -> Result<Vec<SumFact>, Fault> {
         ),
         (
             "bytes of waiting dead letters of connector",
-            "SELECT connector, sum(kept) AS kept, sum(counted) AS counted FROM (SELECT connector, bytes AS kept, 0 AS counted FROM letter_bytes \
+            "SELECT connector, sum(k), sum(c) FROM (SELECT connector, bytes AS k, 0 AS c FROM letter_bytes \
              UNION ALL SELECT connector, 0, bytes FROM letters WHERE status IN ('waiting', 'replaying')) GROUP BY connector \
-             HAVING kept <> counted",
+             HAVING sum(k) <> sum(c)",
         ),
         (
             "the full-text index",

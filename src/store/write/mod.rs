@@ -8,6 +8,7 @@ mod events;
 pub(super) mod findings;
 mod forget;
 mod log;
+mod pauses;
 mod prune;
 mod replays;
 
@@ -111,6 +112,7 @@ impl SqliteWriter {
         phases.end("events");
         books::store_rows(&tx, &batch.rows)?;
         store_letters(&tx, batch, &mut report)?;
+        batch.pauses.iter().try_for_each(|change| pauses::store(&tx, change))?;
         store_findings(&tx, batch, now, &mut report)?;
         phases.end("findings");
         for (epoch, entries) in &state {

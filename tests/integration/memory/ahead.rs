@@ -4,7 +4,7 @@ use whydunit::model::event::Provenance;
 use whydunit::model::ports::{StoreReader, StoreWriter, WriteBatch};
 use whydunit::model::query::EventQuery;
 use whydunit::model::retention::Removal;
-use whydunit::model::signal::DetectedEvent;
+use whydunit::model::signal::{BucketRow, DetectedEvent};
 use whydunit::model::snapshot::{Ahead, AheadLetter, Checkpoint};
 use whydunit::model::{Bucket, Event, Severity, Source, Timestamp};
 use whydunit::store::{SqliteWriter, open_reader, open_writer};
@@ -14,7 +14,7 @@ use super::{Database, export};
 
 /// The close of one bucket: a row, and an event that folds its error lines.
 fn closed(bucket: i64, service: &str, items: u64) -> WriteBatch {
-    let row = row(service, bucket, items, items);
+    let row = BucketRow { in_events: items, ..row(service, bucket, items, items) };
     let mut event = Event::new(format!("{service}/{bucket}"), at(bucket * 15), Source::Logs, "error_burst", Severity::High, "refused");
     event.count = items;
     event.service = Some(service.into());
