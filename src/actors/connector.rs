@@ -3,6 +3,7 @@
 mod batch;
 mod feed;
 mod steering;
+mod suspects;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +17,11 @@ use super::life_line::LifeLine;
 use super::messages::{Committed, Hold, Ping, Record, Rejected, SourceEnded, Stop, ToJoin};
 use super::pace::Pace;
 use super::status::StatusBoard;
+use super::suspects::SharedSuspects;
 use crate::clock;
 use crate::engine::correlate::watermark::WatermarkTracker;
 use crate::engine::decode::{DecodeOptions, Decoder};
+use crate::engine::detect::DetectOptions;
 use crate::engine::resilience::guard::Guard;
 use crate::model::connector::{BreakerState, ConnectorState};
 use crate::model::ports::{FeedControl, FeedMessage, FeedTrouble, StoreReader, StoredOffsets};
@@ -41,6 +44,8 @@ pub struct Wiring {
     pub joins: Vec<Recipient<ToJoin>>,
     pub dead_letter: Recipient<Rejected>,
     pub recorder: Recipient<Record>,
+    pub suspects: SharedSuspects,
+    pub detect: DetectOptions,
     pub watermark: Arc<Mutex<WatermarkTracker>>,
     pub pace: Arc<Pace>,
     pub status: Arc<StatusBoard>,

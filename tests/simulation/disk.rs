@@ -12,6 +12,7 @@ use whydunit::store;
 
 use crate::broker::Broker;
 use crate::faults::{Fault, Injector, Seam};
+use crate::traffic::POISON;
 
 /// A database that lives as long as this value.
 #[derive(Debug)]
@@ -88,6 +89,9 @@ impl StoreWriter for Disk {
             return Err(Self::gone());
         }
         self.refuse()?;
+        if batch.events.iter().any(|event| event.title.contains(POISON[2])) {
+            return Err(StoreError::Other("a constraint failed, on purpose".to_owned()));
+        }
         let fault = self.injector.pass(Seam::Write);
         self.injector.tell(|| describe(batch, fault));
         match fault {

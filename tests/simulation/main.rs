@@ -21,8 +21,9 @@
 //! - Books of single partitions, where duplicates lie in two: which of the two counts as seen before depends on which was
 //!   read first. Their sums over partitions are compared instead.
 //!
-//! A stage that is neither beside the disk, the broker nor the page has no seam at which a panic could be planted without a
-//! hook in production code; those are stopped instead, which reaches the supervisor the same way.
+//! In every fifth world some records fail by themselves after they were decoded: they panic the join or the detector, or the disk
+//! refuses their event. Each must end as a dead letter, and the rest as if it had never come. Elsewhere, a stage that is neither
+//! beside the disk, the broker nor the page is stopped, which reaches the supervisor as a panic does.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod broker;

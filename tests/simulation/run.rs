@@ -16,6 +16,7 @@ use whydunit::clock;
 use whydunit::engine::correlate::CorrelateOptions;
 use whydunit::engine::decode::DecodeOptions;
 use whydunit::engine::detect::DetectOptions;
+use whydunit::engine::detect::probe::{Step, Tripwire};
 use whydunit::engine::resilience::retention::RetentionOptions;
 use whydunit::model::Timestamp;
 use whydunit::model::command::{Action, Command};
@@ -26,6 +27,7 @@ use crate::broker::{Broker, Compacted};
 use crate::disk::Database;
 use crate::faults::{Fault, Injector, Plan, Seam};
 use crate::mutations::Mutation;
+use crate::traffic::POISON;
 use crate::workload::{START, World};
 
 /// Processes of one run. Each fault ends one at most.
@@ -77,7 +79,9 @@ pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Resul
         }
         injector.tell(|| format!("process {processes}: {exit:?}"));
         match exit {
-            Exit::Ended => return Ok(Outcome { export: database.export(), compacted: process.broker.compacted(), injector, processes, holes }),
+            Exit::Ended => {
+                return Ok(Outcome { export: database.export(), compacted: process.broker.compacted(), injector, processes, holes });
+            }
             Exit::Shutdown | Exit::Crashed => {}
             Exit::Failed(reason) if reason.contains("on purpose") || reason.starts_with("restarted 5 times") => {}
             // A stage died while it was shut down.
@@ -207,7 +211,11 @@ impl Process {
             shards: self.world.shards,
             replays_per_second: 1_000,
             retention: RetentionOptions::keeps_all(),
-            detect: DetectOptions { learning_s: LEARNING_S, ..DetectOptions::default() },
+            detect: DetectOptions {
+                learning_s: LEARNING_S,
+                tripwire: self.world.poisoned.then_some(Tripwire(trip)),
+                ..DetectOptions::default()
+            },
             correlate: CorrelateOptions::default(),
             teach_until: None,
             open_writer: Box::new(move || {
@@ -224,6 +232,15 @@ impl Process {
             placement: Placement::single(Arbiter::current()),
         }
     }
+}
+
+/// What no item is known to do.
+fn trip(step: Step, value: &[u8]) {
+    let word = match step {
+        Step::Join => POISON[0],
+        Step::Detect => POISON[1],
+    };
+    assert!(memchr::memmem::find(value, word.as_bytes()).is_none(), "an item panics its shard, on purpose");
 }
 
 type Stops = Arc<Mutex<Vec<Recipient<Stop>>>>;

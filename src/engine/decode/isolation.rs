@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Decoder, panicked};
 use crate::model::Timestamp;
+use crate::model::dead_letter::{Rejection, RejectionClass};
 use crate::model::observation::ObservationBatch;
 use crate::model::record::RecordBatch;
 
@@ -72,5 +73,34 @@ fn reject(whole: &mut ObservationBatch, index: usize, message: Option<&str>) {
     if let Some(counts) = partition.and_then(|partition| whole.counts.get_mut(partition)) {
         counts.records_read += 1;
         counts.records_rejected += 1;
+    }
+}
+
+/// Takes a record that was decoded out of its batch again: what it says goes, and the whole of it is rejected.
+pub fn set_aside(batch: &mut ObservationBatch, record: u32, class: RejectionClass, reason: &str, attempts: u32) {
+    let Some(found) = batch.records.records.get(record as usize) else { return };
+    let (position, partition) = (batch.records.position(found), usize::from(found.partition));
+    if batch.rejections.iter().any(|rejection| rejection.record == record && rejection.items.is_empty()) {
+        return;
+    }
+    let before = batch.items();
+    batch.logs.retain(|line| line.record != record);
+    batch.points.retain(|point| point.record != record);
+    batch.spans.retain(|span| span.record != record);
+    batch.events.retain(|event| event.provenance.as_ref().is_none_or(|provenance| provenance.position != position));
+    let gone = (before - batch.items()) as u64;
+    let bad: usize = batch.rejections.iter().filter(|rejection| rejection.record == record).map(|rejection| rejection.items.len()).sum();
+    batch.rejections.retain(|rejection| rejection.record != record);
+    let format = batch.record_formats.get(record as usize).copied().unwrap_or("unknown");
+    let reason = match class {
+        RejectionClass::Panic => format!("counting this record panicked, a defect of whydunit; please report it with the record: {reason}"),
+        _ => reason.to_owned(),
+    };
+    batch.rejections.push(Rejection { record, class, reason, format, items: Vec::new(), attempts });
+    if let Some(counts) = batch.counts.get_mut(partition) {
+        counts.records_decoded = counts.records_decoded.saturating_sub(1);
+        counts.records_rejected += 1;
+        counts.items_decoded = counts.items_decoded.saturating_sub(gone);
+        counts.items_rejected = counts.items_rejected.saturating_sub(bad as u64);
     }
 }

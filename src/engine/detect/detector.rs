@@ -14,6 +14,7 @@ use super::limits::{MAX_AHEAD_BUCKETS, MAX_ERROR_TEMPLATES};
 use super::metric::is_resource;
 use super::names::Names;
 use super::pending::{ErrorFold, Pending, SourceCount};
+use super::probe::{InHand, Step};
 use super::sentences::Renderer;
 use crate::model::entity::ServiceName;
 use crate::model::signal::{BucketRow, ClosedBucket, EdgeCount, EntityLoad};
@@ -36,6 +37,7 @@ pub struct Detector {
     clock_dirty: bool,
     evicted_entities: u64,
     crowd: Crowd,
+    in_hand: InHand,
 }
 
 impl Detector {
@@ -46,6 +48,7 @@ impl Detector {
     pub fn of_shard(shard: usize, options: &DetectOptions) -> Self {
         Self {
             crowd: Crowd::new(shard, options.max_entities as usize),
+            in_hand: InHand::of(Step::Detect, options),
             learning_s: i64::from(options.learning_s),
             max_entities: options.max_entities as usize,
             entities: FxHashMap::default(),
@@ -65,6 +68,11 @@ impl Detector {
     /// Items of new services that were counted together because there were too many of them.
     pub const fn crowded_items(&self) -> u64 {
         self.crowd.items()
+    }
+
+    /// The record that is being counted.
+    pub const fn in_hand(&self) -> &InHand {
+        &self.in_hand
     }
 
     pub const fn max_entities(&self) -> usize {
@@ -134,23 +142,28 @@ impl Detector {
             self.names.learn(definition);
         }
         if let Some(batch) = input.batch {
+            self.in_hand.batch(&batch);
             for line in input.logs {
+                self.in_hand.record(line.record);
                 let at = batch.booked_at(line.record, line.timestamp);
                 let (bucket, late) = self.book(at);
                 let late = late || at != line.timestamp;
                 self.pending_of_item(line.entity, bucket).count_line(line, at, late, &batch);
             }
             for point in input.points {
+                self.in_hand.record(point.record);
                 let at = batch.booked_at(point.record, point.timestamp);
                 let (bucket, late) = self.book(at);
                 self.pending_of_item(point.entity, bucket).count_point(&point, at, late || at != point.timestamp);
             }
             for span in input.spans {
+                self.in_hand.record(span.record);
                 let at = batch.booked_at(span.record, span.end);
                 let (bucket, late) = self.book(at);
                 self.pending_of_item(span.entity, bucket).count_span(span.failed, late || at != span.end);
             }
         }
+        self.in_hand.nothing();
         for (bucket, feature) in input.features {
             let bucket = self.book(bucket.start()).0;
             let entity = self.admit(feature.entity());

@@ -22,7 +22,7 @@ pub fn letter(batch: &RecordBatch, rejection: &Rejection, now: Timestamp) -> Opt
         error_message: truncate(&rejection.reason, 1_000),
         format: rejection.format.to_owned(),
         bad_items: rejection.items.clone(),
-        attempts: 1,
+        attempts: rejection.attempts,
         first_failed_at: now,
         last_failed_at: now,
         fingerprint: fingerprint(&batch.connector, rejection),
@@ -64,7 +64,14 @@ mod tests {
     use crate::model::dead_letter::RejectionClass;
 
     fn rejection(reason: &str) -> Rejection {
-        Rejection { record: 0, class: RejectionClass::Malformed, reason: reason.to_owned(), format: "json_logs", items: vec![] }
+        Rejection {
+            record: 0,
+            class: RejectionClass::Malformed,
+            reason: reason.to_owned(),
+            format: "json_logs",
+            items: vec![],
+            attempts: 1,
+        }
     }
 
     #[test]

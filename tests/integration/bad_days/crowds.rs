@@ -25,7 +25,8 @@ const NEW: u32 = 33;
 fn send(server: &KafkaServer, seconds: std::ops::Range<u32>, new: u32, until: u32) -> u32 {
     let producer = Producer::new(&Options { brokers: server.brokers(), ..Options::default() }, None).unwrap();
     let send = |at: Timestamp, level: &str, service: &str| {
-        let value = serde_json::json!({ "@timestamp": at, "message": "order refused", "level": level, "service.name": service }).to_string();
+        let value =
+            serde_json::json!({ "@timestamp": at, "message": "order refused", "level": level, "service.name": service }).to_string();
         let value = Some(value.as_bytes());
         producer.send(&OutgoingRecord { topic: TOPIC, partition: Some(0), key: None, value, headers: &[], timestamp: Some(at) }).unwrap();
     };
