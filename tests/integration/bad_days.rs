@@ -3,6 +3,7 @@
 
 mod crowds;
 mod disk;
+mod flood;
 mod growing;
 mod input;
 mod kills;
