@@ -104,3 +104,37 @@ pub fn set_aside(batch: &mut ObservationBatch, record: u32, class: RejectionClas
         counts.items_rejected = counts.items_rejected.saturating_sub(bad as u64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::engine::decode::DecodeOptions;
+    use crate::model::Source;
+    use crate::model::record::BatchPartition;
+
+    #[test]
+    fn a_record_set_aside_takes_all_its_items_with_it_and_the_counts_close() {
+        let mut records = RecordBatch::new("metrics".into(), Source::Metrics);
+        let key = crate::model::position::PartitionKey { cluster: "c".into(), topic: "t".into(), incarnation: 0, partition: 0 };
+        records.partitions.push(BatchPartition { key, next_offset: 2, end_offset: -1, absent: 0, missed: 0, at_end: false });
+        let point = |value: &str| format!(r#"{{"timeUnixNano":"1763388000000000000","asDouble":{value}}}"#);
+        let value = format!(
+            r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"cart"}}}}]}},"scopeMetrics":[{{"metrics":[{{"name":"used","gauge":{{"dataPoints":[{},{}]}}}}]}}]}}]}}"#,
+            point("1.5"),
+            point("\"NaN\"")
+        );
+        (0..2).for_each(|offset| records.push(0, offset, Some(Timestamp::from_seconds(1_763_388_000)), None, Some(value.as_bytes()), &[]));
+        let mut decoded = Decoder::new(DecodeOptions::default()).decode(Arc::new(records), Timestamp::from_seconds(1_763_388_000));
+        assert_eq!((decoded.points.len(), decoded.counts[0].items_decoded, decoded.counts[0].items_rejected), (2, 2, 2));
+        set_aside(&mut decoded, 0, RejectionClass::Panic, "index out of bounds", 5);
+        let counts = decoded.counts[0];
+        assert_eq!((counts.records_read, counts.records_decoded, counts.records_rejected), (2, 1, 1));
+        assert_eq!((counts.items_decoded, counts.items_rejected), (1, 1), "its own bad item is in the letter of the whole");
+        assert!(decoded.points.iter().all(|point| point.record == 1));
+        let whole: Vec<_> = decoded.rejections.iter().filter(|rejection| rejection.items.is_empty()).collect();
+        assert_eq!(whole.iter().map(|rejection| (rejection.record, rejection.attempts)).collect::<Vec<_>>(), [(0, 5)]);
+        set_aside(&mut decoded, 0, RejectionClass::Panic, "again", 5);
+        assert_eq!(decoded.counts[0], counts, "once is enough");
+    }
+}
