@@ -146,7 +146,13 @@ impl WriteBatch {
 
     /// What there is to store, state apart.
     pub fn rows(&self) -> usize {
-        self.events.len() + self.detected.len() + self.findings.len() + self.letters.len() + self.replays.len() + self.rows.len() + self.pauses.len()
+        self.events.len()
+            + self.detected.len()
+            + self.findings.len()
+            + self.letters.len()
+            + self.replays.len()
+            + self.rows.len()
+            + self.pauses.len()
     }
 }
 

@@ -77,7 +77,9 @@ pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Resul
         }
         injector.tell(|| format!("process {processes}: {exit:?}"));
         match exit {
-            Exit::Ended => return Ok(Outcome { export: database.export(), compacted: process.broker.compacted(), injector, processes, holes }),
+            Exit::Ended => {
+                return Ok(Outcome { export: database.export(), compacted: process.broker.compacted(), injector, processes, holes });
+            }
             Exit::Shutdown | Exit::Crashed => {}
             Exit::Failed(reason) if reason.contains("on purpose") || reason.starts_with("restarted 5 times") => {}
             // A stage died while it was shut down.

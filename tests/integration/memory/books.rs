@@ -10,8 +10,8 @@ use whydunit::model::event::Provenance;
 use whydunit::model::ledger::{LedgerRow, LedgerSums};
 use whydunit::model::ports::{StoreReader, StoreWriter, WriteBatch};
 use whydunit::model::position::{PartitionKey, Position};
-use whydunit::model::snapshot::Checkpoint;
 use whydunit::model::signal::DetectedEvent;
+use whydunit::model::snapshot::Checkpoint;
 use whydunit::model::{Bucket, Event, Severity, Source};
 use whydunit::store::{SqliteWriter, open_reader, open_writer};
 
