@@ -9,6 +9,7 @@ use super::let_go::LetGo;
 use super::life_line::LifeLine;
 use super::messages::{BarrierPart, Ping, Stop, ToDetection, ToInvestigator};
 use super::status::StatusBoard;
+use super::suspects::SharedSuspects;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::Detector;
 use crate::model::Bucket;
@@ -28,6 +29,8 @@ pub struct DetectionStage {
     barrier: Vec<BarrierPart>,
     investigator: Recipient<ToInvestigator>,
     let_go: LetGo,
+    crowded: LetGo,
+    suspects: SharedSuspects,
     _life: LifeLine,
 }
 
@@ -47,8 +50,27 @@ impl DetectionStage {
         life: LifeLine,
     ) -> Self {
         let advice = format!("a shard keeps {}; raise detect.max_entities, or find who sends so many names", core.max_entities());
-        let let_go = LetGo::new(&stage_name(shard), "services", advice, status);
-        Self { shard, core, joins: vec![closed; join_shards], closed, barrier: Vec::new(), investigator, let_go, _life: life }
+        let let_go = LetGo::new(&stage_name(shard), "services", advice.clone(), status.clone());
+        let crowded = LetGo::new(&stage_name(shard), "items", advice, status).but("of new services and counted together as one service");
+        Self {
+            shard,
+            core,
+            joins: vec![closed; join_shards],
+            closed,
+            barrier: Vec::new(),
+            investigator,
+            let_go,
+            crowded,
+            suspects: SharedSuspects::default(),
+            _life: life,
+        }
+    }
+
+    /// Tells of records that stop it.
+    #[must_use]
+    pub fn telling(mut self, suspects: SharedSuspects) -> Self {
+        self.suspects = suspects;
+        self
     }
 
     /// Buckets that every trace-join shard has closed, judged.
@@ -64,6 +86,7 @@ impl DetectionStage {
             self.closed = Some(bucket);
             closed.push(self.core.close(bucket));
             self.let_go.closed(self.core.evicted_entities());
+            self.crowded.closed(self.core.crowded_items());
             if closed.len() == CLOSED_PER_MESSAGE {
                 messages.push(ToInvestigator::Closed { shard: self.shard, closed: std::mem::take(&mut closed) });
             }
@@ -128,7 +151,7 @@ impl Handler<ToDetection> for DetectionStage {
         let messages = match message {
             ToDetection::Observed { input, passing } => {
                 let _span = passing.trace.stage("detection").entered();
-                self.core.observe(input);
+                self.suspects.watch(&mut self.core, Detector::in_hand, |core| core.observe(input));
                 if passing.is_empty() { Vec::new() } else { vec![ToInvestigator::Passing(passing)] }
             }
             ToDetection::Closed { join, advance } => self.close(join, advance),

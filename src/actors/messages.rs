@@ -125,7 +125,7 @@ impl Barrier {
     pub fn checkpoint(&self, deltas: Vec<StateDelta>, seen_before: &[SeenBefore]) -> Checkpoint {
         let mut ledger = self.ledger.clone();
         count_seen_before(&mut ledger, seen_before);
-        Checkpoint { epoch: self.epoch, ledger, deltas }
+        Checkpoint { epoch: self.epoch, closed_through: self.watermark.closed_through, ledger, deltas }
     }
 
     pub fn release(&self) {

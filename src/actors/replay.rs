@@ -11,9 +11,10 @@ use tokio::sync::Notify;
 use super::life_line::LifeLine;
 use super::messages::{Hold, Passing, Ping, Record, Stop, ToJoin};
 use super::status::StatusBoard;
+use super::suspects::SharedSuspects;
 use crate::clock;
 use crate::engine::decode;
-use crate::engine::detect::ShardInput;
+use crate::engine::detect::{DetectOptions, ShardInput, probe};
 use crate::engine::resilience::redecode::{Redecoder, failure, outcome};
 use crate::model::dead_letter::{REPLAY, Replay, ReplayOutcome};
 use crate::model::ledger::{LedgerRow, LedgerSums};
@@ -30,6 +31,9 @@ pub struct ReplayStage {
     reader: Arc<dyn StoreReader>,
     joins: Vec<Recipient<ToJoin>>,
     recorder: Recipient<Record>,
+    /// Records that stopped a stage, and what it takes to find out: a replay of one must not.
+    suspects: SharedSuspects,
+    detect: DetectOptions,
     ledger: LedgerRow,
     /// Fired when a person's write was stored.
     written: Arc<Notify>,
@@ -54,6 +58,8 @@ pub struct Ways {
     pub recorder: Recipient<Record>,
     /// At most so many letters are decoded again each second.
     pub per_second: u32,
+    pub suspects: SharedSuspects,
+    pub detect: DetectOptions,
 }
 
 impl ReplayStage {
@@ -81,6 +87,8 @@ impl ReplayStage {
             reader,
             joins: ways.joins,
             recorder: ways.recorder,
+            suspects: ways.suspects,
+            detect: ways.detect,
             ledger: ledger.unwrap_or_else(fresh),
             written,
             status,
@@ -124,7 +132,16 @@ impl ReplayStage {
         let now = clock::now();
         let letter = &replay.letter;
         let redecoder = &mut self.redecoder;
-        let decoded = catch_unwind(AssertUnwindSafe(|| redecoder.decode(letter, replay.edited.as_deref(), now))).unwrap_or_else(|_| {
+        let (suspects, detect) = (&self.suspects, &self.detect);
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            let decoded = redecoder.decode(letter, replay.edited.as_deref(), now)?;
+            let known = suspects.lock().of(&letter.connector, &letter.position).filter(|suspect| suspect.is_guilty()).cloned();
+            match probe::survives(&decoded, detect).err().or(known.map(|suspect| suspect.reason)) {
+                Some(reason) => Err(failure(&letter.connector, &decode::panicked(0, &reason))),
+                None => Ok(decoded),
+            }
+        }))
+        .unwrap_or_else(|_| {
             redecoder.forget(&letter.connector);
             Err(failure(&letter.connector, &decode::panicked(0, "decoding it again")))
         });

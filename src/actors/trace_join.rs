@@ -11,6 +11,7 @@ use super::let_go::LetGo;
 use super::life_line::LifeLine;
 use super::messages::{BarrierPart, Passing, Ping, Stop, ToDetection, ToJoin};
 use super::status::StatusBoard;
+use super::suspects::SharedSuspects;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
 use crate::model::Bucket;
@@ -27,6 +28,7 @@ pub struct TraceJoinStage {
     /// Duplicates dropped since this stage was built, by connector and partition.
     seen_before: BTreeMap<(Arc<str>, PartitionKey), u64>,
     let_go: LetGo,
+    suspects: SharedSuspects,
     _life: LifeLine,
 }
 
@@ -46,7 +48,14 @@ impl TraceJoinStage {
     ) -> Self {
         let advice = format!("a shard keeps {} of their items open; raise detect.max_trace_items", core.max_items());
         let let_go = LetGo::new(&stage_name(shard), "traces", advice, status);
-        Self { shard, core, detections, closed, seen_before: BTreeMap::new(), let_go, _life: life }
+        Self { shard, core, detections, closed, seen_before: BTreeMap::new(), let_go, suspects: SharedSuspects::default(), _life: life }
+    }
+
+    /// Tells of records that stop it.
+    #[must_use]
+    pub fn telling(mut self, suspects: SharedSuspects) -> Self {
+        self.suspects = suspects;
+        self
     }
 
     /// Splits by entity; what passes rides with the first shard's part.
@@ -138,7 +147,7 @@ impl Handler<ToJoin> for TraceJoinStage {
         let rounds = match message {
             ToJoin::Observed { input, passing } => {
                 let _span = passing.trace.stage("trace_join").entered();
-                let input = self.core.observe(input);
+                let input = self.suspects.watch(&mut self.core, TraceJoin::in_hand, |core| core.observe(input));
                 vec![self.observed(input, passing)]
             }
             ToJoin::Advance(advance) => self.close(advance),

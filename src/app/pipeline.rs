@@ -115,6 +115,9 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Build
     let wiring = Wiring {
         joins: joins.iter().map(|join| join.clone().recipient()).collect(),
         dead_letter: dead_letter.clone().recipient(),
+        recorder: recorder.clone().recipient(),
+        suspects: parts.guards.suspects.clone(),
+        detect: parts.detect.clone(),
         watermark: watermark.clone(),
         pace: Arc::new(Pace::new(watermark.clone())),
         status: parts.status.clone(),
@@ -161,7 +164,7 @@ impl Cores {
         let fresh = snapshot.epoch == 0;
         let mut cores = Self {
             joins: (0..parts.shards).map(|_| TraceJoin::new(&parts.detect)).collect(),
-            detectors: (0..parts.shards).map(|_| Detector::new(&parts.detect)).collect(),
+            detectors: (0..parts.shards).map(|shard| Detector::of_shard(shard, &parts.detect)).collect(),
             investigator: Investigator::new(&parts.correlate, parts.teach_until.filter(|_| fresh)),
             watermark: WatermarkState::default(),
         };
@@ -228,9 +231,9 @@ impl Builder<'_> {
         let (status, life) = (self.parts.status.clone(), self.life("recorder"));
         let (stored, commands) = (broadcaster.clone().recipient(), broadcaster.clone().recipient());
         let supervisor = Some((self.reports.stored.clone(), self.reports.failed.clone()));
-        let retention = self.parts.retention;
+        let (retention, suspects) = (self.parts.retention, self.parts.guards.suspects.clone());
         RecorderStage::start_in_arbiter(&self.parts.placement.disk, move |_| {
-            RecorderStage::new(writer, status, stored, commands, written, supervisor, life).with_retention(retention)
+            RecorderStage::new(writer, status, stored, commands, written, supervisor, life).with_retention(retention).telling(suspects)
         })
     }
 
@@ -250,8 +253,8 @@ impl Builder<'_> {
         let mut stages = Vec::new();
         for (shard, core) in cores.into_iter().enumerate() {
             let (next, life) = (next.clone().recipient(), self.life(&detection::stage_name(shard)));
-            let status = self.parts.status.clone();
-            let start = move |_: &mut _| DetectionStage::new(shard, core, shards, closed, next, status, life);
+            let (status, suspects) = (self.parts.status.clone(), self.parts.guards.suspects.clone());
+            let start = move |_: &mut _| DetectionStage::new(shard, core, shards, closed, next, status, life).telling(suspects);
             stages.push(DetectionStage::start_in_arbiter(self.shard_arbiter(shard), start));
         }
         stages
@@ -262,7 +265,8 @@ impl Builder<'_> {
         for (shard, core) in cores.into_iter().enumerate() {
             let next = detections.iter().map(|detection| detection.clone().recipient()).collect();
             let (status, life) = (self.parts.status.clone(), self.life(&trace_join::stage_name(shard)));
-            let start = move |_: &mut _| TraceJoinStage::new(shard, core, closed, next, status, life);
+            let suspects = self.parts.guards.suspects.clone();
+            let start = move |_: &mut _| TraceJoinStage::new(shard, core, closed, next, status, life).telling(suspects);
             stages.push(TraceJoinStage::start_in_arbiter(self.shard_arbiter(shard), start));
         }
         stages
@@ -272,7 +276,8 @@ impl Builder<'_> {
         let mut sources = Vec::new();
         for part in self.parts.sources.clone() {
             let ours = snapshot.ledger.iter().filter(|row| *row.connector == *part.name).cloned();
-            let kept = Kept::new(OffsetLedger::restore(ours), self.parts.guards.of(&part.name));
+            let ahead = snapshot.ahead.iter().filter(|ahead| *ahead.connector == *part.name).cloned();
+            let kept = Kept::new(OffsetLedger::restore(ours, ahead), self.parts.guards.of(&part.name));
             self.stages.push(supervisor::stage_name(&part.name));
             let connector = LoneConnector {
                 part,
@@ -298,7 +303,13 @@ impl Builder<'_> {
 
     fn replay(&mut self, wiring: &Wiring, recorder: &Addr<RecorderStage>, snapshot: &Snapshot, written: Arc<Notify>) -> SourceHandle {
         let redecoder = redecoder(&self.parts.sources);
-        let ways = Ways { joins: wiring.joins.clone(), recorder: recorder.clone().recipient(), per_second: self.parts.replays_per_second };
+        let ways = Ways {
+            joins: wiring.joins.clone(),
+            recorder: recorder.clone().recipient(),
+            per_second: self.parts.replays_per_second,
+            suspects: wiring.suspects.clone(),
+            detect: self.parts.detect.clone(),
+        };
         let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(REPLAY));
         let ledger = snapshot.ledger.iter().find(|row| row.connector == REPLAY).cloned();
         let replay = ReplayStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
-use super::connector::{ConnectorOrder, ConnectorStatus, Health, OrderBy};
+use super::connector::{ConnectorOrder, ConnectorStatus, Health, KeptPause, OrderBy, PauseChange};
 use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome, ReplayRun};
 use super::explanation::Explanation;
 use super::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note};
@@ -18,7 +18,7 @@ use super::position::PartitionKey;
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use super::record::RecordBatch;
 use super::retention::{Holdings, Removal, Removed};
-use super::signal::BucketRow;
+use super::signal::{BucketRow, DetectedEvent};
 use super::snapshot::{Checkpoint, Snapshot, StatePart};
 use super::view::{AnalyticsSummary, Facet, Timeline};
 use super::{Event, Timestamp};
@@ -129,11 +129,12 @@ pub struct WriteBatch {
     /// Each made of one item of a record, which the books count as stored.
     pub events: Vec<Event>,
     /// Each made by a detector of many items, which the books count as folded.
-    pub detected: Vec<Event>,
+    pub detected: Vec<DetectedEvent>,
     pub findings: Vec<EngineFindings>,
     pub letters: Vec<DeadLetter>,
     pub replays: Vec<ReplayOutcome>,
     pub rows: Vec<BucketRow>,
+    pub pauses: Vec<PauseChange>,
     /// Without force until its checkpoint comes.
     pub state: Option<StatePart>,
     pub checkpoint: Option<Checkpoint>,
@@ -146,7 +147,13 @@ impl WriteBatch {
 
     /// What there is to store, state apart.
     pub fn rows(&self) -> usize {
-        self.events.len() + self.detected.len() + self.findings.len() + self.letters.len() + self.replays.len() + self.rows.len()
+        self.events.len()
+            + self.detected.len()
+            + self.findings.len()
+            + self.letters.len()
+            + self.replays.len()
+            + self.rows.len()
+            + self.pauses.len()
     }
 }
 
@@ -209,6 +216,11 @@ pub trait StoreReader: Send + Sync {
     fn replay_runs(&self) -> Result<Vec<ReplayRun>, StoreError>;
     /// Bytes of a connector's dead letters that wait or are being replayed.
     fn letter_bytes(&self, connector: &str) -> Result<u64, StoreError>;
+    /// The pause of a connector that a process before this one left.
+    fn pause(&self, connector: &str) -> Result<Option<KeptPause>, StoreError> {
+        let _ = connector;
+        Ok(None)
+    }
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.

@@ -163,7 +163,7 @@ impl Metrics {
         self.breaker_transitions.add(1, &[of_connector(connector), KeyValue::new("to", to)]);
     }
 
-    /// `what` is one of few: `services`, `traces`.
+    /// `what` is one of few: `services`, `traces`, `items` (of new services, counted together).
     pub fn evicted(&self, what: &'static str, count: u64) {
         self.evicted.add(count, &[KeyValue::new("kind", what)]);
     }

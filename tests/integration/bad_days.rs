@@ -1,6 +1,7 @@
 //! Bad input and bad days, on the real service: the binary as a process, a real broker, a real database file.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod crowds;
 mod disk;
 mod flood;
 mod growing;
