@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, StreamHandler, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, StreamHandler, WrapFuture};
 use tokio::sync::mpsc;
 
+use super::cut::Joins;
 use super::kept::{HandOver, Kept};
 use super::life_line::LifeLine;
-use super::messages::{Committed, Hold, Ping, Rejected, SourceEnded, Stop, ToJoin};
+use super::messages::{Committed, Hold, Ping, Rejected, SourceEnded, Stop};
 use super::pace::Pace;
 use super::status::StatusBoard;
 use crate::clock;
@@ -38,7 +39,7 @@ pub type StartFeed = Box<dyn Fn(Arc<dyn StoredOffsets>) -> Result<Feed, FeedTrou
 /// What a connector is joined to; all of it outlives a restart of the stage.
 #[derive(Clone)]
 pub struct Wiring {
-    pub joins: Vec<Recipient<ToJoin>>,
+    pub joins: Joins,
     pub dead_letter: Recipient<Rejected>,
     pub watermark: Arc<Mutex<WatermarkTracker>>,
     pub pace: Arc<Pace>,
@@ -74,7 +75,7 @@ pub struct ConnectorStage {
     unread_since: Option<Timestamp>,
     kept: Arc<Kept>,
     retry_at: Option<Timestamp>,
-    /// Stopped for a checkpoint, which has the books.
+    /// Stopped for the last checkpoint.
     held: bool,
     /// What the feed said while held. One message at most: after a message of the mailbox that makes the stage wait, actix lets
     /// one more item of a stream through before it does.
@@ -225,9 +226,9 @@ impl StreamHandler<(u32, FeedMessage)> for ConnectorStage {
 }
 
 impl Handler<Hold> for ConnectorStage {
-    type Result = MessageResult<Hold>;
+    type Result = ();
 
-    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) {
         self.held = true;
         ctx.wait(hold.resume.into_actor(self).map(|_, stage, ctx| {
             stage.held = false;
@@ -235,7 +236,6 @@ impl Handler<Hold> for ConnectorStage {
                 stage.heard(number, message, ctx);
             }
         }));
-        MessageResult(self.kept.books.lock().rows())
     }
 }
 

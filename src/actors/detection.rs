@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Response, WrapFuture};
 
+use super::alignment::Alignment;
 use super::let_go::LetGo;
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Ping, Stop, ToDetection, ToInvestigator};
+use super::messages::{BarrierPart, Layer, Ping, Stop, ToDetection, ToInvestigator};
 use super::status::StatusBoard;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::Detector;
@@ -25,7 +26,7 @@ pub struct DetectionStage {
     /// How far each trace-join shard has closed.
     joins: Vec<Option<Bucket>>,
     closed: Option<Bucket>,
-    barrier: Vec<BarrierPart>,
+    alignment: Alignment<ToDetection>,
     investigator: Recipient<ToInvestigator>,
     let_go: LetGo,
     _life: LifeLine,
@@ -48,7 +49,16 @@ impl DetectionStage {
     ) -> Self {
         let advice = format!("a shard keeps {}; raise detect.max_entities, or find who sends so many names", core.max_entities());
         let let_go = LetGo::new(&stage_name(shard), "services", advice, status);
-        Self { shard, core, joins: vec![closed; join_shards], closed, barrier: Vec::new(), investigator, let_go, _life: life }
+        Self {
+            shard,
+            core,
+            joins: vec![closed; join_shards],
+            closed,
+            alignment: Alignment::new(join_shards),
+            investigator,
+            let_go,
+            _life: life,
+        }
     }
 
     /// Buckets that every trace-join shard has closed, judged.
@@ -75,20 +85,24 @@ impl DetectionStage {
     }
 
     /// Waits for the barrier of every trace-join shard, then adds its own changes.
-    fn barrier(&mut self, part: BarrierPart) -> Option<ToInvestigator> {
-        self.barrier.push(part);
-        if self.barrier.len() < self.joins.len() {
-            return None;
+    fn barrier(&mut self, join: usize, part: BarrierPart) -> Option<ToInvestigator> {
+        let (mut part, waited) = self.alignment.reached(join, part)?;
+        let began = Instant::now();
+        part.deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
+        part.barrier.stood.note(Layer::Detections, waited + began.elapsed());
+        Some(ToInvestigator::Barrier { shard: self.shard, part })
+    }
+
+    fn step(&mut self, message: ToDetection) -> Vec<ToInvestigator> {
+        match message {
+            ToDetection::Observed { input, passing, .. } => {
+                let _span = passing.trace.stage("detection").entered();
+                self.core.observe(input);
+                if passing.is_empty() { Vec::new() } else { vec![ToInvestigator::Passing { shard: self.shard, passing }] }
+            }
+            ToDetection::Closed { join, advance } => self.close(join, advance),
+            ToDetection::Barrier { join, part } => self.barrier(join, part).into_iter().collect(),
         }
-        let (mut deltas, mut seen_before) = (Vec::new(), Vec::new());
-        let mut barrier = None;
-        for part in self.barrier.drain(..) {
-            deltas.extend(part.deltas);
-            seen_before.extend(part.seen_before);
-            barrier = Some(part.barrier);
-        }
-        deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
-        barrier.map(|barrier| ToInvestigator::Barrier { shard: self.shard, part: BarrierPart { barrier, deltas, seen_before } })
     }
 
     fn forward(&self, messages: Vec<ToInvestigator>, ctx: &mut Context<Self>) {
@@ -121,21 +135,21 @@ impl Actor for DetectionStage {
 }
 
 impl Handler<ToDetection> for DetectionStage {
-    type Result = ();
+    type Result = Response<()>;
 
-    fn handle(&mut self, message: ToDetection, ctx: &mut Self::Context) {
+    fn handle(&mut self, message: ToDetection, ctx: &mut Self::Context) -> Self::Result {
         let began = Instant::now();
-        let messages = match message {
-            ToDetection::Observed { input, passing } => {
-                let _span = passing.trace.stage("detection").entered();
-                self.core.observe(input);
-                if passing.is_empty() { Vec::new() } else { vec![ToInvestigator::Passing(passing)] }
-            }
-            ToDetection::Closed { join, advance } => self.close(join, advance),
-            ToDetection::Barrier { part, .. } => self.barrier(part).into_iter().collect(),
-        };
+        let join = message.sender();
+        if self.alignment.is_past(join) {
+            return Response::fut(self.alignment.put_aside(join, message));
+        }
+        let mut messages = self.step(message);
+        while let Some((message, _taken)) = self.alignment.next() {
+            messages.extend(self.step(message));
+        }
         self.forward(messages, ctx);
         metrics().stage("detection", began.elapsed().as_secs_f64());
+        Response::reply(())
     }
 }
 
@@ -150,5 +164,87 @@ impl Handler<Stop> for DetectionStage {
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::sync::Mutex;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::actors::messages::{Barrier, Passing};
+    use crate::engine::correlate::watermark::WatermarkState;
+    use crate::engine::detect::{DetectOptions, DetectorInput};
+    use crate::model::Timestamp;
+    use crate::model::command::{Action, Command, InboxRow, LetterSelection};
+
+    /// Notes what it is told: a command's id, or a barrier's epoch.
+    struct Noting(Arc<Mutex<Vec<String>>>);
+
+    impl Actor for Noting {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<ToInvestigator> for Noting {
+        type Result = ();
+
+        fn handle(&mut self, message: ToInvestigator, _: &mut Self::Context) {
+            self.0.lock().unwrap().push(match message {
+                ToInvestigator::Passing { passing, .. } => format!("row {}", passing.commands[0].id),
+                ToInvestigator::Barrier { part, .. } => format!("barrier {}", part.barrier.epoch),
+                ToInvestigator::Closed { .. } => "closed".to_owned(),
+            });
+        }
+    }
+
+    fn row(join: usize, id: i64) -> ToDetection {
+        let action = Action::DiscardDeadLetters { select: LetterSelection::All, reason: String::new() };
+        let command = Command { who: String::new(), idempotency_key: None, expected_version: None, action };
+        let passing = Passing { commands: vec![InboxRow { id, command, at: Timestamp::MIN }], ..Passing::default() };
+        ToDetection::Observed { join, input: DetectorInput::default(), passing }
+    }
+
+    fn barrier(join: usize, epoch: u64) -> ToDetection {
+        let barrier = Arc::new(Barrier::new(epoch, Vec::new(), WatermarkState::default(), oneshot::channel().0));
+        ToDetection::Barrier { join, part: BarrierPart { barrier, deltas: Vec::new(), seen_before: Vec::new() } }
+    }
+
+    #[actix::test]
+    async fn what_one_join_says_behind_its_barrier_waits_for_the_barriers_of_the_others() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let next = Noting(told.clone()).start().recipient();
+        let core = Detector::new(&DetectOptions::default());
+        let stage = DetectionStage::new(0, core, 3, None, next, Arc::default(), LifeLine::unattended()).start();
+        stage.send(row(0, 1)).await.unwrap();
+        stage.send(barrier(0, 1)).await.unwrap();
+        let behind = stage.send(row(0, 2));
+        stage.send(barrier(1, 1)).await.unwrap();
+        let next_barrier = stage.send(barrier(1, 2));
+        stage.send(row(2, 3)).await.unwrap();
+        assert_eq!(*told.lock().unwrap(), ["row 1", "row 3"]);
+        stage.send(barrier(2, 1)).await.unwrap();
+        behind.await.unwrap();
+        next_barrier.await.unwrap();
+        // The second barrier of one join is no part of the first.
+        stage.send(barrier(0, 2)).await.unwrap();
+        stage.send(barrier(2, 2)).await.unwrap();
+        stage.send(Stop).await.unwrap();
+        assert_eq!(*told.lock().unwrap(), ["row 1", "row 3", "barrier 1", "row 2", "barrier 2"]);
+    }
+
+    #[actix::test]
+    async fn a_join_that_waits_for_the_others_is_let_go_when_the_stage_ends() {
+        let next = Noting(Arc::default()).start().recipient();
+        let core = Detector::new(&DetectOptions::default());
+        let stage = DetectionStage::new(0, core, 2, None, next, Arc::default(), LifeLine::unattended()).start();
+        stage.send(barrier(0, 1)).await.unwrap();
+        let behind = stage.send(row(0, 1));
+        stage.send(Stop).await.unwrap();
+        // Answered or refused, but not left waiting.
+        let _ = behind.await;
     }
 }

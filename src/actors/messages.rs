@@ -1,6 +1,8 @@
 //! What stages tell each other, in the order of the data's way.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actix::Message;
 use tokio::sync::oneshot;
@@ -48,6 +50,7 @@ pub enum ToJoin {
 #[rtype(result = "()")]
 pub enum ToDetection {
     Observed {
+        join: usize,
         input: DetectorInput,
         passing: Passing,
     },
@@ -62,13 +65,31 @@ pub enum ToDetection {
     },
 }
 
+impl ToDetection {
+    /// Which join shard says it.
+    pub const fn sender(&self) -> usize {
+        match self {
+            Self::Observed { join, .. } | Self::Closed { join, .. } | Self::Barrier { join, .. } => *join,
+        }
+    }
+}
+
 /// detection → investigator.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum ToInvestigator {
-    Passing(Passing),
+    Passing { shard: usize, passing: Passing },
     Closed { shard: usize, closed: Vec<ClosedBucket> },
     Barrier { shard: usize, part: BarrierPart },
+}
+
+impl ToInvestigator {
+    /// Which detection shard says it.
+    pub const fn sender(&self) -> usize {
+        match self {
+            Self::Passing { shard, .. } | Self::Closed { shard, .. } | Self::Barrier { shard, .. } => *shard,
+        }
+    }
 }
 
 /// Everything → recorder.
@@ -111,17 +132,54 @@ pub struct BarrierPart {
     pub seen_before: Vec<SeenBefore>,
 }
 
-/// One checkpoint: what the connectors had read when they stopped.
+/// One checkpoint: what the sources had read where it cut.
 #[derive(Debug)]
 pub struct Barrier {
     pub epoch: u64,
     pub ledger: Vec<LedgerRow>,
     pub watermark: WatermarkState,
-    /// Told when every stage has handed over its state, so that connectors may go on.
-    pub gathered: Mutex<Option<oneshot::Sender<()>>>,
+    /// Told when every stage has handed over its state.
+    gathered: Mutex<Option<oneshot::Sender<()>>>,
+    pub stood: Arc<Stood>,
+}
+
+/// For how long a checkpoint kept stages from their work, microseconds: of stages side by side, the longest.
+#[derive(Debug, Default)]
+pub struct Stood([AtomicU64; 4]);
+
+/// Stages side by side, in the order of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    Sources,
+    Joins,
+    Detections,
+    Investigator,
+}
+
+impl Layer {
+    pub const ALL: [Self; 4] = [Self::Sources, Self::Joins, Self::Detections, Self::Investigator];
+}
+
+impl Stood {
+    pub fn note(&self, layer: Layer, stood: Duration) {
+        self.0[layer as usize].fetch_max(stood.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    pub fn of(&self, layer: Layer) -> Duration {
+        Duration::from_micros(self.0[layer as usize].load(Ordering::Relaxed))
+    }
+
+    /// The longest that a record on its way can have been kept waiting by it.
+    pub fn total(&self) -> Duration {
+        Layer::ALL.into_iter().map(|layer| self.of(layer)).sum()
+    }
 }
 
 impl Barrier {
+    pub fn new(epoch: u64, ledger: Vec<LedgerRow>, watermark: WatermarkState, gathered: oneshot::Sender<()>) -> Self {
+        Self { epoch, ledger, watermark, gathered: Mutex::new(Some(gathered)), stood: Arc::default() }
+    }
+
     pub fn checkpoint(&self, deltas: Vec<StateDelta>, seen_before: &[SeenBefore]) -> Checkpoint {
         let mut ledger = self.ledger.clone();
         count_seen_before(&mut ledger, seen_before);
@@ -131,15 +189,15 @@ impl Barrier {
     pub fn release(&self) {
         let sender = self.gathered.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(sender) = sender {
-            // Nobody waits any more when the coordinator was stopped meanwhile.
+            // Nobody waits any more when the supervisor was stopped meanwhile.
             let _ = sender.send(());
         }
     }
 }
 
-/// coordinator → connector, inbox: stop after the batch in hand; go on when `resume` fires or is dropped.
+/// supervisor → every source, before the last checkpoint: stop after the batch in hand; go on when `resume` fires or is dropped.
 #[derive(Debug, Message)]
-#[rtype(result = "Vec<LedgerRow>")]
+#[rtype(result = "()")]
 pub struct Hold {
     pub resume: oneshot::Receiver<()>,
 }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::let_go::LetGo;
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Passing, Ping, Stop, ToDetection, ToJoin};
+use super::messages::{BarrierPart, Layer, Passing, Ping, Stop, ToDetection, ToJoin};
 use super::status::StatusBoard;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
@@ -60,7 +60,7 @@ impl TraceJoinStage {
         parts
             .map(|input| {
                 let passing = passing.take().unwrap_or_else(|| Passing { trace: trace.clone(), ..Passing::default() });
-                (!input.is_empty() || !passing.is_empty()).then_some(ToDetection::Observed { input, passing })
+                (!input.is_empty() || !passing.is_empty()).then_some(ToDetection::Observed { join: self.shard, input, passing })
             })
             .collect()
     }
@@ -84,6 +84,7 @@ impl TraceJoinStage {
     }
 
     fn barrier(&mut self, part: BarrierPart) -> Vec<Option<ToDetection>> {
+        let began = Instant::now();
         let mut deltas = part.deltas;
         deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
         let seen = self.seen_before.iter();
@@ -93,6 +94,7 @@ impl TraceJoinStage {
             items: *items,
         });
         let mut own = Some((deltas, seen.collect::<Vec<_>>()));
+        part.barrier.stood.note(Layer::Joins, began.elapsed());
         (0..self.detections.len())
             .map(|_| {
                 let (deltas, seen_before) = own.take().unwrap_or_default();

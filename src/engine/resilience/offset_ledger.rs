@@ -69,34 +69,55 @@ impl OffsetLedger {
         }
     }
 
-    /// Books one decoded batch. Call before the batch is taken apart.
-    pub fn book(&mut self, batch: &ObservationBatch) {
-        let stored = one_to_one_by_partition(batch);
-        let records = records_by_partition(&batch.records);
-        for (index, partition) in batch.records.partitions.iter().enumerate() {
-            let counts = batch.counts.get(index).copied().unwrap_or_default();
-            let OneToOne { stored, repeated } = stored.get(index).copied().unwrap_or_default();
-            let row = self.rows.entry(partition.key.clone()).or_insert_with(|| {
-                let offsets = records.get(index).copied().unwrap_or_default() + partition.absent + partition.missed;
-                fresh(&batch.records.connector, &partition.key, partition.next_offset.saturating_sub_unsigned(offsets))
-            });
-            row.next_offset = row.next_offset.max(partition.next_offset);
-            let sums = &mut row.sums;
-            sums.records_read += counts.records_read;
-            sums.records_decoded += counts.records_decoded;
-            sums.records_rejected += counts.records_rejected;
-            sums.absent += partition.absent;
-            sums.missed += partition.missed;
-            sums.items_decoded += counts.items_decoded;
-            sums.items_rejected += counts.items_rejected;
-            sums.items_stored += stored;
-            sums.items_seen_before += repeated;
-            sums.items_folded += counts.items_decoded.saturating_sub(stored + repeated);
+    /// Books what came of one batch.
+    pub fn book(&mut self, booking: &Booking) {
+        for added in &booking.rows {
+            let row =
+                self.rows.entry(added.partition.clone()).or_insert_with(|| LedgerRow { sums: LedgerSums::default(), ..added.clone() });
+            row.next_offset = row.next_offset.max(added.next_offset);
+            row.sums = row.sums.and(&added.sums);
         }
     }
 
     pub fn rows(&self) -> Vec<LedgerRow> {
         self.rows.values().cloned().collect()
+    }
+}
+
+/// What one decoded batch adds to the books.
+#[derive(Clone, Debug)]
+pub struct Booking {
+    /// Of each partition, the offsets the batch went forward and what became of them.
+    rows: Vec<LedgerRow>,
+}
+
+impl Booking {
+    /// Call before the batch is taken apart.
+    pub fn of(batch: &ObservationBatch) -> Self {
+        let stored = one_to_one_by_partition(batch);
+        let records = records_by_partition(&batch.records);
+        let partitions = batch.records.partitions.iter().enumerate();
+        let rows = partitions.map(|(index, partition)| {
+            let counts = batch.counts.get(index).copied().unwrap_or_default();
+            let OneToOne { stored, repeated } = stored.get(index).copied().unwrap_or_default();
+            let offsets = records.get(index).copied().unwrap_or_default() + partition.absent + partition.missed;
+            let sums = LedgerSums {
+                records_read: counts.records_read,
+                records_decoded: counts.records_decoded,
+                records_rejected: counts.records_rejected,
+                absent: partition.absent,
+                missed: partition.missed,
+                items_decoded: counts.items_decoded,
+                items_rejected: counts.items_rejected,
+                items_stored: stored,
+                items_seen_before: repeated,
+                items_folded: counts.items_decoded.saturating_sub(stored + repeated),
+                ..LedgerSums::default()
+            };
+            let first = fresh(&batch.records.connector, &partition.key, partition.next_offset.saturating_sub_unsigned(offsets));
+            LedgerRow { next_offset: partition.next_offset, sums, ..first }
+        });
+        Self { rows: rows.collect() }
     }
 }
 
@@ -192,7 +213,7 @@ mod tests {
         let mut decoded = ObservationBatch::empty(Arc::new(batch));
         let count = offsets.len() as u64;
         decoded.counts[0] = DecodeCounts { records_read: count, records_decoded: count, ..DecodeCounts::default() };
-        ledger.book(&decoded);
+        ledger.book(&Booking::of(&decoded));
         offsets
     }
 
