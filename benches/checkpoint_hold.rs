@@ -4,9 +4,10 @@
 //! metric points and a span, and every second there is a checkpoint. `WHYDUNIT_BENCH_ENTITIES`, `WHYDUNIT_BENCH_SECONDS` and
 //! `WHYDUNIT_BENCH_SHARDS` change it.
 //!
-//! Held is what the checkpoint itself costs a record on its way: the sources at the cut, then every stage while it hands over its
-//! changes or keeps what is behind the barrier waiting for another shard's. On its way is the barrier from the cut to the last
-//! stage, behind the work that was queued before it and is done meanwhile as ever.
+//! Held is how long a record on its way waits that meets the longest of every stage: the step in which the sources are cut, then
+//! a piece of a stage's changes, or what is behind the barrier waiting for another shard's. Spent is what all stages together spend
+//! on it, between their messages. Gathered is when all is with the recorder, after the work that was queued before it and is done
+//! meanwhile as ever.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::{Arc, Mutex};
@@ -192,7 +193,8 @@ struct Figures {
     held_ms: Vec<f64>,
     /// The same by stage: sources, joins, detections, investigator.
     stages_ms: [Vec<f64>; 4],
-    passed_ms: Vec<f64>,
+    spent_ms: Vec<f64>,
+    gathered_ms: Vec<f64>,
     /// (bytes, entries, milliseconds from its first part to its end)
     written: Vec<(u64, u64, u64)>,
 }
@@ -224,7 +226,8 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Told {
             for (index, name) in ["sources_us", "joins_us", "detections_us", "investigator_us"].into_iter().enumerate() {
                 figures.stages_ms[index].extend(fields.get(name).map(|us| us as f64 / 1e3));
             }
-            figures.passed_ms.extend(fields.get("passed_us").map(|us| us as f64 / 1e3));
+            figures.spent_ms.extend(fields.get("spent_us").map(|us| us as f64 / 1e3));
+            figures.gathered_ms.extend(fields.get("gathered_us").map(|us| us as f64 / 1e3));
         }
         if let (Some(bytes), Some(entries), Some(took_ms)) = (fields.get("bytes"), fields.get("entries"), fields.get("took_ms")) {
             figures.written.push((bytes, entries, took_ms));
@@ -303,14 +306,16 @@ fn main() {
     );
     let [sources, joins, detections, investigator] = &mut figures.stages_ms;
     println!(
-        "of which p99 sources {:.2} ms, trace joins {:.1} ms, detections {:.1} ms, investigator {:.1} ms · barrier on its way p50 {:.0} ms, \
-         p99 {:.0} ms",
+        "of which p99 sources {:.2} ms, trace joins {:.1} ms, detections {:.1} ms, investigator {:.1} ms · spent p50 {:.0} ms, p99 {:.0} ms \
+         · gathered within p50 {:.0} ms, p99 {:.0} ms",
         quantile(sources, 0.99),
         quantile(joins, 0.99),
         quantile(detections, 0.99),
         quantile(investigator, 0.99),
-        quantile(&mut figures.passed_ms, 0.5),
-        quantile(&mut figures.passed_ms, 0.99)
+        quantile(&mut figures.spent_ms, 0.5),
+        quantile(&mut figures.spent_ms, 0.99),
+        quantile(&mut figures.gathered_ms, 0.5),
+        quantile(&mut figures.gathered_ms, 0.99)
     );
     let mut bytes: Vec<f64> = figures.written.iter().map(|(bytes, _, _)| *bytes as f64).collect();
     let mut took: Vec<f64> = figures.written.iter().map(|(_, _, took_ms)| *took_ms as f64).collect();

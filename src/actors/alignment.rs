@@ -53,7 +53,6 @@ impl<M> Alignment<M> {
         }
         let parts = self.parts.iter_mut().filter_map(Option::take);
         let whole = parts.reduce(|mut whole, part| {
-            whole.deltas.extend(part.deltas);
             whole.seen_before.extend(part.seen_before);
             whole
         });
@@ -62,7 +61,7 @@ impl<M> Alignment<M> {
     }
 
     /// The next message that need not wait any more; its sender is answered when the second half is dropped.
-    pub fn next(&mut self) -> Option<(M, oneshot::Sender<()>)> {
+    pub fn take_up(&mut self) -> Option<(M, oneshot::Sender<()>)> {
         let index = self.aside.iter().position(|aside| !self.is_past(aside.sender))?;
         let Aside { message, taken, .. } = self.aside.remove(index);
         Some((message, taken))

@@ -12,8 +12,9 @@ use actix::dev::RecipientRequest;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
+use super::barrier::{Barrier, Layer, Stood};
 use super::books::SourceBooks;
-use super::messages::{Barrier, BarrierPart, Layer, Stood, ToJoin};
+use super::messages::{BarrierPart, ToJoin};
 use crate::engine::correlate::watermark::WatermarkTracker;
 
 /// The trace joins as the sources reach them; clones share their steps.
@@ -59,7 +60,7 @@ impl Joins {
         let books: Option<Vec<_>> = sources.iter().map(SourceBooks::rows).collect();
         let watermark = self.watermark.lock().unwrap_or_else(PoisonError::into_inner).state();
         let barrier = Arc::new(Barrier::new(epoch, books?.into_iter().flatten().collect(), watermark, sender));
-        let part = || ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), deltas: Vec::new(), seen_before: Vec::new() });
+        let part = || ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), seen_before: Vec::new() });
         let delivery = self.send(self.recipients.iter().map(|_| Some(part())).collect());
         drop(step);
         barrier.stood.note(Layer::Sources, began.elapsed());
@@ -71,7 +72,7 @@ impl Joins {
 #[derive(Debug)]
 pub struct Cut {
     pub delivery: Delivery,
-    /// Answered when every stage has handed over; an error when one died with the barrier.
+    /// Answered when every stage has handed in its changes; an error when one died with the barrier.
     pub handed_over: oneshot::Receiver<()>,
     pub stood: Arc<Stood>,
 }
@@ -112,10 +113,13 @@ mod tests {
     const SOURCES: usize = 12;
     const STEPS: i64 = 200;
 
+    /// Of every source, how far a barrier's books say it was, and how far what came before the barrier.
+    type Compared = (Vec<i64>, Vec<i64>);
+
     /// Compares every barrier's books with what it was told before.
     struct Comparing {
         newest: Vec<i64>,
-        barriers: Arc<Mutex<Vec<(Vec<i64>, Vec<i64>)>>>,
+        barriers: Arc<Mutex<Vec<Compared>>>,
     }
 
     impl Actor for Comparing {
@@ -134,7 +138,7 @@ mod tests {
             match message {
                 ToJoin::Advance(Advance { first, through }) => self.newest[first.0 as usize] = through.0,
                 ToJoin::Barrier(BarrierPart { barrier, .. }) => {
-                    let booked = barrier.ledger.iter().map(|row| row.next_offset).collect();
+                    let booked = barrier.ledger().iter().map(|row| row.next_offset).collect();
                     self.barriers.lock().unwrap().push((booked, self.newest.clone()));
                 }
                 ToJoin::Observed { .. } => {}

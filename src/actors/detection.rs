@@ -6,14 +6,14 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Response, WrapFuture};
 
 use super::alignment::Alignment;
+use super::barrier::{HandingIn, Layer};
 use super::let_go::LetGo;
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Layer, Ping, Stop, ToDetection, ToInvestigator};
+use super::messages::{BarrierPart, HandIn, Ping, Stop, ToDetection, ToInvestigator};
 use super::status::StatusBoard;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::Detector;
 use crate::model::Bucket;
-use crate::model::snapshot::StateDelta;
 use crate::telemetry::metrics::metrics;
 
 /// Closed buckets sent on at once: a long catch-up must not become one huge message.
@@ -27,6 +27,9 @@ pub struct DetectionStage {
     joins: Vec<Option<Bucket>>,
     closed: Option<Bucket>,
     alignment: Alignment<ToDetection>,
+    handing_in: HandingIn,
+    /// The next piece is on its way to ourselves.
+    piece_due: bool,
     investigator: Recipient<ToInvestigator>,
     let_go: LetGo,
     _life: LifeLine,
@@ -55,6 +58,8 @@ impl DetectionStage {
             joins: vec![closed; join_shards],
             closed,
             alignment: Alignment::new(join_shards),
+            handing_in: HandingIn::new(stage_name(shard), Layer::Detections),
+            piece_due: false,
             investigator,
             let_go,
             _life: life,
@@ -84,12 +89,11 @@ impl DetectionStage {
         messages
     }
 
-    /// Waits for the barrier of every trace-join shard, then adds its own changes.
+    /// Waits for the barrier of every trace-join shard, freezes, and lets it go on.
     fn barrier(&mut self, join: usize, part: BarrierPart) -> Option<ToInvestigator> {
-        let (mut part, waited) = self.alignment.reached(join, part)?;
-        let began = Instant::now();
-        part.deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
-        part.barrier.stood.note(Layer::Detections, waited + began.elapsed());
+        let (part, waited) = self.alignment.reached(join, part)?;
+        self.handing_in.begin(&part.barrier, &mut self.core);
+        part.barrier.stood.note(Layer::Detections, waited);
         Some(ToInvestigator::Barrier { shard: self.shard, part })
     }
 
@@ -102,6 +106,13 @@ impl DetectionStage {
             }
             ToDetection::Closed { join, advance } => self.close(join, advance),
             ToDetection::Barrier { join, part } => self.barrier(join, part).into_iter().collect(),
+        }
+    }
+
+    /// One piece of the changes for a checkpoint; the next after another message, or when there is none.
+    fn hand_in(&mut self, ctx: &mut Context<Self>) {
+        if self.handing_in.go_on(&mut self.core) && !std::mem::replace(&mut self.piece_due, true) {
+            ctx.notify(HandIn);
         }
     }
 
@@ -144,12 +155,22 @@ impl Handler<ToDetection> for DetectionStage {
             return Response::fut(self.alignment.put_aside(join, message));
         }
         let mut messages = self.step(message);
-        while let Some((message, _taken)) = self.alignment.next() {
+        while let Some((message, _taken)) = self.alignment.take_up() {
             messages.extend(self.step(message));
         }
         self.forward(messages, ctx);
+        self.hand_in(ctx);
         metrics().stage("detection", began.elapsed().as_secs_f64());
         Response::reply(())
+    }
+}
+
+impl Handler<HandIn> for DetectionStage {
+    type Result = ();
+
+    fn handle(&mut self, _: HandIn, ctx: &mut Self::Context) {
+        self.piece_due = false;
+        self.hand_in(ctx);
     }
 }
 
@@ -176,7 +197,8 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::actors::messages::{Barrier, Passing};
+    use crate::actors::barrier::Barrier;
+    use crate::actors::messages::Passing;
     use crate::engine::correlate::watermark::WatermarkState;
     use crate::engine::detect::{DetectOptions, DetectorInput};
     use crate::model::Timestamp;
@@ -210,7 +232,7 @@ mod tests {
 
     fn barrier(join: usize, epoch: u64) -> ToDetection {
         let barrier = Arc::new(Barrier::new(epoch, Vec::new(), WatermarkState::default(), oneshot::channel().0));
-        ToDetection::Barrier { join, part: BarrierPart { barrier, deltas: Vec::new(), seen_before: Vec::new() } }
+        ToDetection::Barrier { join, part: BarrierPart { barrier, seen_before: Vec::new() } }
     }
 
     #[actix::test]

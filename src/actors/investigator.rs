@@ -7,8 +7,9 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Response, WrapFuture};
 
 use super::alignment::Alignment;
+use super::barrier::Layer;
 use super::life_line::LifeLine;
-use super::messages::{Barrier, BarrierPart, Layer, Passing, Ping, Record, Stop, ToInvestigator};
+use super::messages::{BarrierPart, Passing, Ping, Record, Stop, ToInvestigator};
 use super::status::StatusBoard;
 use crate::engine::correlate::Investigator;
 use crate::engine::correlate::watermark::WatermarkState;
@@ -75,21 +76,35 @@ impl InvestigatorStage {
         (batch, through)
     }
 
-    fn barrier(&mut self, shard: usize, part: BarrierPart) -> Option<(WriteBatch, Arc<Barrier>)> {
-        let (part, waited) = self.alignment.reached(shard, part)?;
+    /// Waits for the barrier of every detection shard, and for all that the stages hand in; what comes meanwhile goes on.
+    fn barrier(&mut self, shard: usize, part: BarrierPart, ctx: &mut Context<Self>) {
+        let Some((BarrierPart { barrier, seen_before }, waited)) = self.alignment.reached(shard, part) else { return };
         let began = Instant::now();
-        let BarrierPart { barrier, mut deltas, seen_before } = part;
-        deltas.push(StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() });
+        let own = StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() };
         let WatermarkState { closed_through, oldest, newest } = barrier.watermark.clone();
         let closed = StateEntry { key: Vec::new(), value: Some(Arc::new((closed_through, self.shards))) };
         let seen = StateEntry { key: WATERMARK_SEEN.to_vec(), value: Some(Arc::new((oldest, newest))) };
-        deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed, seen] });
-        let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(deltas, &seen_before)), ..WriteBatch::default() };
+        let is_whole = barrier.close([own, StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed, seen] }]);
         barrier.stood.note(Layer::Investigator, waited + began.elapsed());
-        Some((batch, barrier))
+        let recorder = self.recorder.clone();
+        let hand_on = async move {
+            if is_whole.await.is_err() {
+                return true;
+            }
+            let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(&seen_before)), ..WriteBatch::default() };
+            let sent = recorder.send(batch.into());
+            barrier.release();
+            sent.await.is_ok()
+        };
+        // After what is forwarded now, and beside what comes later: everything before the barrier is with the recorder by then.
+        ctx.spawn(hand_on.into_actor(self).map(|delivered, _, ctx| {
+            if !delivered {
+                ctx.stop();
+            }
+        }));
     }
 
-    fn step(&mut self, message: ToInvestigator) -> Record {
+    fn step(&mut self, message: ToInvestigator, ctx: &mut Context<Self>) -> Record {
         match message {
             ToInvestigator::Passing { passing, .. } => {
                 let trace = passing.trace.clone();
@@ -100,14 +115,10 @@ impl InvestigatorStage {
                 let (batch, closed_through) = self.closed(closed);
                 Record { closed_through, ..batch.into() }
             }
-            ToInvestigator::Barrier { shard, part } => match self.barrier(shard, part) {
-                Some((batch, barrier)) => {
-                    // Every stage with state has handed over; storing it is the recorder's matter.
-                    barrier.release();
-                    batch.into()
-                }
-                None => WriteBatch::default().into(),
-            },
+            ToInvestigator::Barrier { shard, part } => {
+                self.barrier(shard, part, ctx);
+                WriteBatch::default().into()
+            }
         }
     }
 
@@ -149,9 +160,9 @@ impl Handler<ToInvestigator> for InvestigatorStage {
         if self.alignment.is_past(shard) {
             return Response::fut(self.alignment.put_aside(shard, message));
         }
-        let mut records = vec![self.step(message)];
-        while let Some((message, _taken)) = self.alignment.next() {
-            records.push(self.step(message));
+        let mut records = vec![self.step(message, ctx)];
+        while let Some((message, _taken)) = self.alignment.take_up() {
+            records.push(self.step(message, ctx));
         }
         records.retain(|record| !record.batch.is_empty() || record.closed_through.is_some());
         self.forward(records, ctx);

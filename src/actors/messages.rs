@@ -1,15 +1,13 @@
 //! What stages tell each other, in the order of the data's way.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use actix::Message;
 use tokio::sync::oneshot;
 
-use crate::engine::correlate::watermark::{Advance, WatermarkState};
+use super::barrier::Barrier;
+use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, ShardInput};
-use crate::engine::resilience::offset_ledger::count_seen_before;
 use crate::model::command::{Command, CommandError, CommandOutcome, InboxRow};
 use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::Rejection;
@@ -17,7 +15,6 @@ use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, WriteBatch, WriteReport};
 use crate::model::record::RecordBatch;
 use crate::model::signal::ClosedBucket;
-use crate::model::snapshot::{Checkpoint, StateDelta};
 use crate::model::{Bucket, Event};
 use crate::telemetry::batch_trace::BatchTrace;
 
@@ -45,9 +42,10 @@ pub enum ToJoin {
     Barrier(BarrierPart),
 }
 
-/// trace join → detection.
+/// trace join → detection. Nearly all are of the large kind.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
+#[allow(clippy::large_enum_variant)]
 pub enum ToDetection {
     Observed {
         join: usize,
@@ -123,76 +121,12 @@ pub struct Rejected {
     pub trace: BatchTrace,
 }
 
-/// A barrier on its way through the stages, gathering what each changed.
+/// A barrier on its way through the stages.
 #[derive(Debug)]
 pub struct BarrierPart {
     pub barrier: Arc<Barrier>,
-    pub deltas: Vec<StateDelta>,
     /// Duplicates dropped since the pipeline was built.
     pub seen_before: Vec<SeenBefore>,
-}
-
-/// One checkpoint: what the sources had read where it cut.
-#[derive(Debug)]
-pub struct Barrier {
-    pub epoch: u64,
-    pub ledger: Vec<LedgerRow>,
-    pub watermark: WatermarkState,
-    /// Told when every stage has handed over its state.
-    gathered: Mutex<Option<oneshot::Sender<()>>>,
-    pub stood: Arc<Stood>,
-}
-
-/// For how long a checkpoint kept stages from their work, microseconds: of stages side by side, the longest.
-#[derive(Debug, Default)]
-pub struct Stood([AtomicU64; 4]);
-
-/// Stages side by side, in the order of the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layer {
-    Sources,
-    Joins,
-    Detections,
-    Investigator,
-}
-
-impl Layer {
-    pub const ALL: [Self; 4] = [Self::Sources, Self::Joins, Self::Detections, Self::Investigator];
-}
-
-impl Stood {
-    pub fn note(&self, layer: Layer, stood: Duration) {
-        self.0[layer as usize].fetch_max(stood.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    pub fn of(&self, layer: Layer) -> Duration {
-        Duration::from_micros(self.0[layer as usize].load(Ordering::Relaxed))
-    }
-
-    /// The longest that a record on its way can have been kept waiting by it.
-    pub fn total(&self) -> Duration {
-        Layer::ALL.into_iter().map(|layer| self.of(layer)).sum()
-    }
-}
-
-impl Barrier {
-    pub fn new(epoch: u64, ledger: Vec<LedgerRow>, watermark: WatermarkState, gathered: oneshot::Sender<()>) -> Self {
-        Self { epoch, ledger, watermark, gathered: Mutex::new(Some(gathered)), stood: Arc::default() }
-    }
-
-    pub fn checkpoint(&self, deltas: Vec<StateDelta>, seen_before: &[SeenBefore]) -> Checkpoint {
-        let mut ledger = self.ledger.clone();
-        count_seen_before(&mut ledger, seen_before);
-        Checkpoint { epoch: self.epoch, ledger, deltas }
-    }
-
-    pub fn release(&self) {
-        let sender = self.gathered.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(sender) = sender {
-            // Nobody waits any more when the supervisor was stopped meanwhile.
-            let _ = sender.send(());
-        }
-    }
 }
 
 /// supervisor → every source, before the last checkpoint: stop after the batch in hand; go on when `resume` fires or is dropped.
@@ -201,6 +135,11 @@ impl Barrier {
 pub struct Hold {
     pub resume: oneshot::Receiver<()>,
 }
+
+/// A stage → itself: the next piece of its changes for a checkpoint is due.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct HandIn;
 
 /// supervisor → every stage of a pipeline that is taken down.
 #[derive(Clone, Copy, Debug, Message)]

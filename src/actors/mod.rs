@@ -5,6 +5,7 @@
 //! stage works at once, in order and bounded. Nothing is sent upstream.
 
 pub mod alignment;
+pub mod barrier;
 pub mod books;
 pub mod broadcaster;
 pub mod connector;

@@ -7,9 +7,10 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::Pipeline;
+use crate::actors::barrier::Layer;
 use crate::actors::books::SourceBooks;
 use crate::actors::cut::{Cut, Joins};
-use crate::actors::messages::{Hold, Layer};
+use crate::actors::messages::Hold;
 use crate::telemetry::metrics::metrics;
 
 /// Everyone a checkpoint asks.
@@ -34,11 +35,21 @@ impl Gathering {
         // An error means a stage died with the barrier: its life line has told us already.
         let whole = delivery.taken().await && handed_over.await.is_ok();
         if whole {
-            metrics().checkpoint(stood.total().as_secs_f64());
+            metrics().checkpoint(stood.held().as_secs_f64());
             let us = |duration: Duration| duration.as_micros() as u64;
-            let [sources_us, joins_us, detections_us, investigator_us] = Layer::ALL.map(|layer| us(stood.of(layer)));
-            let (held_us, passed_us) = (us(stood.total()), us(began.elapsed()));
-            tracing::debug!(epoch, held_us, sources_us, joins_us, detections_us, investigator_us, passed_us, "checkpoint gathered");
+            let [sources_us, joins_us, detections_us, investigator_us] = Layer::ALL.map(|layer| us(stood.longest(layer)));
+            let (held_us, spent_us, gathered_us) = (us(stood.held()), us(stood.in_all()), us(began.elapsed()));
+            tracing::debug!(
+                epoch,
+                held_us,
+                sources_us,
+                joins_us,
+                detections_us,
+                investigator_us,
+                spent_us,
+                gathered_us,
+                "checkpoint gathered"
+            );
         }
         whole
     }
