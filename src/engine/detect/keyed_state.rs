@@ -94,7 +94,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Clone> KeyedState<K, V> {
     pub fn remove(&mut self, key: K) -> Option<Arc<V>> {
         let slot = self.slots.remove(&key)?;
         self.changed.push(key);
-        if !self.due.is_empty() && slot.era < self.era {
+        if !self.due.is_empty() {
             self.gone.insert(key);
             if slot.era + 1 == self.era {
                 self.handed_over.push((key, Some(Arc::clone(&slot.value))));
@@ -116,8 +116,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Clone> KeyedState<K, V> {
 
     /// Hands over `at_most` more, ordered by key, and whether that is all. A key may come more than once, always the same.
     pub fn hand_over(&mut self, at_most: usize) -> (Vec<Changed<K, V>>, bool) {
-        let room = at_most.saturating_sub(self.handed_over.len());
-        for key in self.due.drain(self.due.len().saturating_sub(room)..) {
+        for key in self.due.drain(self.due.len().saturating_sub(at_most)..) {
             match self.slots.get(&key) {
                 // Changed since, and handed over as it was before.
                 Some(slot) if slot.era == self.era => {}
