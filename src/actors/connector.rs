@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, StreamHandler, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, StreamHandler, WrapFuture};
 use tokio::sync::mpsc;
 
+use super::cut::Joins;
 use super::kept::{HandOver, Kept};
 use super::life_line::LifeLine;
-use super::messages::{Committed, Hold, Ping, Record, Rejected, SourceEnded, Stop, ToJoin};
+use super::messages::{Committed, Hold, Ping, Record, Rejected, SourceEnded, Stop};
 use super::pace::Pace;
 use super::status::StatusBoard;
 use super::suspects::SharedSuspects;
@@ -41,7 +42,7 @@ pub type StartFeed = Box<dyn Fn(Arc<dyn StoredOffsets>) -> Result<Feed, FeedTrou
 /// What a connector is joined to; all of it outlives a restart of the stage.
 #[derive(Clone)]
 pub struct Wiring {
-    pub joins: Vec<Recipient<ToJoin>>,
+    pub joins: Joins,
     pub dead_letter: Recipient<Rejected>,
     pub recorder: Recipient<Record>,
     pub suspects: SharedSuspects,
@@ -80,7 +81,7 @@ pub struct ConnectorStage {
     unread_since: Option<Timestamp>,
     kept: Arc<Kept>,
     retry_at: Option<Timestamp>,
-    /// Stopped for a checkpoint, which has the books.
+    /// Stopped for the last checkpoint.
     held: bool,
     /// What the feed said while held. One message at most: after a message of the mailbox that makes the stage wait, actix lets
     /// one more item of a stream through before it does.
@@ -232,9 +233,9 @@ impl StreamHandler<(u32, FeedMessage)> for ConnectorStage {
 }
 
 impl Handler<Hold> for ConnectorStage {
-    type Result = MessageResult<Hold>;
+    type Result = ();
 
-    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) {
         self.held = true;
         ctx.wait(hold.resume.into_actor(self).map(|_, stage, ctx| {
             stage.held = false;
@@ -242,7 +243,6 @@ impl Handler<Hold> for ConnectorStage {
                 stage.heard(number, message, ctx);
             }
         }));
-        MessageResult(self.kept.books.lock().rows())
     }
 }
 

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Response, WrapFuture};
 
+use super::alignment::Alignment;
+use super::barrier::{HandingIn, Layer};
 use super::let_go::LetGo;
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Ping, Stop, ToDetection, ToInvestigator};
+use super::messages::{BarrierPart, HandIn, Ping, Stop, ToDetection, ToInvestigator};
 use super::status::StatusBoard;
 use super::suspects::SharedSuspects;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::Detector;
 use crate::model::Bucket;
-use crate::model::snapshot::StateDelta;
 use crate::telemetry::metrics::metrics;
 
 /// Closed buckets sent on at once: a long catch-up must not become one huge message.
@@ -26,7 +27,10 @@ pub struct DetectionStage {
     /// How far each trace-join shard has closed.
     joins: Vec<Option<Bucket>>,
     closed: Option<Bucket>,
-    barrier: Vec<BarrierPart>,
+    alignment: Alignment<ToDetection>,
+    handing_in: HandingIn,
+    /// The next piece is on its way to ourselves.
+    piece_due: bool,
     investigator: Recipient<ToInvestigator>,
     let_go: LetGo,
     crowded: LetGo,
@@ -57,7 +61,9 @@ impl DetectionStage {
             core,
             joins: vec![closed; join_shards],
             closed,
-            barrier: Vec::new(),
+            alignment: Alignment::new(join_shards),
+            handing_in: HandingIn::new(stage_name(shard), Layer::Detections),
+            piece_due: false,
             investigator,
             let_go,
             crowded,
@@ -97,21 +103,31 @@ impl DetectionStage {
         messages
     }
 
-    /// Waits for the barrier of every trace-join shard, then adds its own changes.
-    fn barrier(&mut self, part: BarrierPart) -> Option<ToInvestigator> {
-        self.barrier.push(part);
-        if self.barrier.len() < self.joins.len() {
-            return None;
+    /// Waits for the barrier of every trace-join shard, freezes, and lets it go on.
+    fn barrier(&mut self, join: usize, part: BarrierPart) -> Option<ToInvestigator> {
+        let (part, waited) = self.alignment.reached(join, part)?;
+        self.handing_in.begin(&part.barrier, &mut self.core);
+        part.barrier.stood.note(Layer::Detections, waited);
+        Some(ToInvestigator::Barrier { shard: self.shard, part })
+    }
+
+    fn step(&mut self, message: ToDetection) -> Vec<ToInvestigator> {
+        match message {
+            ToDetection::Observed { input, passing, .. } => {
+                let _span = passing.trace.stage("detection").entered();
+                self.suspects.watch(&mut self.core, Detector::in_hand, |core| core.observe(input));
+                if passing.is_empty() { Vec::new() } else { vec![ToInvestigator::Passing { shard: self.shard, passing }] }
+            }
+            ToDetection::Closed { join, advance } => self.close(join, advance),
+            ToDetection::Barrier { join, part } => self.barrier(join, part).into_iter().collect(),
         }
-        let (mut deltas, mut seen_before) = (Vec::new(), Vec::new());
-        let mut barrier = None;
-        for part in self.barrier.drain(..) {
-            deltas.extend(part.deltas);
-            seen_before.extend(part.seen_before);
-            barrier = Some(part.barrier);
+    }
+
+    /// One piece of the changes for a checkpoint; the next after another message, or when there is none.
+    fn hand_in(&mut self, ctx: &mut Context<Self>) {
+        if self.handing_in.go_on(&mut self.core) && !std::mem::replace(&mut self.piece_due, true) {
+            ctx.notify(HandIn);
         }
-        deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
-        barrier.map(|barrier| ToInvestigator::Barrier { shard: self.shard, part: BarrierPart { barrier, deltas, seen_before } })
     }
 
     fn forward(&self, messages: Vec<ToInvestigator>, ctx: &mut Context<Self>) {
@@ -144,21 +160,31 @@ impl Actor for DetectionStage {
 }
 
 impl Handler<ToDetection> for DetectionStage {
+    type Result = Response<()>;
+
+    fn handle(&mut self, message: ToDetection, ctx: &mut Self::Context) -> Self::Result {
+        let began = Instant::now();
+        let join = message.sender();
+        if self.alignment.is_past(join) {
+            return Response::fut(self.alignment.put_aside(join, message));
+        }
+        let mut messages = self.step(message);
+        while let Some((message, _taken)) = self.alignment.take_up() {
+            messages.extend(self.step(message));
+        }
+        self.forward(messages, ctx);
+        self.hand_in(ctx);
+        metrics().stage("detection", began.elapsed().as_secs_f64());
+        Response::reply(())
+    }
+}
+
+impl Handler<HandIn> for DetectionStage {
     type Result = ();
 
-    fn handle(&mut self, message: ToDetection, ctx: &mut Self::Context) {
-        let began = Instant::now();
-        let messages = match message {
-            ToDetection::Observed { input, passing } => {
-                let _span = passing.trace.stage("detection").entered();
-                self.suspects.watch(&mut self.core, Detector::in_hand, |core| core.observe(input));
-                if passing.is_empty() { Vec::new() } else { vec![ToInvestigator::Passing(passing)] }
-            }
-            ToDetection::Closed { join, advance } => self.close(join, advance),
-            ToDetection::Barrier { part, .. } => self.barrier(part).into_iter().collect(),
-        };
-        self.forward(messages, ctx);
-        metrics().stage("detection", began.elapsed().as_secs_f64());
+    fn handle(&mut self, _: HandIn, ctx: &mut Self::Context) {
+        self.piece_due = false;
+        self.hand_in(ctx);
     }
 }
 
@@ -173,5 +199,88 @@ impl Handler<Stop> for DetectionStage {
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::sync::Mutex;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::actors::barrier::Barrier;
+    use crate::actors::messages::Passing;
+    use crate::engine::correlate::watermark::WatermarkState;
+    use crate::engine::detect::{DetectOptions, DetectorInput};
+    use crate::model::Timestamp;
+    use crate::model::command::{Action, Command, InboxRow, LetterSelection};
+
+    /// Notes what it is told: a command's id, or a barrier's epoch.
+    struct Noting(Arc<Mutex<Vec<String>>>);
+
+    impl Actor for Noting {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<ToInvestigator> for Noting {
+        type Result = ();
+
+        fn handle(&mut self, message: ToInvestigator, _: &mut Self::Context) {
+            self.0.lock().unwrap().push(match message {
+                ToInvestigator::Passing { passing, .. } => format!("row {}", passing.commands[0].id),
+                ToInvestigator::Barrier { part, .. } => format!("barrier {}", part.barrier.epoch),
+                ToInvestigator::Closed { .. } => "closed".to_owned(),
+            });
+        }
+    }
+
+    fn row(join: usize, id: i64) -> ToDetection {
+        let action = Action::DiscardDeadLetters { select: LetterSelection::All, reason: String::new() };
+        let command = Command { who: String::new(), idempotency_key: None, expected_version: None, action };
+        let passing = Passing { commands: vec![InboxRow { id, command, at: Timestamp::MIN }], ..Passing::default() };
+        ToDetection::Observed { join, input: DetectorInput::default(), passing }
+    }
+
+    fn barrier(join: usize, epoch: u64) -> ToDetection {
+        let barrier = Arc::new(Barrier::new(epoch, Vec::new(), WatermarkState::default(), oneshot::channel().0));
+        ToDetection::Barrier { join, part: BarrierPart { barrier, seen_before: Vec::new() } }
+    }
+
+    #[actix::test]
+    async fn what_one_join_says_behind_its_barrier_waits_for_the_barriers_of_the_others() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let next = Noting(told.clone()).start().recipient();
+        let core = Detector::new(&DetectOptions::default());
+        let stage = DetectionStage::new(0, core, 3, None, next, Arc::default(), LifeLine::unattended()).start();
+        stage.send(row(0, 1)).await.unwrap();
+        stage.send(barrier(0, 1)).await.unwrap();
+        let behind = stage.send(row(0, 2));
+        stage.send(barrier(1, 1)).await.unwrap();
+        let next_barrier = stage.send(barrier(1, 2));
+        stage.send(row(2, 3)).await.unwrap();
+        assert_eq!(*told.lock().unwrap(), ["row 1", "row 3"]);
+        stage.send(barrier(2, 1)).await.unwrap();
+        behind.await.unwrap();
+        next_barrier.await.unwrap();
+        // The second barrier of one join is no part of the first.
+        stage.send(barrier(0, 2)).await.unwrap();
+        stage.send(barrier(2, 2)).await.unwrap();
+        stage.send(Stop).await.unwrap();
+        assert_eq!(*told.lock().unwrap(), ["row 1", "row 3", "barrier 1", "row 2", "barrier 2"]);
+    }
+
+    #[actix::test]
+    async fn a_join_that_waits_for_the_others_is_let_go_when_the_stage_ends() {
+        let next = Noting(Arc::default()).start().recipient();
+        let core = Detector::new(&DetectOptions::default());
+        let stage = DetectionStage::new(0, core, 2, None, next, Arc::default(), LifeLine::unattended()).start();
+        stage.send(barrier(0, 1)).await.unwrap();
+        let behind = stage.send(row(0, 1));
+        stage.send(Stop).await.unwrap();
+        // Answered or refused, but not left waiting.
+        let _ = behind.await;
     }
 }

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use tokio::sync::Notify;
 
+use super::books::QueueBooks;
+use super::cut::Joins;
 use super::life_line::LifeLine;
 use super::messages::{Hold, Passing, Ping, Stop, ToJoin};
 use super::status::StatusBoard;
 use crate::engine::detect::ShardInput;
 use crate::model::command::{Action, InboxRow};
 use crate::model::event::Provenance;
-use crate::model::ledger::{INBOX, LedgerRow, LedgerSums};
+use crate::model::ledger::{INBOX, LedgerRow};
 use crate::model::ports::StoreReader;
-use crate::model::position::{PartitionKey, Position};
+use crate::model::position::Position;
 
 /// Connector name of the inbox in the ledger.
 pub const NAME: &str = INBOX;
@@ -27,11 +29,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 pub struct InboxStage {
     reader: Arc<dyn StoreReader>,
-    join: Recipient<ToJoin>,
-    ledger: LedgerRow,
+    joins: Joins,
+    books: Arc<QueueBooks>,
     /// Fired when a person's write was stored.
     written: Arc<Notify>,
-    /// Stopped for a checkpoint, which has the books.
+    /// Stopped for the last checkpoint.
     held: bool,
     status: Arc<StatusBoard>,
     _life: LifeLine,
@@ -39,52 +41,47 @@ pub struct InboxStage {
 
 impl std::fmt::Debug for InboxStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InboxStage").field("ledger", &self.ledger).finish_non_exhaustive()
+        f.debug_struct("InboxStage").field("books", &self.books).finish_non_exhaustive()
     }
 }
 
 impl InboxStage {
-    /// `ledger` is the inbox's row of the last checkpoint.
     pub fn new(
         reader: Arc<dyn StoreReader>,
-        join: Recipient<ToJoin>,
-        ledger: Option<LedgerRow>,
+        joins: Joins,
+        books: Arc<QueueBooks>,
         written: Arc<Notify>,
         status: Arc<StatusBoard>,
         life: LifeLine,
     ) -> Self {
-        let fresh = || LedgerRow {
-            connector: NAME.to_owned(),
-            partition: PartitionKey { cluster: "local".into(), topic: NAME.into(), incarnation: 0, partition: 0 },
-            first_offset: 0,
-            next_offset: 0,
-            topic_id: None,
-            sums: LedgerSums::default(),
-        };
-        Self { reader, join, ledger: ledger.unwrap_or_else(fresh), written, held: false, status, _life: life }
+        Self { reader, joins, books, written, held: false, status, _life: life }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
         if self.held {
             return;
         }
-        let rows = match self.reader.inbox(self.ledger.next_offset, ROWS_PER_READ) {
+        let next_offset = self.books.lock().next_offset;
+        let rows = match self.reader.inbox(next_offset, ROWS_PER_READ) {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::warn!(%error, "inbox not read; trying again");
                 return;
             }
         };
-        let Some(last) = rows.last() else { return };
-        self.status.note_activity();
-        self.ledger.next_offset = last.id + 1;
+        if rows.is_empty() {
+            return;
+        }
         let full = rows.len() == ROWS_PER_READ as usize;
-        let passing = self.booked(rows);
-        let message = ToJoin::Observed { input: ShardInput::default(), passing };
-        ctx.wait(self.join.send(message).into_actor(self).map(move |result, stage, ctx| match result {
-            Ok(()) if full => stage.look(ctx),
-            Ok(()) => {}
-            Err(_) => ctx.stop(),
+        let delivery = self.joins.queue(|| {
+            self.status.note_activity();
+            let passing = booked(rows, &mut self.books.lock());
+            vec![Some(ToJoin::Observed { input: ShardInput::default(), passing })]
+        });
+        ctx.wait(delivery.taken().into_actor(self).map(move |taken, stage, ctx| match taken {
+            true if full => stage.look(ctx),
+            true => {}
+            false => ctx.stop(),
         }));
     }
 
@@ -96,28 +93,28 @@ impl InboxStage {
             stage.listen(ctx);
         }));
     }
+}
 
-    /// Events and commands apart, with the books kept.
-    fn booked(&mut self, rows: Vec<InboxRow>) -> Passing {
-        let mut passing = Passing::default();
-        let sums = &mut self.ledger.sums;
-        for row in rows {
-            sums.records_read += 1;
-            sums.records_decoded += 1;
-            sums.items_decoded += 1;
-            sums.items_stored += 1;
-            match row.command.action {
-                Action::CreateEvent { mut event } => {
-                    // The books tell items apart by where they come from.
-                    let position = Position { partition: self.ledger.partition.clone(), offset: row.id };
-                    event.provenance = Some(Provenance { connector: NAME.to_owned(), position, format: FORMAT.to_owned() });
-                    passing.events.push(*event);
-                }
-                _ => passing.commands.push(row),
+/// Events and commands apart, with the books kept.
+fn booked(rows: Vec<InboxRow>, books: &mut LedgerRow) -> Passing {
+    let mut passing = Passing::default();
+    for row in rows {
+        books.next_offset = row.id + 1;
+        books.sums.records_read += 1;
+        books.sums.records_decoded += 1;
+        books.sums.items_decoded += 1;
+        books.sums.items_stored += 1;
+        match row.command.action {
+            Action::CreateEvent { mut event } => {
+                // The books tell items apart by where they come from.
+                let position = Position { partition: books.partition.clone(), offset: row.id };
+                event.provenance = Some(Provenance { connector: NAME.to_owned(), position, format: FORMAT.to_owned() });
+                passing.events.push(*event);
             }
+            _ => passing.commands.push(row),
         }
-        passing
     }
+    passing
 }
 
 impl Actor for InboxStage {
@@ -131,15 +128,14 @@ impl Actor for InboxStage {
 }
 
 impl Handler<Hold> for InboxStage {
-    type Result = MessageResult<Hold>;
+    type Result = ();
 
-    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) {
         self.held = true;
         ctx.wait(hold.resume.into_actor(self).map(|_, stage, ctx| {
             stage.held = false;
             stage.look(ctx);
         }));
-        MessageResult(vec![self.ledger.clone()])
     }
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Response, WrapFuture};
 
+use super::alignment::Alignment;
+use super::barrier::Layer;
 use super::life_line::LifeLine;
-use super::messages::{Barrier, BarrierPart, Passing, Ping, Record, Stop, ToInvestigator};
+use super::messages::{BarrierPart, Passing, Ping, Record, Stop, ToInvestigator};
 use super::status::StatusBoard;
 use crate::engine::correlate::Investigator;
 use crate::engine::correlate::watermark::WatermarkState;
@@ -29,15 +31,15 @@ pub struct InvestigatorStage {
     shards: usize,
     /// Buckets that not every shard has closed yet.
     pending: BTreeMap<Bucket, Vec<ClosedBucket>>,
-    barrier: Vec<BarrierPart>,
+    alignment: Alignment<ToInvestigator>,
     recorder: Recipient<Record>,
     status: Arc<StatusBoard>,
     _life: LifeLine,
 }
 
 impl InvestigatorStage {
-    pub const fn new(core: Investigator, shards: usize, recorder: Recipient<Record>, status: Arc<StatusBoard>, life: LifeLine) -> Self {
-        Self { core, shards, pending: BTreeMap::new(), barrier: Vec::new(), recorder, status, _life: life }
+    pub fn new(core: Investigator, shards: usize, recorder: Recipient<Record>, status: Arc<StatusBoard>, life: LifeLine) -> Self {
+        Self { core, shards, pending: BTreeMap::new(), alignment: Alignment::new(shards), recorder, status, _life: life }
     }
 
     fn passing(&mut self, passing: Passing) -> WriteBatch {
@@ -74,34 +76,67 @@ impl InvestigatorStage {
         (batch, through)
     }
 
-    fn barrier(&mut self, part: BarrierPart) -> Option<(WriteBatch, Arc<Barrier>)> {
-        self.barrier.push(part);
-        if self.barrier.len() < self.shards {
-            return None;
-        }
-        let (mut deltas, mut seen_before) = (Vec::new(), Vec::new());
-        let mut barrier = None;
-        for part in self.barrier.drain(..) {
-            deltas.extend(part.deltas);
-            seen_before.extend(part.seen_before);
-            barrier = Some(part.barrier);
-        }
-        let barrier = barrier?;
-        deltas.push(StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() });
+    /// Waits for the barrier of every detection shard, and for all that the stages hand in; what comes meanwhile goes on.
+    fn barrier(&mut self, shard: usize, part: BarrierPart, ctx: &mut Context<Self>) {
+        let Some((BarrierPart { barrier, seen_before }, waited)) = self.alignment.reached(shard, part) else { return };
+        let began = Instant::now();
+        let own = StateDelta { stage: STAGE.to_owned(), entries: self.core.delta() };
         let WatermarkState { closed_through, oldest, newest } = barrier.watermark.clone();
         let closed = StateEntry { key: Vec::new(), value: Some(Arc::new((closed_through, self.shards))) };
         let seen = StateEntry { key: WATERMARK_SEEN.to_vec(), value: Some(Arc::new((oldest, newest))) };
-        deltas.push(StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed, seen] });
-        let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(deltas, &seen_before)), ..WriteBatch::default() };
-        Some((batch, barrier))
+        let is_whole = barrier.close([own, StateDelta { stage: WATERMARK_STAGE.to_owned(), entries: vec![closed, seen] }]);
+        barrier.stood.note(Layer::Investigator, waited + began.elapsed());
+        let recorder = self.recorder.clone();
+        let hand_on = async move {
+            if is_whole.await.is_err() {
+                return true;
+            }
+            let batch = WriteBatch { checkpoint: Some(barrier.checkpoint(&seen_before)), ..WriteBatch::default() };
+            let sent = recorder.send(batch.into());
+            barrier.release();
+            sent.await.is_ok()
+        };
+        // After what is forwarded now, and beside what comes later: everything before the barrier is with the recorder by then.
+        ctx.spawn(hand_on.into_actor(self).map(|delivered, _, ctx| {
+            if !delivered {
+                ctx.stop();
+            }
+        }));
     }
 
-    fn forward(&self, record: Record, ctx: &mut Context<Self>) {
-        if record.batch.is_empty() && record.closed_through.is_none() {
+    fn step(&mut self, message: ToInvestigator, ctx: &mut Context<Self>) -> Record {
+        match message {
+            ToInvestigator::Passing { passing, .. } => {
+                let trace = passing.trace.clone();
+                let batch = trace.stage(STAGE).in_scope(|| self.passing(passing));
+                Record { batch, trace, closed_through: None }
+            }
+            ToInvestigator::Closed { closed, .. } => {
+                let (batch, closed_through) = self.closed(closed);
+                Record { closed_through, ..batch.into() }
+            }
+            ToInvestigator::Barrier { shard, part } => {
+                self.barrier(shard, part, ctx);
+                WriteBatch::default().into()
+            }
+        }
+    }
+
+    fn forward(&self, records: Vec<Record>, ctx: &mut Context<Self>) {
+        if records.is_empty() {
             return;
         }
-        ctx.wait(self.recorder.send(record).into_actor(self).map(|result, _, ctx| {
-            if result.is_err() {
+        let recorder = self.recorder.clone();
+        let send = async move {
+            for record in records {
+                if recorder.send(record).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        ctx.wait(send.into_actor(self).map(|delivered, _, ctx| {
+            if !delivered {
                 ctx.stop();
             }
         }));
@@ -117,30 +152,22 @@ impl Actor for InvestigatorStage {
 }
 
 impl Handler<ToInvestigator> for InvestigatorStage {
-    type Result = ();
+    type Result = Response<()>;
 
-    fn handle(&mut self, message: ToInvestigator, ctx: &mut Self::Context) {
+    fn handle(&mut self, message: ToInvestigator, ctx: &mut Self::Context) -> Self::Result {
         let began = Instant::now();
-        match message {
-            ToInvestigator::Passing(passing) => {
-                let trace = passing.trace.clone();
-                let batch = trace.stage(STAGE).in_scope(|| self.passing(passing));
-                self.forward(Record { batch, trace, closed_through: None }, ctx);
-            }
-            ToInvestigator::Closed { closed, .. } => {
-                let (batch, closed_through) = self.closed(closed);
-                self.forward(Record { closed_through, ..batch.into() }, ctx);
-            }
-            ToInvestigator::Barrier { part, .. } => {
-                if let Some((batch, barrier)) = self.barrier(part) {
-                    self.forward(batch.into(), ctx);
-                    // Every stage with state has handed over: what connectors send from here on comes after the barrier
-                    // everywhere, and need not wait for the recorder.
-                    barrier.release();
-                }
-            }
+        let shard = message.sender();
+        if self.alignment.is_past(shard) {
+            return Response::fut(self.alignment.put_aside(shard, message));
         }
+        let mut records = vec![self.step(message, ctx)];
+        while let Some((message, _taken)) = self.alignment.take_up() {
+            records.push(self.step(message, ctx));
+        }
+        records.retain(|record| !record.batch.is_empty() || record.closed_through.is_some());
+        self.forward(records, ctx);
         metrics().stage("investigator", began.elapsed().as_secs_f64());
+        Response::reply(())
     }
 }
 

@@ -1,8 +1,8 @@
 //! What of a connector outlives its stage, so that a stage that died is built again alone.
 //!
-//! A batch is handed to the shards whole or not at all: a task of its own sends it, which the death of the stage does not
-//! touch. So the connector's books are the lowest positions that all shards have taken in, and reading goes on there. Where
-//! that cannot be said (a shard did not take its part, or the stage died between the books and the sending), the books are
+//! A batch is handed to the shards whole or not at all: a task of its own books and sends it, which the death of the stage does
+//! not touch. So the connector's books are the lowest positions that all shards have taken in, and reading goes on there. Where
+//! that cannot be said (a shard did not take its part, or somebody panicked between the books and the sending), the books are
 //! torn, and only the last checkpoint tells where everything stands.
 
 use std::collections::BTreeMap;
@@ -73,17 +73,22 @@ impl Kept {
         self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From here on the books may say more than the shards have, until the hand-over is done.
+    /// From here on the books may say more than the shards have taken in, until the hand-over is done.
     pub fn begin(self: &Arc<Self>) -> HandOver {
         self.sending.send_modify(|sending| sending.under_way += 1);
         HandOver { kept: self.clone(), done: false }
     }
 
-    /// The books once nothing is under way; `None` when they are torn.
-    pub async fn settled(&self) -> Option<Vec<LedgerRow>> {
+    /// Waits until nothing is under way; whether the books can be relied on.
+    pub async fn settled(&self) -> bool {
         let mut sending = self.sending.subscribe();
         let failed = sending.wait_for(|sending| sending.under_way == 0).await.map_or(true, |sending| sending.failed);
-        (!failed && !self.books.is_torn()).then(|| self.books.lock().rows())
+        !failed && !self.books.is_torn()
+    }
+
+    /// The books as they are; `None` when they are torn.
+    pub fn rows(&self) -> Option<Vec<LedgerRow>> {
+        (!self.sending.borrow().failed && !self.books.is_torn()).then(|| self.books.lock().rows())
     }
 }
 

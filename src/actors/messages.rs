@@ -1,13 +1,13 @@
 //! What stages tell each other, in the order of the data's way.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use actix::Message;
 use tokio::sync::oneshot;
 
-use crate::engine::correlate::watermark::{Advance, WatermarkState};
+use super::barrier::Barrier;
+use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, ShardInput};
-use crate::engine::resilience::offset_ledger::count_seen_before;
 use crate::model::command::{Command, CommandError, CommandOutcome, InboxRow};
 use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::Rejection;
@@ -15,7 +15,6 @@ use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, WriteBatch, WriteReport};
 use crate::model::record::RecordBatch;
 use crate::model::signal::ClosedBucket;
-use crate::model::snapshot::{Checkpoint, StateDelta};
 use crate::model::{Bucket, Event};
 use crate::telemetry::batch_trace::BatchTrace;
 
@@ -43,11 +42,13 @@ pub enum ToJoin {
     Barrier(BarrierPart),
 }
 
-/// trace join → detection.
+/// trace join → detection. Nearly all are of the large kind.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
+#[allow(clippy::large_enum_variant)]
 pub enum ToDetection {
     Observed {
+        join: usize,
         input: DetectorInput,
         passing: Passing,
     },
@@ -62,13 +63,31 @@ pub enum ToDetection {
     },
 }
 
+impl ToDetection {
+    /// Which join shard says it.
+    pub const fn sender(&self) -> usize {
+        match self {
+            Self::Observed { join, .. } | Self::Closed { join, .. } | Self::Barrier { join, .. } => *join,
+        }
+    }
+}
+
 /// detection → investigator.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum ToInvestigator {
-    Passing(Passing),
+    Passing { shard: usize, passing: Passing },
     Closed { shard: usize, closed: Vec<ClosedBucket> },
     Barrier { shard: usize, part: BarrierPart },
+}
+
+impl ToInvestigator {
+    /// Which detection shard says it.
+    pub const fn sender(&self) -> usize {
+        match self {
+            Self::Passing { shard, .. } | Self::Closed { shard, .. } | Self::Barrier { shard, .. } => *shard,
+        }
+    }
 }
 
 /// Everything → recorder.
@@ -102,47 +121,25 @@ pub struct Rejected {
     pub trace: BatchTrace,
 }
 
-/// A barrier on its way through the stages, gathering what each changed.
+/// A barrier on its way through the stages.
 #[derive(Debug)]
 pub struct BarrierPart {
     pub barrier: Arc<Barrier>,
-    pub deltas: Vec<StateDelta>,
     /// Duplicates dropped since the pipeline was built.
     pub seen_before: Vec<SeenBefore>,
 }
 
-/// One checkpoint: what the connectors had read when they stopped.
-#[derive(Debug)]
-pub struct Barrier {
-    pub epoch: u64,
-    pub ledger: Vec<LedgerRow>,
-    pub watermark: WatermarkState,
-    /// Told when every stage has handed over its state, so that connectors may go on.
-    pub gathered: Mutex<Option<oneshot::Sender<()>>>,
-}
-
-impl Barrier {
-    pub fn checkpoint(&self, deltas: Vec<StateDelta>, seen_before: &[SeenBefore]) -> Checkpoint {
-        let mut ledger = self.ledger.clone();
-        count_seen_before(&mut ledger, seen_before);
-        Checkpoint { epoch: self.epoch, closed_through: self.watermark.closed_through, ledger, deltas }
-    }
-
-    pub fn release(&self) {
-        let sender = self.gathered.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(sender) = sender {
-            // Nobody waits any more when the coordinator was stopped meanwhile.
-            let _ = sender.send(());
-        }
-    }
-}
-
-/// coordinator → connector, inbox: stop after the batch in hand; go on when `resume` fires or is dropped.
+/// supervisor → every source, before the last checkpoint: stop after the batch in hand; go on when `resume` fires or is dropped.
 #[derive(Debug, Message)]
-#[rtype(result = "Vec<LedgerRow>")]
+#[rtype(result = "()")]
 pub struct Hold {
     pub resume: oneshot::Receiver<()>,
 }
+
+/// A stage → itself: the next piece of its changes for a checkpoint is due.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct HandIn;
 
 /// supervisor → every stage of a pipeline that is taken down.
 #[derive(Clone, Copy, Debug, Message)]

@@ -4,9 +4,12 @@
 //! Messages carry batches. A stage steps, returns, then waits (`ctx.wait`) on the send to the next stage, so that every
 //! stage works at once, in order and bounded. Nothing is sent upstream.
 
+pub mod alignment;
+pub mod barrier;
 pub mod books;
 pub mod broadcaster;
 pub mod connector;
+pub mod cut;
 pub mod dead_letter;
 pub mod detection;
 pub mod inbox;

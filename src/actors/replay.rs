@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, WrapFuture};
-use futures_util::future::join_all;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use tokio::sync::Notify;
 
+use super::books::QueueBooks;
+use super::cut::Joins;
 use super::life_line::LifeLine;
 use super::messages::{Hold, Passing, Ping, Record, Stop, ToJoin};
 use super::status::StatusBoard;
@@ -16,11 +17,10 @@ use crate::clock;
 use crate::engine::decode;
 use crate::engine::detect::{DetectOptions, ShardInput, probe};
 use crate::engine::resilience::redecode::{Redecoder, failure, outcome};
-use crate::model::dead_letter::{REPLAY, Replay, ReplayOutcome};
-use crate::model::ledger::{LedgerRow, LedgerSums};
+use crate::model::dead_letter::{Replay, ReplayOutcome};
+use crate::model::ledger::LedgerSums;
 use crate::model::observation::ObservationBatch;
 use crate::model::ports::{StoreReader, WriteBatch};
-use crate::model::position::PartitionKey;
 
 /// Replays announce themselves; this only catches an announcement that was dropped.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -29,32 +29,34 @@ pub struct ReplayStage {
     redecoder: Redecoder,
     per_second: u32,
     reader: Arc<dyn StoreReader>,
-    joins: Vec<Recipient<ToJoin>>,
+    joins: Joins,
     recorder: Recipient<Record>,
     /// Records that stopped a stage, and what it takes to find out: a replay of one must not.
     suspects: SharedSuspects,
     detect: DetectOptions,
-    ledger: LedgerRow,
+    books: Arc<QueueBooks>,
+    /// The first replay that is not taken up yet.
+    next: i64,
     /// Fired when a person's write was stored.
     written: Arc<Notify>,
     status: Arc<StatusBoard>,
     /// A look is due: the limited rate has put it off.
     waiting: bool,
-    /// Stopped for a checkpoint, which has the books.
+    /// Stopped for the last checkpoint.
     held: bool,
     _life: LifeLine,
 }
 
 impl std::fmt::Debug for ReplayStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplayStage").field("ledger", &self.ledger).finish_non_exhaustive()
+        f.debug_struct("ReplayStage").field("books", &self.books).finish_non_exhaustive()
     }
 }
 
 /// Where replays lead, and how fast.
 #[derive(Debug)]
 pub struct Ways {
-    pub joins: Vec<Recipient<ToJoin>>,
+    pub joins: Joins,
     pub recorder: Recipient<Record>,
     /// At most so many letters are decoded again each second.
     pub per_second: u32,
@@ -63,24 +65,16 @@ pub struct Ways {
 }
 
 impl ReplayStage {
-    /// `ledger` is the row of the last checkpoint.
     pub fn new(
         redecoder: Redecoder,
         reader: Arc<dyn StoreReader>,
         ways: Ways,
-        ledger: Option<LedgerRow>,
+        books: Arc<QueueBooks>,
         written: Arc<Notify>,
         status: Arc<StatusBoard>,
         life: LifeLine,
     ) -> Self {
-        let fresh = || LedgerRow {
-            connector: REPLAY.to_owned(),
-            partition: PartitionKey { cluster: "local".into(), topic: REPLAY.into(), incarnation: 0, partition: 0 },
-            first_offset: 0,
-            next_offset: 0,
-            topic_id: None,
-            sums: LedgerSums::default(),
-        };
+        let next = books.lock().next_offset;
         Self {
             redecoder,
             per_second: ways.per_second.max(1),
@@ -89,7 +83,8 @@ impl ReplayStage {
             recorder: ways.recorder,
             suspects: ways.suspects,
             detect: ways.detect,
-            ledger: ledger.unwrap_or_else(fresh),
+            next,
+            books,
             written,
             status,
             waiting: false,
@@ -107,7 +102,7 @@ impl ReplayStage {
         if self.waiting || self.held {
             return;
         }
-        let replays = match self.reader.replays(self.ledger.next_offset, self.step()) {
+        let replays = match self.reader.replays(self.next, self.step()) {
             Ok(replays) => replays,
             Err(error) => {
                 tracing::warn!(%error, "replays not read; trying again");
@@ -115,8 +110,7 @@ impl ReplayStage {
             }
         };
         let Some(last) = replays.last() else { return };
-        self.status.note_activity();
-        self.ledger.next_offset = last.id + 1;
+        self.next = last.id + 1;
         self.waiting = true;
         let pause = Duration::from_secs_f64(replays.len() as f64 / f64::from(self.per_second));
         let decoded: Vec<_> = replays.iter().map(|replay| self.decode(replay)).collect();
@@ -127,8 +121,8 @@ impl ReplayStage {
         });
     }
 
-    /// What one letter became, booked; a panic is its failure, not the stage's.
-    fn decode(&mut self, replay: &Replay) -> (Option<ObservationBatch>, ReplayOutcome) {
+    /// What one letter became; a panic is its failure, not the stage's.
+    fn decode(&mut self, replay: &Replay) -> Redecoded {
         let now = clock::now();
         let letter = &replay.letter;
         let redecoder = &mut self.redecoder;
@@ -145,53 +139,39 @@ impl ReplayStage {
             redecoder.forget(&letter.connector);
             Err(failure(&letter.connector, &decode::panicked(0, "decoding it again")))
         });
-        self.ledger.sums.records_read += 1;
         match decoded {
-            Ok(batch) => {
-                self.book(&batch);
-                let outcome = outcome(replay.id, letter, &batch, now);
-                (Some(batch), outcome)
-            }
+            Ok(batch) => Redecoded { outcome: outcome(replay.id, letter, &batch, now), sums: sums_of(&batch), batch: Some(batch) },
             Err(failure) => {
-                self.ledger.sums.records_rejected += 1;
                 let letter_id = letter.id.clone();
-                (None, ReplayOutcome { replay: replay.id, letter_id, at: now, items_read: 0, failure: Some(failure) })
+                let outcome = ReplayOutcome { replay: replay.id, letter_id, at: now, items_read: 0, failure: Some(failure) };
+                Redecoded { outcome, sums: LedgerSums { records_read: 1, records_rejected: 1, ..LedgerSums::default() }, batch: None }
             }
         }
     }
 
-    fn book(&mut self, batch: &ObservationBatch) {
-        let sums = &mut self.ledger.sums;
-        let stored = batch.events.len() as u64;
-        for counts in &batch.counts {
-            sums.records_decoded += counts.records_decoded;
-            sums.records_rejected += counts.records_rejected;
-            sums.items_decoded += counts.items_decoded;
-            sums.items_rejected += counts.items_rejected;
-            sums.items_folded += counts.items_decoded.saturating_sub(stored);
-        }
-        sums.items_stored += stored;
-    }
-
-    /// Observations first, then what came of the letters: a crash between the two decodes them again.
-    fn deliver(&self, decoded: Vec<(Option<ObservationBatch>, ReplayOutcome)>, ctx: &mut Context<Self>) {
-        let (joins, recorder) = (self.joins.clone(), self.recorder.clone());
+    /// What came of the letters first, then what was in them, each booked as it is queued: whatever a crash leaves out lies behind
+    /// the books and is decoded again.
+    fn deliver(&self, decoded: Vec<Redecoded>, ctx: &mut Context<Self>) {
+        let (joins, recorder, books, status) = (self.joins.clone(), self.recorder.clone(), self.books.clone(), self.status.clone());
         let send = async move {
-            let mut replays = Vec::with_capacity(decoded.len());
-            for (batch, outcome) in decoded {
-                replays.push(outcome);
-                let Some(batch) = batch.filter(|batch| batch.items() > 0) else { continue };
-                let (inputs, events) = ShardInput::split(batch, joins.len());
-                let mut passing = Some(Passing { events, ..Passing::default() });
-                let sends = joins.iter().zip(inputs).filter_map(|(join, input)| {
-                    let passing = passing.take().unwrap_or_default();
-                    (!input.is_empty() || !passing.is_empty()).then(|| join.send(ToJoin::Observed { input, passing }))
+            let replays = decoded.iter().map(|decoded| decoded.outcome.clone()).collect();
+            if recorder.send(WriteBatch { replays, ..WriteBatch::default() }.into()).await.is_err() {
+                return false;
+            }
+            for Redecoded { outcome, sums, batch } in decoded {
+                let messages = batch.map_or_else(Vec::new, |batch| messages_of(batch, joins.len()));
+                let delivery = joins.queue(|| {
+                    status.note_activity();
+                    let mut books = books.lock();
+                    books.next_offset = outcome.replay + 1;
+                    books.sums = books.sums.and(&sums);
+                    messages
                 });
-                if join_all(sends).await.iter().any(Result::is_err) {
+                if !delivery.taken().await {
                     return false;
                 }
             }
-            recorder.send(WriteBatch { replays, ..WriteBatch::default() }.into()).await.is_ok()
+            true
         };
         ctx.wait(send.into_actor(self).map(|delivered, _, ctx| {
             if !delivered {
@@ -210,6 +190,41 @@ impl ReplayStage {
     }
 }
 
+/// One letter decoded again.
+struct Redecoded {
+    outcome: ReplayOutcome,
+    /// What it adds to the books.
+    sums: LedgerSums,
+    batch: Option<ObservationBatch>,
+}
+
+fn sums_of(batch: &ObservationBatch) -> LedgerSums {
+    let stored = batch.events.len() as u64;
+    let mut sums = LedgerSums { records_read: 1, items_stored: stored, ..LedgerSums::default() };
+    for counts in &batch.counts {
+        sums.records_decoded += counts.records_decoded;
+        sums.records_rejected += counts.records_rejected;
+        sums.items_decoded += counts.items_decoded;
+        sums.items_rejected += counts.items_rejected;
+        sums.items_folded += counts.items_decoded.saturating_sub(stored);
+    }
+    sums
+}
+
+/// What each join gets of a batch.
+fn messages_of(batch: ObservationBatch, joins: usize) -> Vec<Option<ToJoin>> {
+    if batch.items() == 0 {
+        return Vec::new();
+    }
+    let (inputs, events) = ShardInput::split(batch, joins);
+    let mut passing = Some(Passing { events, ..Passing::default() });
+    let messages = inputs.into_iter().map(|input| {
+        let passing = passing.take().unwrap_or_default();
+        (!input.is_empty() || !passing.is_empty()).then_some(ToJoin::Observed { input, passing })
+    });
+    messages.collect()
+}
+
 impl Actor for ReplayStage {
     type Context = Context<Self>;
 
@@ -221,15 +236,14 @@ impl Actor for ReplayStage {
 }
 
 impl Handler<Hold> for ReplayStage {
-    type Result = MessageResult<Hold>;
+    type Result = ();
 
-    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) {
         self.held = true;
         ctx.wait(hold.resume.into_actor(self).map(|_, stage, ctx| {
             stage.held = false;
             stage.look(ctx);
         }));
-        MessageResult(vec![self.ledger.clone()])
     }
 }
 

@@ -14,11 +14,12 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, WrapFuture};
 use tokio::sync::oneshot;
 
+use super::books::SourceBooks;
+use super::cut::Joins;
 use super::life_line::StageDied;
-use super::messages::{Committed, Execute, Hold, Ping, SourceEnded, Steer, Stop, StoreFailed, Stored, ToJoin};
+use super::messages::{Committed, Execute, Hold, Ping, SourceEnded, Steer, Stop, StoreFailed, Stored};
 use super::status::StatusBoard;
 use crate::clock;
-use crate::engine::correlate::watermark::WatermarkTracker;
 use crate::engine::resilience::backoff::Backoff;
 use crate::engine::resilience::restart_budget::RestartBudget;
 use crate::telemetry::metrics::metrics;
@@ -37,6 +38,7 @@ pub struct SourceHandle {
     pub name: String,
     /// Name of its stage.
     pub stage: String,
+    pub books: SourceBooks,
     pub hold: Recipient<Hold>,
     pub stop: Recipient<Stop>,
     pub ping: Recipient<Ping>,
@@ -51,13 +53,12 @@ pub struct SourceHandle {
 #[derive(Debug)]
 pub struct Pipeline {
     pub sources: Vec<SourceHandle>,
-    pub joins: Vec<Recipient<ToJoin>>,
+    pub joins: Joins,
     pub execute: Recipient<Execute>,
     /// Stages after the sources, in the order of the data.
     pub stops: Vec<Recipient<Stop>>,
     /// The same stages, with their names.
     pub pings: Vec<(String, Recipient<Ping>)>,
-    pub watermark: Arc<Mutex<WatermarkTracker>>,
     /// Names of all stages; each holds a life line of that name.
     pub stages: Vec<String>,
     pub epoch: u64,
@@ -140,7 +141,7 @@ pub struct Supervisor {
 struct Draining {
     epoch: u64,
     /// Hold the sources until the end.
-    resumes: Vec<oneshot::Sender<()>>,
+    _resumes: Vec<oneshot::Sender<()>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,8 +207,7 @@ impl Supervisor {
 
     // ------------------------------------------------------------ checkpoint
 
-    /// Connectors hold, a barrier gathers what every stage changed, connectors go on; the recorder commits it with the
-    /// offsets.
+    /// A barrier behind what the books say gathers what every stage changed; the recorder commits it with the offsets.
     fn checkpoint(&mut self, ctx: &mut Context<Self>) {
         let activity = self.status.activity();
         if self.checkpointing || self.draining.is_some() || activity == self.covered || self.state != State::Running {
@@ -216,13 +216,12 @@ impl Supervisor {
         let Some(pipeline) = &self.pipeline else { return };
         self.checkpointing = true;
         self.epoch += 1;
-        let gathering = Gathering::of(pipeline, |name| self.down.contains(name), self.epoch);
+        let gathering = Gathering::of(pipeline, self.epoch);
         let generation = self.generation;
-        ctx.spawn(gathering.gather().into_actor(self).map(move |gathered, stage, _| {
+        ctx.spawn(gathering.gather().into_actor(self).map(move |whole, stage, _| {
             if stage.generation == generation {
                 stage.checkpointing = stage.draining.is_some();
-                // A connector that died meanwhile leaves it unfinished; the next one covers what this one would have.
-                stage.covered = if gathered.whole { activity } else { stage.covered };
+                stage.covered = if whole { activity } else { stage.covered };
             }
         }));
     }
@@ -287,7 +286,7 @@ impl Supervisor {
         ctx.stop();
     }
 
-    /// Final checkpoint; everything stops once it is durable.
+    /// Final checkpoint, for which the sources stop; everything else does once it is durable.
     fn drain(&mut self, ctx: &mut Context<Self>) {
         if self.draining.is_some() {
             return;
@@ -299,14 +298,16 @@ impl Supervisor {
         // A checkpoint under way is let finish first: its barrier is ahead of ours in every mailbox.
         self.epoch += 1;
         self.checkpointing = true;
-        self.draining = Some(Draining { epoch: self.epoch, resumes: Vec::new() });
-        let gathering = Gathering::of(pipeline, |name| self.down.contains(name), self.epoch);
-        let generation = self.generation;
-        ctx.spawn(gathering.gather().into_actor(self).map(move |gathered, stage, _| {
-            if let Some(draining) = stage.draining.as_mut().filter(|_| stage.generation == generation) {
-                draining.resumes = gathered.resumes;
+        let sources = pipeline.sources.iter().filter(|source| !self.down.contains(&source.name));
+        let (held, resumes) = checkpoint::hold(&sources.map(|source| source.hold.clone()).collect::<Vec<_>>());
+        self.draining = Some(Draining { epoch: self.epoch, _resumes: resumes });
+        let gathering = Gathering::of(pipeline, self.epoch);
+        let last = async move {
+            if held.await {
+                gathering.gather().await;
             }
-        }));
+        };
+        ctx.spawn(last.into_actor(self));
     }
 }
 

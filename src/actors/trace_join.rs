@@ -7,16 +7,16 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use futures_util::future::join_all;
 
+use super::barrier::{HandingIn, Layer};
 use super::let_go::LetGo;
 use super::life_line::LifeLine;
-use super::messages::{BarrierPart, Passing, Ping, Stop, ToDetection, ToJoin};
+use super::messages::{BarrierPart, HandIn, Passing, Ping, Stop, ToDetection, ToJoin};
 use super::status::StatusBoard;
 use super::suspects::SharedSuspects;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
 use crate::model::Bucket;
 use crate::model::position::PartitionKey;
-use crate::model::snapshot::StateDelta;
 use crate::telemetry::metrics::metrics;
 
 #[derive(Debug)]
@@ -27,6 +27,9 @@ pub struct TraceJoinStage {
     closed: Option<Bucket>,
     /// Duplicates dropped since this stage was built, by connector and partition.
     seen_before: BTreeMap<(Arc<str>, PartitionKey), u64>,
+    handing_in: HandingIn,
+    /// The next piece is on its way to ourselves.
+    piece_due: bool,
     let_go: LetGo,
     suspects: SharedSuspects,
     _life: LifeLine,
@@ -48,7 +51,19 @@ impl TraceJoinStage {
     ) -> Self {
         let advice = format!("a shard keeps {} of their items open; raise detect.max_trace_items", core.max_items());
         let let_go = LetGo::new(&stage_name(shard), "traces", advice, status);
-        Self { shard, core, detections, closed, seen_before: BTreeMap::new(), let_go, suspects: SharedSuspects::default(), _life: life }
+        let handing_in = HandingIn::new(stage_name(shard), Layer::Joins);
+        Self {
+            shard,
+            core,
+            detections,
+            closed,
+            seen_before: BTreeMap::new(),
+            handing_in,
+            piece_due: false,
+            let_go,
+            suspects: SharedSuspects::default(),
+            _life: life,
+        }
     }
 
     /// Tells of records that stop it.
@@ -69,7 +84,7 @@ impl TraceJoinStage {
         parts
             .map(|input| {
                 let passing = passing.take().unwrap_or_else(|| Passing { trace: trace.clone(), ..Passing::default() });
-                (!input.is_empty() || !passing.is_empty()).then_some(ToDetection::Observed { input, passing })
+                (!input.is_empty() || !passing.is_empty()).then_some(ToDetection::Observed { join: self.shard, input, passing })
             })
             .collect()
     }
@@ -93,22 +108,27 @@ impl TraceJoinStage {
     }
 
     fn barrier(&mut self, part: BarrierPart) -> Vec<Option<ToDetection>> {
-        let mut deltas = part.deltas;
-        deltas.push(StateDelta { stage: stage_name(self.shard), entries: self.core.delta() });
+        self.handing_in.begin(&part.barrier, &mut self.core);
         let seen = self.seen_before.iter();
         let seen = seen.map(|((connector, partition), items)| SeenBefore {
             connector: connector.clone(),
             partition: partition.clone(),
             items: *items,
         });
-        let mut own = Some((deltas, seen.collect::<Vec<_>>()));
+        let mut own = Some(seen.collect::<Vec<_>>());
         (0..self.detections.len())
             .map(|_| {
-                let (deltas, seen_before) = own.take().unwrap_or_default();
-                let part = BarrierPart { barrier: part.barrier.clone(), deltas, seen_before };
+                let part = BarrierPart { barrier: part.barrier.clone(), seen_before: own.take().unwrap_or_default() };
                 Some(ToDetection::Barrier { join: self.shard, part })
             })
             .collect()
+    }
+
+    /// One piece of the changes for a checkpoint; the next after another message, or when there is none.
+    fn hand_in(&mut self, ctx: &mut Context<Self>) {
+        if self.handing_in.go_on(&mut self.core) && !std::mem::replace(&mut self.piece_due, true) {
+            ctx.notify(HandIn);
+        }
     }
 
     /// Each message of a round to its own shard, round after round; the next message of the mailbox waits for the last.
@@ -156,7 +176,17 @@ impl Handler<ToJoin> for TraceJoinStage {
         if rounds.iter().flatten().any(Option::is_some) {
             self.forward(rounds, ctx);
         }
+        self.hand_in(ctx);
         metrics().stage("trace_join", began.elapsed().as_secs_f64());
+    }
+}
+
+impl Handler<HandIn> for TraceJoinStage {
+    type Result = ();
+
+    fn handle(&mut self, _: HandIn, ctx: &mut Self::Context) {
+        self.piece_due = false;
+        self.hand_in(ctx);
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use actix::{Actor, Addr, ArbiterHandle, Handler};
 use tokio::sync::Notify;
 
+use crate::actors::books::{QueueBooks, SourceBooks};
 use crate::actors::broadcaster::BroadcasterStage;
 use crate::actors::connector::{ConnectorStage, Feed, Wiring};
+use crate::actors::cut::Joins;
 use crate::actors::dead_letter::DeadLetterStage;
 use crate::actors::detection::{self, DetectionStage};
 use crate::actors::inbox::{self, InboxStage};
@@ -113,20 +115,20 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Build
     let detections = builder.detections(cores.detectors, closed_through, &investigator);
     let joins = builder.joins(cores.joins, closed_through, &detections);
     let wiring = Wiring {
-        joins: joins.iter().map(|join| join.clone().recipient()).collect(),
+        joins: Joins::new(joins.iter().map(|join| join.clone().recipient()).collect(), watermark.clone()),
         dead_letter: dead_letter.clone().recipient(),
         recorder: recorder.clone().recipient(),
         suspects: parts.guards.suspects.clone(),
         detect: parts.detect.clone(),
         watermark: watermark.clone(),
-        pace: Arc::new(Pace::new(watermark.clone())),
+        pace: Arc::new(Pace::new(watermark)),
         status: parts.status.clone(),
         reader: parts.reader.clone(),
         ended: reports.ended.clone(),
     };
     let mut sources = builder.connectors(&wiring, &snapshot);
     let [inbox, replays] = written;
-    sources.extend(builder.inbox(&wiring, &snapshot, inbox));
+    sources.push(builder.inbox(&wiring, &snapshot, inbox));
     sources.push(builder.replay(&wiring, &recorder, &snapshot, replays));
 
     let mut pings: Vec<_> =
@@ -145,7 +147,6 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Build
         execute: recorder.recipient(),
         stops,
         pings,
-        watermark,
         stages: builder.stages,
         epoch: snapshot.epoch,
     })
@@ -291,14 +292,14 @@ impl Builder<'_> {
         sources
     }
 
-    fn inbox(&mut self, wiring: &Wiring, snapshot: &Snapshot, written: Arc<Notify>) -> Option<SourceHandle> {
-        let join = wiring.joins.first()?.clone();
+    fn inbox(&mut self, wiring: &Wiring, snapshot: &Snapshot, written: Arc<Notify>) -> SourceHandle {
         let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(inbox::NAME));
-        let ledger = snapshot.ledger.iter().find(|row| row.connector == inbox::NAME).cloned();
+        let books = Arc::new(QueueBooks::restore(inbox::NAME, &snapshot.ledger));
+        let (joins, ours) = (wiring.joins.clone(), books.clone());
         let inbox = InboxStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
-            InboxStage::new(reader, join, ledger, written, status, life)
+            InboxStage::new(reader, joins, ours, written, status, life)
         });
-        Some(source_alone(inbox::NAME, &inbox))
+        source_alone(inbox::NAME, &inbox, books)
     }
 
     fn replay(&mut self, wiring: &Wiring, recorder: &Addr<RecorderStage>, snapshot: &Snapshot, written: Arc<Notify>) -> SourceHandle {
@@ -311,11 +312,12 @@ impl Builder<'_> {
             detect: self.parts.detect.clone(),
         };
         let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(REPLAY));
-        let ledger = snapshot.ledger.iter().find(|row| row.connector == REPLAY).cloned();
+        let books = Arc::new(QueueBooks::restore(REPLAY, &snapshot.ledger));
+        let ours = books.clone();
         let replay = ReplayStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
-            ReplayStage::new(redecoder, reader, ways, ledger, written, status, life)
+            ReplayStage::new(redecoder, reader, ways, ours, written, status, life)
         });
-        source_alone(REPLAY, &replay)
+        source_alone(REPLAY, &replay, books)
     }
 }
 
@@ -334,6 +336,7 @@ impl LoneConnector {
         let Self { part, kept, wiring, reports, arbiter } = self.clone();
         let (name, stage) = (part.name.to_string(), supervisor::stage_name(&part.name));
         let life = LifeLine::new(&stage, reports.generation, reports.died);
+        let books = SourceBooks::Connector(kept.clone());
         let lone = Lone {
             kept: kept.clone(),
             revive: Arc::new({
@@ -349,6 +352,7 @@ impl LoneConnector {
         SourceHandle {
             name,
             stage,
+            books,
             hold: connector.clone().recipient(),
             stop: connector.clone().recipient(),
             ping: connector.clone().recipient(),
@@ -360,13 +364,14 @@ impl LoneConnector {
 }
 
 /// A source whose death takes the pipeline down.
-fn source_alone<A>(name: &str, stage: &Addr<A>) -> SourceHandle
+fn source_alone<A>(name: &str, stage: &Addr<A>, books: Arc<QueueBooks>) -> SourceHandle
 where
     A: Actor<Context = actix::Context<A>> + Handler<Hold> + Handler<Stop> + Handler<Ping>,
 {
     SourceHandle {
         name: name.to_owned(),
         stage: name.to_owned(),
+        books: SourceBooks::Queue(books),
         hold: stage.clone().recipient(),
         stop: stage.clone().recipient(),
         ping: stage.clone().recipient(),

@@ -32,7 +32,7 @@ impl fmt::Debug for StateEntry {
     }
 }
 
-/// What one stage changed since the last checkpoint. `stage` is its name and shard: `detection/0`.
+/// What one stage changed since the last checkpoint, or a piece of it. `stage` is its name and shard: `detection/0`.
 #[derive(Clone, Debug, Default)]
 pub struct StateDelta {
     pub stage: String,
@@ -58,16 +58,14 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Takes in what an older checkpoint changed that this one did not change again.
-    pub fn absorb(&mut self, older: Vec<StateDelta>) {
-        for delta in older {
-            let Some(ours) = self.deltas.iter_mut().find(|ours| ours.stage == delta.stage) else {
-                self.deltas.push(delta);
-                continue;
-            };
-            let changed: BTreeSet<&[u8]> = ours.entries.iter().map(|entry| entry.key.as_slice()).collect();
-            let left: Vec<StateEntry> = delta.entries.into_iter().filter(|entry| !changed.contains(entry.key.as_slice())).collect();
-            ours.entries.extend(left);
+    pub fn absorb(&mut self, mut older: Vec<StateDelta>) {
+        let ours = self.deltas.iter().flat_map(|delta| delta.entries.iter().map(move |entry| (delta.stage.as_str(), entry.key.as_slice())));
+        let changed: BTreeSet<(&str, &[u8])> = ours.collect();
+        for delta in &mut older {
+            delta.entries.retain(|entry| !changed.contains(&(delta.stage.as_str(), entry.key.as_slice())));
         }
+        older.retain(|delta| !delta.entries.is_empty());
+        self.deltas.extend(older);
     }
 
     /// Takes `entries` state entries out, or all that are left when they are no more than that.
@@ -137,7 +135,8 @@ mod tests {
         let entry = |key: u8, value: u32| StateEntry { key: vec![key], value: Some(Arc::new(value)) };
         let delta = |stage: &str, entries| StateDelta { stage: stage.to_owned(), entries };
         let mut newer = Checkpoint { epoch: 2, deltas: vec![delta("a", vec![entry(1, 20)])], ..Checkpoint::default() };
-        newer.absorb(vec![delta("a", vec![entry(1, 10), entry(2, 11)]), delta("b", vec![entry(1, 12)])]);
+        newer.deltas.push(delta("a", vec![entry(3, 21)]));
+        newer.absorb(vec![delta("a", vec![entry(1, 10), entry(2, 11), entry(3, 13)]), delta("b", vec![entry(1, 12)])]);
         let found: Vec<(&str, u8, Vec<u8>)> = newer
             .deltas
             .iter()
@@ -145,7 +144,7 @@ mod tests {
                 delta.entries.iter().map(|entry| (&*delta.stage, entry.key[0], entry.value.as_ref().unwrap().encode().unwrap()))
             })
             .collect();
-        assert_eq!(found, [("a", 1, vec![20]), ("a", 2, vec![11]), ("b", 1, vec![12])]);
+        assert_eq!(found, [("a", 1, vec![20]), ("a", 3, vec![21]), ("a", 2, vec![11]), ("b", 1, vec![12])]);
     }
 
     #[test]

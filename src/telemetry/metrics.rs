@@ -102,7 +102,7 @@ impl Metrics {
                 "whydunit.store.phase.duration",
                 "Time of each phase of a store transaction, and of emptying its log",
             ),
-            checkpoint_hold: seconds("whydunit.checkpoint.hold", "Time connectors were held for a checkpoint"),
+            checkpoint_hold: seconds("whydunit.checkpoint.hold", "Longest wait that a checkpoint adds for a record on its way"),
             checkpoint_size: meter
                 .u64_histogram("whydunit.checkpoint.size")
                 .with_unit("By")

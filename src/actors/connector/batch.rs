@@ -4,14 +4,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use actix::Context;
-use futures_util::future::join_all;
 
 use super::{ConnectorStage, Wiring};
+use crate::actors::kept::Kept;
 use crate::actors::messages::{Passing, Rejected, ToJoin};
 use crate::clock;
 use crate::engine::correlate::watermark::Progress;
 use crate::engine::detect::ShardInput;
 use crate::engine::resilience::guard::Pause;
+use crate::engine::resilience::offset_ledger::Booking;
 use crate::model::Timestamp;
 use crate::model::connector::BreakerState;
 use crate::model::dead_letter::Rejection;
@@ -47,15 +48,15 @@ impl ConnectorStage {
         self.count(&decoded, seen_before as u64);
         let progress = progress_of(&decoded);
         let verdict = self.judge(&decoded);
-        let hand_over = self.kept.begin();
-        self.kept.books.lock().book(&decoded);
+        let booking = Booking::of(&decoded);
         let rejections = std::mem::take(&mut decoded.rejections);
         let (inputs, events) = ShardInput::split(decoded, self.wiring.joins.len());
         metrics().stage("connector", began.elapsed().as_secs_f64());
         let (name, drives) = (self.name.clone(), self.source.drives_watermark());
-        let parcel =
-            Parcel { name, drives, records, rejections, inputs, passing: Passing { events, commands: Vec::new(), trace }, progress };
-        self.hand_over(hand_over, parcel.deliver(self.wiring.clone()), ctx, move |stage, ctx| {
+        let passing = Passing { events, commands: Vec::new(), trace };
+        let parcel = Parcel { name, drives, records, rejections, inputs, passing, booking, progress };
+        let delivered = parcel.deliver(self.kept.clone(), self.wiring.clone());
+        self.hand_over(self.kept.begin(), delivered, ctx, move |stage, ctx| {
             stage.progressed(ctx);
             stage.obey(verdict);
         });
@@ -119,15 +120,18 @@ impl ConnectorStage {
     /// stage: a checkpoint would else say closed of what is not.
     pub(super) fn advance(&self, ctx: &mut Context<Self>) {
         let hand_over = self.kept.begin();
-        let Some(advance) = self.watermark(|watermark| watermark.advance(clock::now())) else {
+        let joins = &self.wiring.joins;
+        let delivery = joins.queue(|| {
+            let Some(advance) = self.watermark(|watermark| watermark.advance(clock::now())) else { return Vec::new() };
+            self.wiring.status.note_activity();
+            (0..joins.len()).map(|_| Some(ToJoin::Advance(advance))).collect()
+        });
+        if delivery.is_empty() {
             hand_over.nothing();
             self.wiring.pace.keep(&self.name);
             return;
-        };
-        self.wiring.status.note_activity();
-        let sends: Vec<_> = self.wiring.joins.iter().map(|join| join.send(ToJoin::Advance(advance))).collect();
-        let sends = async { join_all(sends).await.iter().all(Result::is_ok) };
-        self.hand_over(hand_over, sends, ctx, |_, _| {});
+        }
+        self.hand_over(hand_over, delivery.taken(), ctx, |_, _| {});
         self.wiring.pace.keep_all();
     }
 }
@@ -140,32 +144,35 @@ struct Parcel {
     rejections: Vec<Rejection>,
     inputs: Vec<ShardInput>,
     passing: Passing,
+    booking: Booking,
     progress: Vec<PartitionProgress>,
 }
 
 impl Parcel {
-    /// Letters first, then observations; only then does the watermark learn of them. True when all was taken.
-    async fn deliver(self, wiring: Wiring) -> bool {
-        let Self { name, drives, records, rejections, inputs, passing, progress } = self;
+    /// Letters first, for the books must not pass them; then all the rest in one step. True when all was taken.
+    async fn deliver(self, kept: Arc<Kept>, wiring: Wiring) -> bool {
+        let Self { name, drives, records, rejections, inputs, passing, booking, progress } = self;
         let trace = passing.trace.clone();
         if !rejections.is_empty() && wiring.dead_letter.send(Rejected { records, rejections, trace: trace.clone() }).await.is_err() {
             return false;
         }
         let mut passing = Some(passing);
-        let sends = wiring.joins.iter().zip(inputs).filter_map(|(join, input)| {
+        let messages = inputs.into_iter().map(|input| {
             let passing = passing.take().unwrap_or_else(|| Passing { trace: trace.clone(), ..Passing::default() });
-            (!input.is_empty() || !passing.is_empty()).then(|| join.send(ToJoin::Observed { input, passing }))
+            (!input.is_empty() || !passing.is_empty()).then_some(ToJoin::Observed { input, passing })
         });
-        if join_all(sends).await.iter().any(Result::is_err) {
-            return false;
-        }
-        let now = clock::now();
-        let mut watermark = wiring.watermark.lock().unwrap_or_else(PoisonError::into_inner);
-        for partition in &progress {
-            let PartitionProgress { key, oldest, newest, at_end } = partition;
-            watermark.progress(&name, drives, &Progress { partition: key, oldest: *oldest, newest: *newest, at_end: *at_end, now });
-        }
-        true
+        let messages = messages.collect();
+        let delivery = wiring.joins.queue(|| {
+            wiring.status.note_activity();
+            kept.books.lock().book(&booking);
+            let now = clock::now();
+            let mut watermark = wiring.watermark.lock().unwrap_or_else(PoisonError::into_inner);
+            for PartitionProgress { key, oldest, newest, at_end } in &progress {
+                watermark.progress(&name, drives, &Progress { partition: key, oldest: *oldest, newest: *newest, at_end: *at_end, now });
+            }
+            messages
+        });
+        delivery.taken().await
     }
 }
 

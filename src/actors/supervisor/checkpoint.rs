@@ -1,86 +1,67 @@
-//! Gathering a checkpoint: sources hold, a barrier passes through every stage, sources go on.
+//! Gathering a checkpoint: a cut behind what the sources have booked, and a barrier that passes from there through every stage.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use actix::Recipient;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use super::{Pipeline, SourceHandle};
-use crate::actors::kept::Kept;
-use crate::actors::messages::{Barrier, BarrierPart, Hold, ToJoin};
-use crate::engine::correlate::watermark::WatermarkTracker;
-use crate::model::ledger::LedgerRow;
+use super::Pipeline;
+use crate::actors::barrier::Layer;
+use crate::actors::books::SourceBooks;
+use crate::actors::cut::{Cut, Joins};
+use crate::actors::messages::Hold;
 use crate::telemetry::metrics::metrics;
-
-/// Whom to ask for the books of a source.
-enum Source {
-    Running(SourceHandle),
-    /// Its stage is being built again: the books it left.
-    Down(Arc<Kept>),
-}
-
-impl Source {
-    async fn books(&self, resume: oneshot::Receiver<()>) -> Option<Vec<LedgerRow>> {
-        match self {
-            Self::Running(source) => source.hold.send(Hold { resume }).await.ok(),
-            Self::Down(kept) => kept.settled().await,
-        }
-    }
-}
 
 /// Everyone a checkpoint asks.
 pub(super) struct Gathering {
-    sources: Vec<Source>,
-    joins: Vec<actix::Recipient<ToJoin>>,
-    watermark: Arc<Mutex<WatermarkTracker>>,
+    sources: Vec<SourceBooks>,
+    joins: Joins,
     epoch: u64,
 }
 
-/// What came of it; the sources go on when this drops.
-pub(super) struct Gathered {
-    pub(super) resumes: Vec<oneshot::Sender<()>>,
-    /// Every stage has handed over.
-    pub(super) whole: bool,
+impl Gathering {
+    /// A source whose stage is down has left its books.
+    pub(super) fn of(pipeline: &Pipeline, epoch: u64) -> Self {
+        Self { sources: pipeline.sources.iter().map(|source| source.books.clone()).collect(), joins: pipeline.joins.clone(), epoch }
+    }
+
+    /// Whether every stage has handed over.
+    pub(super) async fn gather(self) -> bool {
+        let began = Instant::now();
+        let Self { sources, joins, epoch } = self;
+        // Where books are torn, the life line of the stage that tore them takes the pipeline down.
+        let Some(Cut { delivery, handed_over, stood }) = joins.cut(epoch, &sources) else { return false };
+        // An error means a stage died with the barrier: its life line has told us already.
+        let whole = delivery.taken().await && handed_over.await.is_ok();
+        if whole {
+            metrics().checkpoint(stood.held().as_secs_f64());
+            let us = |duration: Duration| duration.as_micros() as u64;
+            let [sources_us, joins_us, detections_us, investigator_us] = Layer::ALL.map(|layer| us(stood.longest(layer)));
+            let (held_us, spent_us, gathered_us) = (us(stood.held()), us(stood.in_all()), us(began.elapsed()));
+            tracing::debug!(
+                epoch,
+                held_us,
+                sources_us,
+                joins_us,
+                detections_us,
+                investigator_us,
+                spent_us,
+                gathered_us,
+                "checkpoint gathered"
+            );
+        }
+        whole
+    }
 }
 
-impl Gathering {
-    pub(super) fn of(pipeline: &Pipeline, is_down: impl Fn(&str) -> bool, epoch: u64) -> Self {
-        let sources = pipeline.sources.iter().map(|source| match &source.lone {
-            Some(lone) if is_down(&source.name) => Source::Down(lone.kept.clone()),
-            _ => Source::Running(source.clone()),
-        });
-        Self { sources: sources.collect(), joins: pipeline.joins.clone(), watermark: pipeline.watermark.clone(), epoch }
+/// Stops sources after the batch each has in hand. Whether all have stopped, and what holds them until it is dropped.
+pub(super) fn hold(sources: &[Recipient<Hold>]) -> (impl Future<Output = bool> + use<>, Vec<oneshot::Sender<()>>) {
+    let (mut held, mut resumes) = (Vec::new(), Vec::new());
+    for source in sources {
+        let (sender, resume) = oneshot::channel();
+        resumes.push(sender);
+        held.push(source.send(Hold { resume }));
     }
-
-    pub(super) async fn gather(self) -> Gathered {
-        let began = Instant::now();
-        let Self { sources, joins, watermark, epoch } = self;
-        tracing::debug!(epoch, "checkpoint began");
-        let mut gathered = Gathered { resumes: Vec::new(), whole: false };
-        let holds = sources.iter().map(|source| {
-            let (sender, resume) = oneshot::channel();
-            gathered.resumes.push(sender);
-            source.books(resume)
-        });
-        let books = join_all(holds.collect::<Vec<_>>()).await;
-        let Some(books) = books.into_iter().collect::<Option<Vec<_>>>() else { return gathered };
-        let watermark = watermark.lock().unwrap_or_else(PoisonError::into_inner).state();
-        let (sender, handed_over) = oneshot::channel();
-        let barrier =
-            Arc::new(Barrier { epoch, ledger: books.into_iter().flatten().collect(), watermark, gathered: Mutex::new(Some(sender)) });
-        let sends = joins
-            .iter()
-            .map(|join| join.send(ToJoin::Barrier(BarrierPart { barrier: barrier.clone(), deltas: Vec::new(), seen_before: Vec::new() })));
-        let sent = join_all(sends).await;
-        drop(barrier);
-        // An error means a stage died with the barrier: its life line has told us already.
-        gathered.whole = sent.iter().all(Result::is_ok) && handed_over.await.is_ok();
-        if gathered.whole {
-            let held = began.elapsed();
-            metrics().checkpoint(held.as_secs_f64());
-            tracing::debug!(epoch, held_us = held.as_micros() as u64, "checkpoint gathered");
-        }
-        gathered
-    }
+    (async move { join_all(held).await.iter().all(Result::is_ok) }, resumes)
 }

@@ -14,8 +14,6 @@ use crate::telemetry::metrics::metrics;
 
 /// How long a connector whose books are torn waits for the life line of the stage that tore them.
 const CULPRIT: Duration = Duration::from_millis(200);
-/// Between two looks whether a checkpoint under way is over: what is read after it began must not be in it.
-const CHECKPOINT: Duration = Duration::from_millis(20);
 
 /// What it takes to build a source's stage again.
 #[derive(Clone)]
@@ -53,7 +51,7 @@ impl Supervisor {
             (status.state, status.because, status.since) = (ConnectorState::BackingOff, because, Some(clock::now()));
         });
         let (kept, generation, reason) = (lone.kept.clone(), self.generation, reason.to_owned());
-        let settled = async move { kept.settled().await.is_some() };
+        let settled = async move { kept.settled().await };
         ctx.spawn(settled.into_actor(self).map(move |whole, stage, ctx| {
             if !stage.is_down(&name, generation) {
             } else if whole {
@@ -94,19 +92,15 @@ impl Supervisor {
 
     fn revive_later(&self, name: String, wait: Duration, ctx: &mut Context<Self>) {
         let generation = self.generation;
-        ctx.run_later(wait, move |stage, ctx| {
+        ctx.run_later(wait, move |stage, _| {
             if stage.is_down(&name, generation) {
-                stage.revive(name, ctx);
+                stage.revive(name);
             }
         });
     }
 
-    fn revive(&mut self, name: String, ctx: &mut Context<Self>) {
+    fn revive(&mut self, name: String) {
         if self.draining.is_some() {
-            return;
-        }
-        if self.checkpointing {
-            self.revive_later(name, CHECKPOINT, ctx);
             return;
         }
         let Some((_, lone)) = self.lone(&stage_name(&name)) else { return };

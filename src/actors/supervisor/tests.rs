@@ -2,14 +2,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use actix::{Addr, AsyncContext as _, MessageResult, System};
+use actix::{Addr, AsyncContext as _, System};
 
 use super::*;
 use crate::actors::kept::{Guards, Kept};
 use crate::actors::life_line::LifeLine;
 use crate::engine::resilience::offset_ledger::OffsetLedger;
 use crate::model::connector::BreakerState;
-use crate::model::ledger::LedgerRow;
 use crate::model::ports::PipelineStatus as _;
 
 const BEAT: Duration = Duration::from_secs(30);
@@ -64,10 +63,8 @@ impl Handler<Steer> for Pretended {
 }
 
 impl Handler<Hold> for Pretended {
-    type Result = MessageResult<Hold>;
-    fn handle(&mut self, _: Hold, _: &mut Self::Context) -> Self::Result {
-        MessageResult(Vec::<LedgerRow>::new())
-    }
+    type Result = ();
+    fn handle(&mut self, _: Hold, _: &mut Self::Context) {}
 }
 
 impl Handler<Execute> for Pretended {
@@ -104,6 +101,7 @@ impl Built {
         SourceHandle {
             name: "logs".to_owned(),
             stage: "connector/logs".to_owned(),
+            books: SourceBooks::Connector(kept.clone()),
             hold: source.clone().recipient(),
             stop: source.clone().recipient(),
             ping: source.clone().recipient(),
@@ -121,11 +119,10 @@ impl Built {
         *self.kept.lock().unwrap() = Some(kept.clone());
         Pipeline {
             sources: vec![self.start_source(reports, &kept)],
-            joins: Vec::new(),
+            joins: Joins::default(),
             execute: stage.clone().recipient(),
             stops: vec![stage.clone().recipient()],
             pings: vec![("recorder".to_owned(), stage.recipient())],
-            watermark: Arc::default(),
             stages: vec!["connector/logs".to_owned(), "recorder".to_owned()],
             epoch: 0,
         }

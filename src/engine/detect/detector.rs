@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::DetectOptions;
 use super::crowd::{Crowd, Place, items_of};
 use super::entity::{Entity, EntityClose};
 use super::features::Feature;
 use super::input::DetectorInput;
+use super::keyed_state::{Changed, InPieces, KeyedState};
 use super::limits::{MAX_AHEAD_BUCKETS, MAX_ERROR_TEMPLATES};
 use super::metric::is_resource;
 use super::names::Names;
@@ -30,9 +29,10 @@ pub(super) const CLOCK: u8 = b'c';
 pub struct Detector {
     learning_s: i64,
     max_entities: usize,
-    entities: FxHashMap<EntityKey, Arc<Entity>>,
-    dirty: FxHashSet<EntityKey>,
+    entities: KeyedState<EntityKey, Entity>,
     names: Names,
+    /// Of the state that is handed over, what is not entities.
+    frozen: Vec<StateEntry>,
     closed: Option<Bucket>,
     clock_dirty: bool,
     evicted_entities: u64,
@@ -51,9 +51,9 @@ impl Detector {
             in_hand: InHand::of(Step::Detect, options),
             learning_s: i64::from(options.learning_s),
             max_entities: options.max_entities as usize,
-            entities: FxHashMap::default(),
-            dirty: FxHashSet::default(),
+            entities: KeyedState::default(),
             names: Names::default(),
+            frozen: Vec::new(),
             closed: None,
             clock_dirty: false,
             evicted_entities: 0,
@@ -104,7 +104,7 @@ impl Detector {
 
     /// The entity under which `key` is counted: itself, or the one that stands for what does not fit.
     fn admit(&mut self, key: EntityKey) -> EntityKey {
-        if self.entities.contains_key(&key) {
+        if self.entities.get(key).is_some() {
             return key;
         }
         match self.crowd.place(key, self.entities.len()) {
@@ -122,8 +122,7 @@ impl Detector {
 
     /// Counts what is pending of a new entity with the others.
     fn give_up(&mut self, key: EntityKey) {
-        let Some(entity) = self.entities.remove(&key) else { return };
-        self.dirty.insert(key);
+        let Some(entity) = self.entities.remove(key) else { return };
         self.names.learn(self.crowd.definition());
         for (bucket, pending) in Arc::unwrap_or_clone(entity).pending {
             self.crowd.counted(items_of(&pending));
@@ -132,9 +131,7 @@ impl Detector {
     }
 
     fn pending(&mut self, key: EntityKey, bucket: Bucket) -> &mut Pending {
-        self.dirty.insert(key);
-        let entity = self.entities.entry(key).or_insert_with(|| Arc::new(Entity::new(key)));
-        Arc::make_mut(entity).pending.entry(bucket).or_default()
+        self.entities.edit(key, || Entity::new(key)).pending.entry(bucket).or_default()
     }
 
     pub fn observe(&mut self, input: DetectorInput) {
@@ -191,15 +188,13 @@ impl Detector {
         self.closed = Some(bucket);
         self.clock_dirty = true;
         let learning_buckets = self.learning_s.div_euclid(Bucket::SECONDS) + i64::from(self.learning_s % Bucket::SECONDS > 0);
-        let mut live: Vec<EntityKey> = self.entities.iter().filter(|(_, entity)| entity.is_live(bucket)).map(|(key, _)| *key).collect();
+        let mut live: Vec<EntityKey> = self.entities.iter().filter(|(_, entity)| entity.is_live(bucket)).map(|(key, _)| key).collect();
         live.sort_unstable();
         for key in live {
-            let Some(entity) = self.entities.get_mut(&key) else { continue };
-            self.dirty.insert(key);
-            let entity = Arc::make_mut(entity);
             let is_other = key == self.crowd.other();
             // It never ends learning: it is no service, and nothing is said of it.
             let learning_buckets = if is_other { i64::MAX } else { learning_buckets };
+            let entity = self.entities.edit(key, || Entity::new(key));
             let close = entity.close(bucket, learning_buckets, &|metric| is_resource(&self.names.text(metric)));
             if entity.first_seen.is_some() {
                 self.crowd.settle(key);
@@ -224,45 +219,19 @@ impl Detector {
             // A service in trouble may be silent because of it: it goes last.
             let now = self.closed.unwrap_or_default();
             let mut oldest: Vec<(bool, Bucket, EntityKey)> =
-                silent.map(|(key, entity)| (entity.is_hot(now), entity.last_seen, *key)).collect();
+                silent.map(|(key, entity)| (entity.is_hot(now), entity.last_seen, key)).collect();
             oldest.sort_unstable();
             for (_, _, key) in oldest.into_iter().take(too_many) {
-                self.entities.remove(&key);
+                self.entities.remove(key);
                 self.crowd.settle(key);
-                self.dirty.insert(key);
                 self.evicted_entities += 1;
             }
         }
         if self.names.is_full() {
             let mut used = BTreeSet::new();
-            self.entities.values().for_each(|entity| symbols_of(entity, &mut used));
+            self.entities.iter().for_each(|(_, entity)| symbols_of(entity, &mut used));
             self.names.keep_only(&used);
         }
-    }
-
-    /// Changed state since the last call, ordered by key.
-    pub fn delta(&mut self) -> Vec<StateEntry> {
-        let mut entries = Vec::new();
-        if std::mem::take(&mut self.clock_dirty)
-            && let Some(closed) = self.closed
-        {
-            entries.push(StateEntry { key: vec![CLOCK], value: Some(Arc::new(closed)) });
-        }
-        let mut changed: Vec<EntityKey> = std::mem::take(&mut self.dirty).into_iter().collect();
-        changed.sort_unstable();
-        for key in changed {
-            let mut bytes = vec![ENTITY];
-            bytes.extend(key.environment.0.to_be_bytes());
-            bytes.extend(key.service.0.to_be_bytes());
-            let value = self.entities.get(&key).map(|entity| Arc::clone(entity) as Arc<dyn Encode>);
-            entries.push(StateEntry { key: bytes, value });
-        }
-        for (symbol, text) in self.names.take_dirty() {
-            let mut bytes = vec![NAME];
-            bytes.extend(symbol.0.to_be_bytes());
-            entries.push(StateEntry { key: bytes, value: text.map(|text| Arc::new(text) as Arc<dyn Encode>) });
-        }
-        entries
     }
 
     /// Takes back one entry of a snapshot.
@@ -275,7 +244,7 @@ impl Detector {
                 if entity.first_seen.is_none() {
                     self.crowd.restore(entity.key);
                 }
-                self.entities.insert(entity.key, Arc::new(entity));
+                self.entities.restore(entity.key, entity);
             }
             Some((&NAME, symbol)) => {
                 let symbol: [u8; 8] = symbol.try_into().map_err(|_| "detection state: bad key of a name".to_owned())?;
@@ -285,6 +254,35 @@ impl Detector {
             _ => return Err(format!("detection state: unknown key {key:?}")),
         }
         Ok(())
+    }
+}
+
+impl InPieces for Detector {
+    fn freeze(&mut self) {
+        self.entities.freeze();
+        if std::mem::take(&mut self.clock_dirty)
+            && let Some(closed) = self.closed
+        {
+            self.frozen.push(StateEntry { key: vec![CLOCK], value: Some(Arc::new(closed)) });
+        }
+        for (symbol, text) in self.names.take_dirty() {
+            let mut key = vec![NAME];
+            key.extend(symbol.0.to_be_bytes());
+            self.frozen.push(StateEntry { key, value: text.map(|text| Arc::new(text) as Arc<dyn Encode>) });
+        }
+    }
+
+    fn hand_over(&mut self, at_most: usize) -> (Vec<StateEntry>, bool) {
+        let (piece, whole) = self.entities.hand_over(at_most);
+        let entry = |(key, entity): Changed<EntityKey, Entity>| {
+            let mut bytes = vec![ENTITY];
+            bytes.extend(key.environment.0.to_be_bytes());
+            bytes.extend(key.service.0.to_be_bytes());
+            StateEntry { key: bytes, value: entity.map(|entity| entity as Arc<dyn Encode>) }
+        };
+        let mut entries = std::mem::take(&mut self.frozen);
+        entries.extend(piece.into_iter().map(entry));
+        (entries, whole)
     }
 }
 

@@ -12,6 +12,7 @@ mod features;
 mod finding;
 mod heat;
 mod input;
+mod keyed_state;
 pub mod limits;
 mod load;
 mod metric;
@@ -32,6 +33,7 @@ pub(crate) mod tests;
 
 pub use detector::Detector;
 pub use input::{DetectorInput, SeenBefore, ShardInput};
+pub use keyed_state::InPieces;
 pub use metric::is_resource;
 pub use sentences::{duration, number};
 pub use still_open::StillOpen;

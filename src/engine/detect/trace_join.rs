@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::DetectOptions;
 use super::features::{self, TraceLine, TraceSpan};
 use super::input::{BatchInfo, DetectorInput, SeenBefore, ShardInput, SpanCount};
+use super::keyed_state::{Changed, InPieces, KeyedState};
 use super::limits::{FINISHED_BUCKETS, MAX_TRACE_ITEMS, TRACE_GRACE_S, TRACE_IDLE_S};
 use super::probe::{InHand, Step};
 use crate::model::event::truncate;
@@ -51,10 +51,9 @@ impl Trace {
 #[derive(Debug, Default)]
 pub struct TraceJoin {
     max_items: usize,
-    traces: FxHashMap<TraceId, Arc<Trace>>,
+    traces: KeyedState<TraceId, Trace>,
     /// Finished traces by the bucket in which they are forgotten.
     forget: BTreeMap<Bucket, Vec<TraceId>>,
-    dirty: FxHashSet<TraceId>,
     open_items: usize,
     evicted_traces: u64,
     in_hand: InHand,
@@ -133,8 +132,7 @@ impl TraceJoin {
     }
 
     fn trace(&mut self, id: TraceId) -> &mut Trace {
-        self.dirty.insert(id);
-        Arc::make_mut(self.traces.entry(id).or_default())
+        self.traces.edit(id, Trace::default)
     }
 
     /// False when the line was seen before.
@@ -192,7 +190,7 @@ impl TraceJoin {
             trace.overlong = true;
             trace.spans.truncate(1);
             trace.lines.truncate(1);
-            self.open_items = self.open_items.saturating_sub(items - self.traces.get(&id).map_or(0, |trace| trace.items()));
+            self.open_items = self.open_items.saturating_sub(items - self.traces.get(id).map_or(0, Trace::items));
         }
     }
 
@@ -202,7 +200,7 @@ impl TraceJoin {
             .traces
             .iter()
             .filter(|(_, trace)| trace.finished.is_none() && trace.finish_before(bucket.end()).is_some())
-            .map(|(id, _)| *id)
+            .map(|(id, _)| id)
             .collect();
         due.sort_unstable();
         let mut features = Vec::new();
@@ -234,8 +232,7 @@ impl TraceJoin {
     fn forget_finished(&mut self, bucket: Bucket) {
         let keep = self.forget.split_off(&Bucket(bucket.0 + 1));
         for id in std::mem::replace(&mut self.forget, keep).into_values().flatten() {
-            self.traces.remove(&id);
-            self.dirty.insert(id);
+            self.traces.remove(id);
         }
     }
 
@@ -246,29 +243,17 @@ impl TraceJoin {
         }
         let newest = |trace: &Trace| trace.spans.iter().map(|span| span.end).chain(trace.lines.iter().map(|line| line.timestamp)).max();
         let mut open: Vec<_> =
-            self.traces.iter().filter(|(_, trace)| trace.finished.is_none()).map(|(id, trace)| (newest(trace), *id)).collect();
+            self.traces.iter().filter(|(_, trace)| trace.finished.is_none()).map(|(id, trace)| (newest(trace), id)).collect();
         open.sort_unstable();
         for (_, id) in open {
             if self.open_items <= self.max_items {
                 break;
             }
-            if let Some(trace) = self.traces.remove(&id) {
+            if let Some(trace) = self.traces.remove(id) {
                 self.open_items = self.open_items.saturating_sub(trace.items());
                 self.evicted_traces += 1;
-                self.dirty.insert(id);
             }
         }
-    }
-
-    /// Changed state since the last call, ordered by key.
-    pub fn delta(&mut self) -> Vec<StateEntry> {
-        let mut changed: Vec<TraceId> = std::mem::take(&mut self.dirty).into_iter().collect();
-        changed.sort_unstable();
-        let entry = |id: TraceId| StateEntry {
-            key: id.0.to_be_bytes().to_vec(),
-            value: self.traces.get(&id).map(|trace| Arc::clone(trace) as Arc<dyn Encode>),
-        };
-        changed.into_iter().map(entry).collect()
     }
 
     /// Takes back one entry of a snapshot.
@@ -280,8 +265,23 @@ impl TraceJoin {
             Some(bucket) => self.forget.entry(Bucket(bucket.0 + FINISHED_BUCKETS)).or_default().push(id),
             None => self.open_items += trace.items(),
         }
-        self.traces.insert(id, Arc::new(trace));
+        self.traces.restore(id, trace);
         Ok(())
+    }
+}
+
+impl InPieces for TraceJoin {
+    fn freeze(&mut self) {
+        self.traces.freeze();
+    }
+
+    fn hand_over(&mut self, at_most: usize) -> (Vec<StateEntry>, bool) {
+        let (piece, whole) = self.traces.hand_over(at_most);
+        let entry = |(id, trace): Changed<TraceId, Trace>| StateEntry {
+            key: id.0.to_be_bytes().to_vec(),
+            value: trace.map(|trace| trace as Arc<dyn Encode>),
+        };
+        (piece.into_iter().map(entry).collect(), whole)
     }
 }
 

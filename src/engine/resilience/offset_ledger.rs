@@ -1,6 +1,7 @@
 //! The books of one connector: what became of every record, by partition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
@@ -88,37 +89,61 @@ impl OffsetLedger {
         }
     }
 
-    /// Books one decoded batch. Call before the batch is taken apart.
-    pub fn book(&mut self, batch: &ObservationBatch) {
-        let stored = one_to_one_by_partition(batch);
-        let records = records_by_partition(&batch.records);
-        for (index, partition) in batch.records.partitions.iter().enumerate() {
-            let counts = batch.counts.get(index).copied().unwrap_or_default();
-            let OneToOne { stored, repeated } = stored.get(index).copied().unwrap_or_default();
-            let offsets = records.get(index).copied().unwrap_or_default() + partition.absent + partition.missed;
-            let start = partition.next_offset.saturating_sub_unsigned(offsets);
-            let row = open(&mut self.rows, &mut self.ahead, &batch.records.connector, &partition.key, start);
-            row.next_offset = row.next_offset.max(partition.next_offset);
-            let sums = &mut row.sums;
-            sums.records_read += counts.records_read;
-            sums.records_decoded += counts.records_decoded;
-            sums.records_rejected += counts.records_rejected;
-            sums.absent += partition.absent;
-            sums.missed += partition.missed;
-            sums.items_decoded += counts.items_decoded;
-            sums.items_rejected += counts.items_rejected;
-            sums.items_stored += stored;
-            sums.items_seen_before += repeated;
-            sums.items_folded += counts.items_decoded.saturating_sub(stored + repeated);
-            let passed = take_passed(&mut self.ahead, &partition.key, partition.next_offset);
+    /// Books what came of one batch.
+    pub fn book(&mut self, booking: &Booking) {
+        for (index, added) in booking.rows.iter().enumerate() {
+            let row = open(&mut self.rows, &mut self.ahead, &added.connector, &added.partition, added.first_offset);
+            row.next_offset = row.next_offset.max(added.next_offset);
+            row.sums = row.sums.and(&added.sums);
+            let passed = take_passed(&mut self.ahead, &added.partition, added.next_offset);
             if !passed.is_empty() {
-                book_removed(sums, passed, start.saturating_add_unsigned(partition.missed), &offsets_of(&batch.records, index));
+                let missed_end = added.first_offset.saturating_add_unsigned(added.sums.missed);
+                book_removed(&mut row.sums, passed, missed_end, &offsets_of(&booking.records, index));
             }
         }
     }
 
     pub fn rows(&self) -> Vec<LedgerRow> {
         self.rows.values().cloned().collect()
+    }
+}
+
+/// What one decoded batch adds to the books.
+#[derive(Clone, Debug)]
+pub struct Booking {
+    /// What the batch was decoded from: which offsets it has.
+    records: Arc<RecordBatch>,
+    /// Of each partition, the offsets the batch went forward and what became of them.
+    rows: Vec<LedgerRow>,
+}
+
+impl Booking {
+    /// Call before the batch is taken apart.
+    pub fn of(batch: &ObservationBatch) -> Self {
+        let stored = one_to_one_by_partition(batch);
+        let records = records_by_partition(&batch.records);
+        let partitions = batch.records.partitions.iter().enumerate();
+        let rows = partitions.map(|(index, partition)| {
+            let counts = batch.counts.get(index).copied().unwrap_or_default();
+            let OneToOne { stored, repeated } = stored.get(index).copied().unwrap_or_default();
+            let offsets = records.get(index).copied().unwrap_or_default() + partition.absent + partition.missed;
+            let sums = LedgerSums {
+                records_read: counts.records_read,
+                records_decoded: counts.records_decoded,
+                records_rejected: counts.records_rejected,
+                absent: partition.absent,
+                missed: partition.missed,
+                items_decoded: counts.items_decoded,
+                items_rejected: counts.items_rejected,
+                items_stored: stored,
+                items_seen_before: repeated,
+                items_folded: counts.items_decoded.saturating_sub(stored + repeated),
+                ..LedgerSums::default()
+            };
+            let first = fresh(&batch.records.connector, &partition.key, partition.next_offset.saturating_sub_unsigned(offsets));
+            LedgerRow { next_offset: partition.next_offset, sums, ..first }
+        });
+        Self { rows: rows.collect(), records: batch.records.clone() }
     }
 }
 
@@ -279,7 +304,7 @@ mod tests {
         let mut decoded = ObservationBatch::empty(Arc::new(batch));
         let count = offsets.len() as u64;
         decoded.counts[0] = DecodeCounts { records_read: count, records_decoded: count, ..DecodeCounts::default() };
-        ledger.book(&decoded);
+        ledger.book(&Booking::of(&decoded));
         offsets
     }
 

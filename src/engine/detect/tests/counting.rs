@@ -1,6 +1,6 @@
 //! Every item counted ends in exactly one row.
 
-use super::drive::Pipeline;
+use super::drive::{Pipeline, changed};
 use super::traffic::{Fault, Item, START_S, batch, shop};
 use crate::engine::detect::entity::Entity;
 use crate::engine::detect::heat::Heat;
@@ -175,10 +175,10 @@ fn a_service_in_trouble_that_fell_silent_is_let_go_after_those_that_are_well() {
         let bytes = [&[b'e'][..], &1_u64.to_be_bytes(), &number.to_be_bytes()].concat();
         detector.restore(&bytes, &postcard::to_stdvec(&entity).unwrap()).unwrap();
     }
-    detector.delta();
+    changed(&mut detector);
     detector.close(Bucket(105));
     assert_eq!((detector.entities(), detector.evicted_entities()), (2, 2));
-    let gone: Vec<Vec<u8>> = detector.delta().into_iter().filter(|entry| entry.value.is_none()).map(|entry| entry.key).collect();
+    let gone: Vec<Vec<u8>> = changed(&mut detector).into_iter().filter(|entry| entry.value.is_none()).map(|entry| entry.key).collect();
     let number = |key: &Vec<u8>| key[16];
     assert_eq!(gone.iter().map(number).collect::<Vec<_>>(), [2, 3], "the one in trouble had been silent for longest");
 }

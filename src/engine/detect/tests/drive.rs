@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::traffic::{Chance, Item, Shop, batch};
 use crate::engine::correlate::{CorrelateOptions, Investigator};
-use crate::engine::detect::{DetectOptions, Detector, SeenBefore, ShardInput, TraceJoin};
+use crate::engine::detect::{DetectOptions, Detector, InPieces, SeenBefore, ShardInput, TraceJoin};
 use crate::model::investigation::EngineFindings;
 use crate::model::observation::ObservationBatch;
 use crate::model::signal::ClosedBucket;
@@ -13,6 +13,18 @@ use crate::model::{Bucket, Event, Timestamp};
 
 /// Seconds the newest item must be past a bucket's end before it closes.
 const GRACE_S: i64 = 10;
+
+pub fn changed(stage: &mut impl InPieces) -> Vec<StateEntry> {
+    stage.freeze();
+    let mut entries = Vec::new();
+    loop {
+        let (piece, whole) = stage.hand_over(100);
+        entries.extend(piece);
+        if whole {
+            return entries;
+        }
+    }
+}
 
 pub struct Pipeline {
     pub joins: Vec<TraceJoin>,
@@ -137,9 +149,9 @@ impl Pipeline {
     /// Takes a checkpoint, forgets everything, and goes on from the checkpoint.
     fn restart(&mut self) {
         for shard in 0..self.joins.len() {
-            let entries = self.joins[shard].delta();
+            let entries = changed(&mut self.joins[shard]);
             self.keep(&format!("join/{shard}"), entries);
-            let entries = self.detectors[shard].delta();
+            let entries = changed(&mut self.detectors[shard]);
             self.keep(&format!("detect/{shard}"), entries);
         }
         let entries = self.investigator.delta();
