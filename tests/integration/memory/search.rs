@@ -8,13 +8,13 @@ use whydunit::model::{Event, Severity, Source, Timestamp};
 use whydunit::store::{SqliteReader, open_reader, open_writer};
 
 use super::{Database, batch_of, things};
+use crate::support::seed::seed;
 
 const EVENTS: u64 = 4_000;
 
 /// A database full of random events, and the same events in memory to compare with.
 fn filled() -> (Database, SqliteReader, Vec<Event>) {
-    let seed = things::seed();
-    println!("seed {seed} (WHYDUNIT_TEST_SEED)");
+    let seed = seed();
     let database = Database::new();
     let mut events: Vec<Event> = (0..EVENTS).map(|n| things::random_event(seed, n)).collect();
     events.sort_by(|a, b| a.id.cmp(&b.id));
