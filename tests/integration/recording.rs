@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::Poll;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Context, Handler, System};
@@ -139,12 +138,9 @@ impl Desk {
         Self { recorder, seen, checkpoints, news, gate, disk }
     }
 
-    /// Puts these into the recorder's mailbox, in this order, without waiting for what becomes of them: each sender has a place there.
-    async fn post(&self, batches: impl IntoIterator<Item = WriteBatch>) {
-        for batch in batches {
-            let mut request = Box::pin(self.recorder.send(Record::from(batch)));
-            std::future::poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
-        }
+    /// Puts these into the recorder's mailbox, in this order, however full that is, and waits for none.
+    fn post(&self, batches: impl IntoIterator<Item = WriteBatch>) {
+        batches.into_iter().for_each(|batch| self.recorder.do_send(Record::from(batch)));
     }
 
     fn seen(&self) -> Vec<Transaction> {
@@ -173,7 +169,7 @@ fn checkpoint(epoch: u64, entries: u32) -> WriteBatch {
 fn what_comes_while_a_transaction_is_written_goes_with_the_next_one() {
     System::new().block_on(async {
         let desk = Desk::new(0, 0);
-        desk.post((0..60).map(|n| batch(&format!("batch-{n}"), 20))).await;
+        desk.post((0..60).map(|n| batch(&format!("batch-{n}"), 20)));
         desk.gate.allow(u32::MAX);
         desk.until(|seen| seen.iter().map(|transaction| transaction.events).sum::<usize>() == 1_200).await;
         let seen = desk.seen();
@@ -188,9 +184,9 @@ fn what_comes_while_a_transaction_is_written_goes_with_the_next_one() {
 fn rows_do_not_wait_for_the_whole_of_a_checkpoint() {
     System::new().block_on(async {
         let desk = Desk::new(1, 0);
-        desk.post([checkpoint(7, 5_000)]).await;
+        desk.post([checkpoint(7, 5_000)]);
         desk.until(|seen| seen.len() == 1).await;
-        desk.post([batch("meanwhile", 10)]).await;
+        desk.post([batch("meanwhile", 10)]);
         desk.gate.allow(u32::MAX);
         desk.until(|seen| seen.iter().any(|transaction| transaction.checkpoint.is_some())).await;
         let seen = desk.seen();
@@ -206,9 +202,9 @@ fn rows_do_not_wait_for_the_whole_of_a_checkpoint() {
 fn checkpoints_that_come_faster_than_they_are_written_are_made_one_and_none_starves() {
     System::new().block_on(async {
         let desk = Desk::new(1, 0);
-        desk.post([checkpoint(1, 1_000)]).await;
+        desk.post([checkpoint(1, 1_000)]);
         desk.until(|seen| seen.len() == 1).await;
-        desk.post((2..=4).map(|epoch| checkpoint(epoch, 600))).await;
+        desk.post((2..=4).map(|epoch| checkpoint(epoch, 600)));
         desk.gate.allow(u32::MAX);
         desk.until(|_| desk.checkpoints.lock().unwrap().len() >= 2).await;
         assert_eq!(*desk.checkpoints.lock().unwrap(), [1, 4], "the first ends; the others are one");
