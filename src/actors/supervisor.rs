@@ -1,6 +1,7 @@
 //! The supervisor: builds the pipeline, takes checkpoints, and rebuilds everything from the last one when a stage dies; a
 //! connector that dies is built again alone.
 
+mod build;
 mod checkpoint;
 mod heartbeat;
 mod revival;
@@ -21,6 +22,7 @@ use crate::engine::correlate::watermark::WatermarkTracker;
 use crate::engine::resilience::backoff::Backoff;
 use crate::engine::resilience::restart_budget::RestartBudget;
 use crate::telemetry::metrics::metrics;
+pub use build::{Build, BuildError};
 use checkpoint::Gathering;
 pub use revival::{Lone, stage_name};
 
@@ -70,9 +72,6 @@ pub struct Reports {
     pub failed: Recipient<StoreFailed>,
     pub ended: Recipient<SourceEnded>,
 }
-
-/// Builds the pipeline from the last snapshot.
-pub type Build = Box<dyn FnMut(Reports) -> Result<Pipeline, String>>;
 
 /// Ways into the running pipeline, replaced at each build; empty while it is down.
 #[derive(Debug, Default)]
@@ -205,42 +204,6 @@ impl Supervisor {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start_pipeline(&mut self, ctx: &mut Context<Self>) {
-        self.generation += 1;
-        let reports = Reports {
-            generation: self.generation,
-            died: ctx.address().recipient(),
-            stored: ctx.address().recipient(),
-            failed: ctx.address().recipient(),
-            ended: ctx.address().recipient(),
-        };
-        match (self.build)(reports) {
-            Ok(pipeline) => self.started_pipeline(pipeline),
-            Err(reason) => self.end(Ending::Failed(reason), ctx),
-        }
-    }
-
-    fn started_pipeline(&mut self, pipeline: Pipeline) {
-        self.alive = pipeline.stages.iter().cloned().collect();
-        self.epoch = pipeline.epoch;
-        self.ended.clear();
-        self.down.clear();
-        self.asked.clear();
-        self.state = State::Running;
-        for name in &pipeline.stages {
-            self.show_stage(name, true, None);
-        }
-        let mut doors = self.doors();
-        doors.execute = Some(pipeline.execute.clone());
-        let steers = pipeline.sources.iter().filter_map(|source| Some((source.name.clone(), source.steer.clone()?)));
-        doors.steer = steers.collect();
-        drop(doors);
-        self.pipeline = Some(pipeline);
-        self.status.well(WHO);
-        self.status.started();
-        tracing::info!(generation = self.generation, epoch = self.epoch, "pipeline started from its last checkpoint");
-    }
-
     // ------------------------------------------------------------ checkpoint
 
     /// Connectors hold, a barrier gathers what every stage changed, connectors go on; the recorder commits it with the
@@ -306,11 +269,7 @@ impl Supervisor {
         metrics().restarted();
         let delay_ms = self.backoff.next_delay_ms();
         tracing::warn!(reason, delay_ms, "pipeline is rebuilt from its last checkpoint");
-        ctx.run_later(Duration::from_millis(delay_ms), |stage, ctx| {
-            if matches!(stage.state, State::Falling { .. }) {
-                stage.start_pipeline(ctx);
-            }
-        });
+        self.start_later(delay_ms, ctx);
     }
 
     fn end(&mut self, ending: Ending, ctx: &mut Context<Self>) {

@@ -127,7 +127,7 @@ impl StoreWriter for Located {
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {
-        self.inner.load_snapshot()
+        self.inner.load_snapshot().map_err(|error| located(error, &self.options))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::actors::pace::Pace;
 use crate::actors::recorder::RecorderStage;
 use crate::actors::replay::{ReplayStage, Ways};
 use crate::actors::status::StatusBoard;
-use crate::actors::supervisor::{self, Lone, Pipeline, Reports, SourceHandle};
+use crate::actors::supervisor::{self, BuildError, Lone, Pipeline, Reports, SourceHandle};
 use crate::actors::trace_join::{self, TraceJoinStage};
 use crate::engine::correlate::watermark::{WatermarkState, WatermarkTracker};
 use crate::engine::correlate::{CorrelateOptions, Investigator};
@@ -96,10 +96,10 @@ impl fmt::Debug for PipelineParts {
 }
 
 /// Starts every stage, the last of the data's way first.
-pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, String> {
-    let mut writer = (parts.open_writer)().map_err(|error| error.to_string())?;
-    let snapshot = writer.load_snapshot().map_err(|error| error.to_string())?;
-    let cores = Cores::restore(parts, &snapshot)?;
+pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, BuildError> {
+    let mut writer = (parts.open_writer)()?;
+    let snapshot = writer.load_snapshot()?;
+    let cores = Cores::restore(parts, &snapshot).map_err(BuildError::Lasting)?;
     parts.status.watermark(cores.watermark.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
     let written = [Arc::new(Notify::new()), Arc::new(Notify::new())];

@@ -19,6 +19,7 @@ use crate::actors::kept::Guards;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
+use crate::engine::correlate;
 use crate::model::ports::{PipelineStatus as _, StoreReader};
 use crate::settings::Settings;
 use crate::store::{self, SqliteWriter};
@@ -107,6 +108,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         status: status.clone(),
         control: Arc::new(doors.clone()),
         dry_runs: Arc::new(DryRunner(sources.clone())),
+        explain: correlate::explain,
         live: hub.clone(),
         now: clock::now,
         version: env!("CARGO_PKG_VERSION"),
@@ -150,7 +152,7 @@ fn reopening(options: store::Options, first: SqliteWriter) -> pipeline::OpenWrit
     let first = Mutex::new(Some(first));
     Box::new(move || {
         let open = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let inner = open.map_or_else(|| store::open_writer(&options), Ok)?;
+        let inner = open.map_or_else(|| store::open_writer(&options), Ok).map_err(|error| disk::located(error, &options))?;
         Ok(Box::new(Located { inner, options: options.clone() }))
     })
 }

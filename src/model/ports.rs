@@ -10,7 +10,8 @@ use thiserror::Error;
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
 use super::connector::{ConnectorOrder, ConnectorStatus, Health, OrderBy};
 use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome, ReplayRun};
-use super::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note};
+use super::explanation::Explanation;
+use super::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
 use super::live::LiveUpdate;
 use super::position::PartitionKey;
@@ -193,6 +194,8 @@ pub trait StoreReader: Send + Sync {
     fn notes(&self, investigation_id: &str) -> Result<Vec<Note>, StoreError>;
     fn activity(&self, investigation_id: &str) -> Result<Vec<Activity>, StoreError>;
     fn timeline(&self, investigation_id: &str, range: TimeRange, step_s: Option<u32>) -> Result<Option<Timeline>, StoreError>;
+    /// How an event is linked to an investigation; `None` where it is not.
+    fn event_link(&self, investigation_id: &str, event_id: &str) -> Result<Option<EventLink>, StoreError>;
     fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError>;
     fn event(&self, id: &str) -> Result<Option<Event>, StoreError>;
     fn event_facets(&self, query: &EventQuery) -> Result<Vec<Facet>, StoreError>;
@@ -233,6 +236,9 @@ pub trait PipelineStatus: Send + Sync {
 pub trait DryRuns: Send + Sync {
     fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun;
 }
+
+/// Says why an event is in an investigation, or why it is not; the link is how it is linked, if it is. Pure.
+pub type Explain = fn(&Event, Option<&EventLink>, &Investigation) -> Explanation;
 
 /// Gives orders to connectors by name; `false` when nobody takes them for that name now.
 pub trait ConnectorControl: Send + Sync {

@@ -24,7 +24,7 @@ use super::options::Options;
 use super::write;
 use crate::model::command::InboxRow;
 use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterRecord, Replay, ReplayRun};
-use crate::model::investigation::{Activity, Investigation, InvestigationSummary, Note};
+use crate::model::investigation::{Activity, EventLink, Investigation, InvestigationSummary, Note};
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, StoreReader};
 use crate::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
@@ -126,6 +126,10 @@ impl StoreReader for SqliteReader {
 
     fn timeline(&self, investigation_id: &str, range: TimeRange, step_s: Option<u32>) -> Result<Option<Timeline>, StoreError> {
         self.read(|connection| timeline::timeline(connection, investigation_id, range, step_s))
+    }
+
+    fn event_link(&self, investigation_id: &str, event_id: &str) -> Result<Option<EventLink>, StoreError> {
+        self.read(|connection| investigations::event_link(connection, investigation_id, event_id))
     }
 
     fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {

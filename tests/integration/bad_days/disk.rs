@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{PATIENCE, records_read};
 use crate::support::kafka::KafkaServer;
 use crate::support::process::{Home, Run, assert_same_export};
-use crate::support::shop::{read_to_the_end, settings, write_shop};
+use crate::support::shop::{ShopFeed, read_to_the_end, settings, write_shop};
 
 /// Small batches, so that little is under way when the disk is full.
 const SMALL_BATCHES: &str = "[kafka.batch]\nmax_records = 50\nqueue = 1\n";
@@ -177,6 +177,34 @@ fn a_database_at_its_limit_stops_reading_and_with_a_higher_one_it_goes_on() {
 
     let run = home.run();
     run.wait_until("everything is read", PATIENCE, read_to_the_end);
+    run.terminate();
+    assert_same_export(&undisturbed(&settings), &home.export());
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_waited_for() {
+    let server = KafkaServer::shared();
+    let settings = settings(server, "held", SMALL_BATCHES);
+    let mut feed = ShopFeed::open(server, "held", 300, &[]);
+    feed.write_until(300);
+    let home = Home::new(&settings);
+    let run = home.run();
+    run.wait_until("the first part is read", PATIENCE, |run| records_read(run) > 0 && run.ops("/readyz")["status"] == "ready");
+    let other = rusqlite::Connection::open(home.database()).unwrap();
+    other.busy_timeout(PATIENCE).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    feed.write_to_the_end();
+    run.wait_until("it says who is in the way", PATIENCE, |run| {
+        let ready = run.ops("/readyz");
+        let said = ready.to_string();
+        ready["status"] == "not_ready"
+            && ["another program holds", &home.database().display().to_string(), "once that lets go", "since 20"]
+                .iter()
+                .all(|word| said.contains(word))
+    });
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    run.wait_until("everything is read", PATIENCE, |run| read_to_the_end(run) && run.ops("/readyz")["status"] == "ready");
     run.terminate();
     assert_same_export(&undisturbed(&settings), &home.export());
 }
