@@ -51,11 +51,13 @@ pub struct PipelineOptions {
     pub checkpoint_interval_s: u32,
     /// At a first start, history older than this teaches baselines and opens nothing, seconds; 0 lets all history open.
     pub history_teaches_s: u32,
+    /// Longest time an end waits until what is under way is stored, seconds; what is not is read again at the next start.
+    pub drain_s: u32,
 }
 
 impl Default for PipelineOptions {
     fn default() -> Self {
-        Self { shards: 1, checkpoint_interval_s: 5, history_teaches_s: 900 }
+        Self { shards: 1, checkpoint_interval_s: 5, history_teaches_s: 900, drain_s: 6 }
     }
 }
 
@@ -227,6 +229,9 @@ impl PipelineOptions {
         if !(1..=300).contains(&self.checkpoint_interval_s) {
             let reason = format!("{} is outside 1 to 300", self.checkpoint_interval_s);
             problems.push(("pipeline.checkpoint_interval_s".to_owned(), reason));
+        }
+        if !(1..=3_600).contains(&self.drain_s) {
+            problems.push(("pipeline.drain_s".to_owned(), format!("{} is outside 1 to 3600", self.drain_s)));
         }
         problems
     }

@@ -26,10 +26,8 @@ use crate::store::{self, SqliteWriter};
 use crate::telemetry::metrics::Exporter;
 use crate::web::{self, Hub};
 
-/// Longest a drain may take before the process ends anyway; what was not checkpointed is read again at the next start.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
-/// Longest that the drain and the API's answers under way may take together.
-const END_TIMEOUT: Duration = Duration::from_secs(9);
+/// How much longer than the drain an end may take in all, for the API's answers under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// A running service.
 pub struct Service {
@@ -44,6 +42,7 @@ pub struct Service {
     arbiters: Vec<Arbiter>,
     web: WebThread,
     database: disk::Opened,
+    drain_timeout: Duration,
 }
 
 impl fmt::Debug for Service {
@@ -143,7 +142,8 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
     };
     let build = Box::new(move |reports| pipeline::build(&parts, &reports));
     let supervisor = Supervisor::new(build, options, status.clone(), doors.0, ended).start();
-    Ok(Service { address, ops_address, reader, status, supervisor, ending, arbiters, web, database })
+    let drain_timeout = Duration::from_secs(u64::from(settings.pipeline.drain_s));
+    Ok(Service { address, ops_address, reader, status, supervisor, ending, arbiters, web, database, drain_timeout })
 }
 
 /// Gives the writer that is open already first, and opens a new one after each rebuild, without looking for damage again.
@@ -221,7 +221,7 @@ impl Service {
             arbiter.stop();
         });
         // Its end is an error here too: nothing was sent.
-        if tokio::time::timeout(END_TIMEOUT.saturating_sub(began.elapsed()), &mut self.web.ended).await.is_err() {
+        if tokio::time::timeout((self.drain_timeout + LAST_ANSWERS).saturating_sub(began.elapsed()), &mut self.web.ended).await.is_err() {
             tracing::warn!("answers under way were cut");
         }
         match ending {
@@ -231,7 +231,7 @@ impl Service {
     }
 
     async fn drain(&mut self) -> Ending {
-        if tokio::time::timeout(DRAIN_TIMEOUT, self.supervisor.send(Shutdown)).await.is_ok() {
+        if tokio::time::timeout(self.drain_timeout, self.supervisor.send(Shutdown)).await.is_ok() {
             return (&mut self.ending).await.unwrap_or(Ending::Finished);
         }
         let reasons = self.status.health().reasons.join("; ");

@@ -1,7 +1,7 @@
 //! The recorder: what waits while a transaction is written goes with the next, and no row waits for a whole checkpoint.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Context, Handler, System};
@@ -17,6 +17,8 @@ use whydunit::model::ports::{Publish, StoreError, StoreWriter, WriteBatch, Write
 use whydunit::model::snapshot::{Checkpoint, Snapshot, StateDelta, StateEntry};
 use whydunit::model::{Event, Severity, Source, Timestamp};
 
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// One transaction, as the store saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Transaction {
@@ -25,9 +27,29 @@ struct Transaction {
     checkpoint: Option<u64>,
 }
 
-/// A store that takes its time and remembers.
+/// What a store waits for before each transaction: as many as are allowed.
+#[derive(Debug)]
+struct Gate {
+    allowed: Mutex<u32>,
+    more: Condvar,
+}
+
+impl Gate {
+    fn allow(&self, transactions: u32) {
+        *self.allowed.lock().unwrap() = transactions;
+        self.more.notify_all();
+    }
+
+    fn pass(&self) {
+        let (mut allowed, late) = self.more.wait_timeout_while(self.allowed.lock().unwrap(), PATIENCE, |allowed| *allowed == 0).unwrap();
+        assert!(!late.timed_out(), "the gate was never opened");
+        *allowed -= 1;
+    }
+}
+
+/// A store that waits for its gate and remembers.
 struct SlowStore {
-    takes: Duration,
+    gate: Arc<Gate>,
     fails: u32,
     seen: Arc<Mutex<Vec<Transaction>>>,
     news: Arc<Notify>,
@@ -35,7 +57,7 @@ struct SlowStore {
 
 impl StoreWriter for SlowStore {
     fn write(&mut self, batch: &WriteBatch, _: Timestamp) -> Result<WriteReport, StoreError> {
-        std::thread::sleep(self.takes);
+        self.gate.pass();
         if self.fails > 0 {
             self.fails -= 1;
             return Err(StoreError::DiskFull("no space".into()));
@@ -94,23 +116,31 @@ struct Desk {
     seen: Arc<Mutex<Vec<Transaction>>>,
     checkpoints: Arc<Mutex<Vec<u64>>>,
     news: Arc<Notify>,
+    gate: Arc<Gate>,
     disk: Arbiter,
 }
 
 impl Desk {
-    fn new(takes: Duration, fails: u32) -> Self {
+    /// `allowed` transactions pass until the gate is opened; the first `fails` find the disk full.
+    fn new(allowed: u32, fails: u32) -> Self {
+        let gate = Arc::new(Gate { allowed: Mutex::new(allowed), more: Condvar::new() });
         let (seen, checkpoints, news) = (Arc::default(), Arc::default(), Arc::new(Notify::new()));
         let status = Arc::new(StatusBoard::default());
         let listener = Listener(Arc::clone(&checkpoints), Arc::clone(&news)).start();
         let supervisor = Some((listener.clone().recipient(), listener.recipient()));
         let broadcaster = BroadcasterStage::new(Arc::new(Nobody), status.clone(), LifeLine::unattended()).start();
-        let store = Box::new(SlowStore { takes, fails, seen: Arc::clone(&seen), news: Arc::clone(&news) });
+        let store = Box::new(SlowStore { gate: Arc::clone(&gate), fails, seen: Arc::clone(&seen), news: Arc::clone(&news) });
         let disk = Arbiter::new();
         let recorder = RecorderStage::start_in_arbiter(&disk.handle(), move |_| {
             let (stored, commands) = (broadcaster.clone().recipient(), broadcaster.recipient());
             RecorderStage::new(store, status, stored, commands, vec![Arc::new(Notify::new())], supervisor, LifeLine::unattended())
         });
-        Self { recorder, seen, checkpoints, news, disk }
+        Self { recorder, seen, checkpoints, news, gate, disk }
+    }
+
+    /// Puts these into the recorder's mailbox, in this order, however full that is, and waits for none.
+    fn post(&self, batches: impl IntoIterator<Item = WriteBatch>) {
+        batches.into_iter().for_each(|batch| self.recorder.do_send(Record::from(batch)));
     }
 
     fn seen(&self) -> Vec<Transaction> {
@@ -119,7 +149,7 @@ impl Desk {
 
     async fn until(&self, what: impl Fn(&[Transaction]) -> bool) {
         while !what(&self.seen()) {
-            tokio::time::timeout(Duration::from_secs(20), self.news.notified()).await.expect("the recorder goes on");
+            tokio::time::timeout(PATIENCE, self.news.notified()).await.expect("the recorder goes on");
         }
     }
 }
@@ -138,15 +168,13 @@ fn checkpoint(epoch: u64, entries: u32) -> WriteBatch {
 #[test]
 fn what_comes_while_a_transaction_is_written_goes_with_the_next_one() {
     System::new().block_on(async {
-        let desk = Desk::new(Duration::from_millis(50), 0);
-        let mut sends = Vec::new();
-        for n in 0..60 {
-            sends.push(actix::spawn(desk.recorder.send(Record::from(batch(&format!("batch-{n}"), 20)))));
-        }
+        let desk = Desk::new(0, 0);
+        desk.post((0..60).map(|n| batch(&format!("batch-{n}"), 20)));
+        desk.gate.allow(u32::MAX);
         desk.until(|seen| seen.iter().map(|transaction| transaction.events).sum::<usize>() == 1_200).await;
         let seen = desk.seen();
         println!("{seen:?}");
-        assert!(seen.len() <= 12, "each batch by itself would be 60 transactions, this is {}", seen.len());
+        assert!(seen.len() <= 5, "each batch by itself would be 60 transactions, this is {}", seen.len());
         assert!(seen.iter().all(|transaction| transaction.events <= 20 * 16), "and none is without bound");
         desk.disk.stop();
     });
@@ -155,9 +183,11 @@ fn what_comes_while_a_transaction_is_written_goes_with_the_next_one() {
 #[test]
 fn rows_do_not_wait_for_the_whole_of_a_checkpoint() {
     System::new().block_on(async {
-        let desk = Desk::new(Duration::from_millis(20), 0);
-        desk.recorder.send(Record::from(checkpoint(7, 5_000))).await.unwrap();
-        desk.recorder.send(Record::from(batch("meanwhile", 10))).await.unwrap();
+        let desk = Desk::new(1, 0);
+        desk.post([checkpoint(7, 5_000)]);
+        desk.until(|seen| seen.len() == 1).await;
+        desk.post([batch("meanwhile", 10)]);
+        desk.gate.allow(u32::MAX);
         desk.until(|seen| seen.iter().any(|transaction| transaction.checkpoint.is_some())).await;
         let seen = desk.seen();
         assert_eq!(seen.iter().map(|transaction| transaction.state).sum::<usize>(), 5_000, "no entry is lost");
@@ -171,12 +201,11 @@ fn rows_do_not_wait_for_the_whole_of_a_checkpoint() {
 #[test]
 fn checkpoints_that_come_faster_than_they_are_written_are_made_one_and_none_starves() {
     System::new().block_on(async {
-        let desk = Desk::new(Duration::from_millis(20), 0);
-        desk.recorder.send(Record::from(checkpoint(1, 1_000))).await.unwrap();
-        desk.until(|seen| !seen.is_empty()).await;
-        for epoch in 2..=4 {
-            desk.recorder.send(Record::from(checkpoint(epoch, 600))).await.unwrap();
-        }
+        let desk = Desk::new(1, 0);
+        desk.post([checkpoint(1, 1_000)]);
+        desk.until(|seen| seen.len() == 1).await;
+        desk.post((2..=4).map(|epoch| checkpoint(epoch, 600)));
+        desk.gate.allow(u32::MAX);
         desk.until(|_| desk.checkpoints.lock().unwrap().len() >= 2).await;
         assert_eq!(*desk.checkpoints.lock().unwrap(), [1, 4], "the first ends; the others are one");
         // All three changed the same keys.
@@ -188,7 +217,7 @@ fn checkpoints_that_come_faster_than_they_are_written_are_made_one_and_none_star
 #[test]
 fn a_stop_writes_what_is_pending_and_ends_the_checkpoint_even_after_a_full_disk() {
     System::new().block_on(async {
-        let desk = Desk::new(Duration::from_millis(5), 1);
+        let desk = Desk::new(u32::MAX, 1);
         desk.recorder.send(Record::from(checkpoint(3, 1_000))).await.unwrap();
         desk.recorder.send(Record::from(batch("last", 10))).await.unwrap();
         desk.recorder.send(Stop).await.unwrap();

@@ -2,6 +2,8 @@
 
 pub mod kafka;
 
+pub mod ports;
+
 pub mod process;
 
 pub mod seed;

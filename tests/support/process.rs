@@ -14,6 +14,10 @@ pub fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_whydunit"))
 }
 
+/// A drain that is cut short, or an answer refused because it took long, is another test's matter: a slow machine must not change what
+/// is stored at an end or what a page shows.
+const PATIENT: [(&str, &str); 2] = [("WHYDUNIT__PIPELINE__DRAIN_S", "100"), ("WHYDUNIT__WEB__TIMEOUT_MS", "60000")];
+
 /// Settings and database of one or more processes.
 pub struct Home {
     folder: TempDir,
@@ -51,34 +55,41 @@ impl Home {
         command
     }
 
+    /// `run` on a machine that may be busy with other things.
+    fn service(&self) -> Command {
+        let mut command = self.command("run");
+        command.envs(PATIENT);
+        command
+    }
+
     /// Starts `run` and waits until it says where it listens.
     pub fn run(&self) -> Run {
-        Run::started(self.command("run"), None)
+        Run::started(self.service(), None)
     }
 
     /// Starts `run` on a full disk: where that leaves no room to open the database there are probes and no page. [`Run::begun`]
     /// waits for the page.
     pub fn run_without_room(&self) -> Run {
-        Run::spawned(self.command("run"), None, |line| addresses(line).or_else(|| probes(line)))
+        Run::spawned(self.service(), None, |line| addresses(line).or_else(|| probes(line)))
     }
 
     /// As [`Home::run`] with `--forget-state`.
     pub fn run_forgetting(&self) -> Run {
-        let mut command = self.command("run");
+        let mut command = self.service();
         command.arg("--forget-state");
         Run::started(command, None)
     }
 
     /// As [`Home::run`] with more in its environment.
     pub fn run_with(&self, environment: &[(&str, &str)]) -> Run {
-        let mut command = self.command("run");
+        let mut command = self.service();
         command.envs(environment.iter().copied());
         Run::started(command, None)
     }
 
     /// As [`Home::run`]; killed the moment it logs a line that `trap` wants.
     pub fn run_into(&self, trap: impl Fn(&str) -> bool + Send + 'static) -> Run {
-        Run::started(self.command("run"), Some(Box::new(trap)))
+        Run::started(self.service(), Some(Box::new(trap)))
     }
 
     /// The canonical export of what is stored, one JSON value a line.
@@ -147,7 +158,7 @@ pub struct Run {
 }
 
 /// Long enough for a start on a busy machine.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 impl Run {
     fn started(command: Command, trap: Option<Trap>) -> Self {
@@ -277,18 +288,24 @@ impl Run {
         (status, self.said())
     }
 
-    /// SIGTERM; it must end by itself, well.
-    pub fn terminate(self) {
-        self.terminate_within(Duration::from_secs(60));
+    /// SIGTERM; it must end by itself, well, with everything stored that it had read. How long it took.
+    pub fn terminate(self) -> Duration {
+        let (took, said) = self.told_to_end(START);
+        assert!(!said.contains("not drained in time"), "after {took:?}: {said}");
+        took
     }
 
-    /// SIGTERM; it must end well, in time. How long it took.
+    /// SIGTERM; it must end well, in time, whatever it could not store. How long it took.
     pub fn terminate_within(self, patience: Duration) -> Duration {
+        self.told_to_end(patience).0
+    }
+
+    fn told_to_end(self, patience: Duration) -> (Duration, String) {
         let began = Instant::now();
         self.signal(Signal::TERM);
         let (status, said) = self.ended(patience);
         assert!(status.is_some_and(|status| status.success()), "ended with {status:?} after {:?}: {said}", began.elapsed());
-        began.elapsed()
+        (began.elapsed(), said)
     }
 }
 
@@ -333,7 +350,7 @@ fn probes(line: &str) -> Option<(String, String)> {
 }
 
 fn get(address: &str, path: &str) -> String {
-    let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(10))).build().new_agent();
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(START)).build().new_agent();
     let answer = agent.get(format!("http://{address}{path}")).call();
     answer.ok().and_then(|mut answer| answer.body_mut().read_to_string().ok()).unwrap_or_default()
 }

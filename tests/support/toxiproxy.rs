@@ -1,7 +1,6 @@
 //! toxiproxy between whydunit and a broker: connections that are cut, slow, silent, or slow to close.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -9,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-const START_DEADLINE: Duration = Duration::from_secs(30);
+use crate::support::ports::Port;
+
+const START_DEADLINE: Duration = Duration::from_secs(120);
 
 /// What a connection suffers, on the way from the broker.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,19 +48,18 @@ pub struct Toxiproxy {
     shell: Child,
     orders: Option<ChildStdin>,
     api: String,
-    listen_port: u16,
+    _api_port: Port,
+    listen_port: Port,
 }
 
 impl Toxiproxy {
     /// Starts it with nothing behind it yet: [`Toxiproxy::lead_to`] says what.
     pub fn start() -> Self {
-        let sockets: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-        let port = |index: usize| sockets[index].local_addr().expect("a bound socket has an address").port();
-        let (api_port, listen_port) = (port(0), port(1));
-        drop(sockets);
+        let (api_port, listen_port) = (Port::reserve(), Port::reserve());
         let script = format!(
-            "'{}' -host 127.0.0.1 -port {api_port} </dev/null & proxy=$!; read -r order; kill -9 $proxy; wait $proxy",
-            installed().display()
+            "'{}' -host 127.0.0.1 -port {} </dev/null & proxy=$!; read -r order; kill -9 $proxy; wait $proxy",
+            installed().display(),
+            api_port.number()
         );
         let mut shell = Command::new("sh")
             .args(["-c", &script])
@@ -69,7 +69,7 @@ impl Toxiproxy {
             .spawn()
             .expect("sh runs");
         let orders = shell.stdin.take();
-        let proxy = Self { shell, orders, api: format!("http://127.0.0.1:{api_port}"), listen_port };
+        let proxy = Self { shell, orders, api: format!("http://127.0.0.1:{}", api_port.number()), _api_port: api_port, listen_port };
         let deadline = Instant::now() + START_DEADLINE;
         while ureq::get(format!("{}/version", proxy.api)).call().is_err() {
             assert!(Instant::now() < deadline, "toxiproxy did not come up");
@@ -80,17 +80,17 @@ impl Toxiproxy {
 
     /// Where clients connect.
     pub fn port(&self) -> u16 {
-        self.listen_port
+        self.listen_port.number()
     }
 
     /// The same as clients write it.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.listen_port)
+        format!("127.0.0.1:{}", self.port())
     }
 
     /// Opens the way to this address.
     pub fn lead_to(&self, upstream: &str) {
-        let listen = format!("127.0.0.1:{}", self.listen_port);
+        let listen = self.address();
         self.order("/proxies", &json!({ "name": "broker", "listen": listen, "upstream": upstream, "enabled": true }));
     }
 

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError as NativeError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{ASK_WAIT, Checker, ConnectorCheck, TopicCheck, may_not_read};
+use super::{ASK_WAIT, Checker, ConnectorCheck, TopicCheck, client_errors, may_not_read};
 use crate::clock;
 use crate::kafka::context::TopicPartition;
 use crate::kafka::native::{DataQueue, PartitionEvent};
@@ -17,7 +17,7 @@ use crate::kafka::trouble::is_connection_error;
 use crate::model::Timestamp;
 
 /// How long the first and last records may take, all partitions together.
-const READ_WAIT_MS: i64 = 5_000;
+const READ_WAIT_MS: i64 = 20_000;
 /// The newest offsets may hold control records: the newest record is looked for in this many.
 const NEWEST_OFFSETS: i64 = 5;
 
@@ -31,9 +31,11 @@ impl Checker<'_> {
         if partitions.is_empty() {
             return;
         }
-        let (lows, highs) = match (self.offsets(&partitions, Offset::Beginning), self.offsets(&partitions, Offset::End)) {
-            (Ok(lows), Ok(highs)) => (lows, highs),
-            (Err(error), _) | (_, Err(error)) => return self.no_offsets(&error, report),
+        let lows = self.offsets(&partitions, Offset::Beginning);
+        let both = lows.and_then(|lows| Ok((lows, self.offsets(&partitions, Offset::End)?)));
+        let (lows, highs) = match both {
+            Ok(both) => both,
+            Err(error) => return self.no_offsets(&error, report),
         };
         let mut first = BTreeMap::new();
         let mut last = BTreeMap::new();
@@ -61,7 +63,7 @@ impl Checker<'_> {
 
     /// The cluster answered, but not the leaders of the partitions: most often they are advertised under names unknown here.
     fn no_offsets(&self, error: &NativeError, report: &mut ConnectorCheck) {
-        let unreachable = self.events(Duration::ZERO).into_iter().rev().find(|(code, _)| is_connection_error(*code));
+        let unreachable = client_errors(&self.consumer).into_iter().rev().find(|(code, _)| is_connection_error(*code));
         let message = match unreachable {
             Some((_, reason)) => format!(
                 "offsets cannot be looked up: {reason}; can the addresses the brokers give themselves (advertised.listeners: {}) be reached from here?",
@@ -89,17 +91,21 @@ impl Checker<'_> {
     fn read(&self, from: &BTreeMap<TopicPartition, i64>, first_only: bool, report: &mut ConnectorCheck) -> Vec<(String, Timestamp)> {
         let mut times = Vec::new();
         let (Some(mut data), Ok(list)) = (DataQueue::new(Arc::clone(&self.consumer), 64), list_of(from)) else { return times };
+        let mut waiting: Vec<TopicPartition> = from.keys().cloned().collect();
+        let forward = |data: &DataQueue, partitions: &[TopicPartition]| {
+            partitions.iter().for_each(|(topic, partition)| data.forward(topic, *partition));
+        };
+        // First: what is fetched before comes by the consumer's own queue, where nobody looks for it.
+        forward(&data, &waiting);
         if let Err(error) = self.consumer.assign(&list) {
             report.problem(format!("partitions cannot be read: {error}"), None);
             return times;
         }
-        for (topic, partition) in from.keys() {
-            data.forward(topic, *partition);
-        }
-        let mut waiting: Vec<TopicPartition> = from.keys().cloned().collect();
         let give_up_at = clock::now().plus_millis(READ_WAIT_MS);
         while !waiting.is_empty() && clock::now() < give_up_at {
             self.consumer.poll(Duration::ZERO);
+            // A partition that was read before loses its forwarding when that stops, which may be after we set it.
+            forward(&data, &waiting);
             let Some(delivery) = data.next(Duration::from_millis(50)) else { continue };
             let name = (delivery.topic(), delivery.partition());
             let event = delivery.event();

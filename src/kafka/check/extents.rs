@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::ASK_WAIT;
+use super::{ASK_WAIT, first_answer};
 use crate::kafka::client::base_config;
 use crate::kafka::context::{Context, TopicPartition};
 use crate::kafka::in_process::has_controller;
@@ -31,7 +31,7 @@ fn learn(options: &Options, source: Option<&SourceOptions>, wanted: &BTreeSet<To
     let mut config = base_config(options, source);
     config.set("group.id", "whydunit-verify").set("enable.auto.commit", "false").set("isolation.level", "read_committed");
     let consumer: Arc<BaseConsumer<Context>> = Arc::new(config.create_with_context(Context::default())?);
-    let metadata = consumer.fetch_metadata(None, ASK_WAIT)?;
+    let metadata = first_answer(&consumer).map_err(|(error, _)| error)?;
     facts.cluster = consumer.client().fetch_cluster_id(ASK_WAIT);
     let mut there: BTreeSet<TopicPartition> = BTreeSet::new();
     for topic in metadata.topics() {

@@ -14,6 +14,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as NativeError;
+use rdkafka::metadata::Metadata;
 use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
 use serde::Serialize;
 
@@ -29,8 +30,12 @@ use crate::model::Timestamp;
 pub use extents::extents;
 use grants::Grants;
 
-/// How long one question to the cluster may take.
-const ASK_WAIT: Duration = Duration::from_secs(5);
+/// How long one question to a cluster that has answered before may take.
+const ASK_WAIT: Duration = Duration::from_secs(15);
+/// The same for the first question, asked again with more patience while nothing is known: a broker may be slow.
+const FIRST_WAITS: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+/// So often a connection may break before it counts as refused: a broker may be starting.
+const BROKEN_TRIES: usize = 2;
 
 /// What was found for one connector. It can run when there are no problems.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -160,7 +165,7 @@ impl<'c> Checker<'c> {
 
     /// Names of the topics we may see, or `None` when no broker lets us in.
     fn connect(&self, report: &mut ConnectorCheck) -> Option<Vec<String>> {
-        match self.consumer.fetch_metadata(None, ASK_WAIT) {
+        match first_answer(&self.consumer) {
             Ok(metadata) => {
                 report.cluster = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
                 for outcome in [&mut report.tls, &mut report.sasl] {
@@ -170,18 +175,18 @@ impl<'c> Checker<'c> {
                 }
                 Some(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
             }
-            Err(error) => {
-                self.explain(&error, report);
+            Err((error, errors)) => {
+                self.explain(&error, errors, report);
                 None
             }
         }
     }
 
-    /// Finds the errors behind a time-out.
-    fn explain(&self, error: &NativeError, report: &mut ConnectorCheck) {
+    /// Finds the reason among the errors behind a time-out.
+    fn explain(&self, error: &NativeError, errors: Vec<ClientError>, report: &mut ConnectorCheck) {
         let mut connection = error.to_string();
         let mut told = false;
-        for (code, reason) in self.events(ASK_WAIT) {
+        for (code, reason) in errors {
             if is_connection_error(code) {
                 connection.clone_from(&reason);
             }
@@ -207,22 +212,6 @@ impl<'c> Checker<'c> {
         }
         if !told && let Some(trouble) = self.config.options.classify(Code::AllBrokersDown, &connection, &report.brokers) {
             report.problem(trouble.message, None);
-        }
-    }
-
-    /// Errors librdkafka reports, as soon as there are any; a slow broker may refuse us after our question has timed out.
-    fn events(&self, wait: Duration) -> Vec<(Code, String)> {
-        let until = clock::now().plus_millis(wait.as_millis() as i64);
-        loop {
-            for _ in 0..8 {
-                self.consumer.poll(Duration::from_millis(20));
-            }
-            let notes = self.consumer.context().take_notes().into_iter();
-            let errors: Vec<_> =
-                notes.filter_map(|note| if let Note::Error(code, reason) = note { Some((code, reason)) } else { None }).collect();
-            if !errors.is_empty() || clock::now() >= until {
-                return errors;
-            }
         }
     }
 
@@ -319,6 +308,39 @@ impl<'c> Checker<'c> {
             Err(code) => report.problem(format!("the consumer group `{group}`: {code}"), None),
         }
     }
+}
+
+/// An error of the client as a whole, with its reason.
+type ClientError = (Code, String);
+
+/// Errors librdkafka has reported since the last look.
+fn client_errors(consumer: &BaseConsumer<Context>) -> Vec<ClientError> {
+    for _ in 0..8 {
+        consumer.poll(Duration::from_millis(20));
+    }
+    let notes = consumer.context().take_notes().into_iter();
+    notes.filter_map(|note| if let Note::Error(code, reason) = note { Some((code, reason)) } else { None }).collect()
+}
+
+/// What the cluster answers first. Nobody waits longer for a broker that has refused us.
+///
+/// # Errors
+/// The time-out, with what librdkafka reported meanwhile.
+fn first_answer(consumer: &BaseConsumer<Context>) -> Result<Metadata, (NativeError, Vec<ClientError>)> {
+    let mut errors = Vec::new();
+    let mut given_up = NativeError::MetadataFetch(Code::OperationTimedOut);
+    for (tries, wait) in (1..).zip(FIRST_WAITS) {
+        match consumer.fetch_metadata(None, wait) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => given_up = error,
+        }
+        errors.extend(client_errors(consumer));
+        let is_refused = |(code, reason): &ClientError| *code == Code::Authentication || is_tls_error(*code, reason);
+        if errors.iter().any(is_refused) || (tries >= BROKEN_TRIES && !errors.is_empty()) {
+            break;
+        }
+    }
+    Err((given_up, errors))
 }
 
 fn is_passing(code: Code) -> bool {

@@ -16,8 +16,8 @@ use crate::support::shop::{ShopFeed, read_to_the_end, settings, write_shop};
 
 /// Small batches, so that little is under way when the disk is full.
 const SMALL_BATCHES: &str = "[kafka.batch]\nmax_records = 50\nqueue = 1\n";
-/// An orchestrator's patience.
-const TEN_SECONDS: Duration = Duration::from_secs(10);
+/// What cannot be stored is not waited for at an end.
+const NO_DRAIN: [(&str, &str); 1] = [("WHYDUNIT__PIPELINE__DRAIN_S", "1")];
 
 /// A file system of a few megabytes; unmounted when dropped.
 struct SmallDisk {
@@ -114,10 +114,10 @@ fn a_full_disk_stops_reading_and_with_room_again_it_goes_on_by_itself() {
     let settings = settings(server, "full-disk", SMALL_BATCHES);
     let home = Home::with_database(&settings, tempfile::tempdir().unwrap(), disk.database());
     disk.fill(1_500);
-    let run = home.run();
+    let run = home.run_with(&NO_DRAIN);
     assert_waits_for_the_disk(&run, home.database(), "make room there, and it goes on by itself");
     assert!(!read_to_the_end(&run));
-    let took = run.terminate_within(TEN_SECONDS);
+    let took = run.terminate_within(PATIENCE);
     println!("ended {took:?} after SIGTERM, on a full disk");
 
     // A start on a full disk waits too, whether or not the little there is lets it open the database.
@@ -125,7 +125,7 @@ fn a_full_disk_stops_reading_and_with_room_again_it_goes_on_by_itself() {
     run.wait_until("it says that the disk is full", PATIENCE, says_that_the_disk_is_full);
     disk.make_room();
     let run = run.begun();
-    run.wait_until("it is ready again", Duration::from_secs(40), |run| run.ops("/readyz")["status"] == "ready");
+    run.wait_until("it is ready again", PATIENCE, |run| run.ops("/readyz")["status"] == "ready");
     run.wait_until("everything is read", PATIENCE, read_to_the_end);
     assert_eq!(run.metric("whydunit_ready"), Some(1.0));
     run.terminate();
@@ -149,7 +149,7 @@ fn a_first_start_on_a_full_disk_says_so_on_its_probes_and_begins_once_there_is_r
         assert!(ready.contains(word), "{word}: {ready}");
     }
     assert_eq!((run.ops_text("/healthz"), run.metric("whydunit_ready")), ("alive\n".to_owned(), Some(0.0)));
-    run.terminate_within(TEN_SECONDS);
+    run.terminate_within(PATIENCE);
 
     let run = home.run_without_room();
     disk.make_room();
@@ -172,7 +172,7 @@ fn a_database_at_its_limit_stops_reading_and_with_a_higher_one_it_goes_on() {
     run.signal(Signal::TERM);
     run.wait_for_line(PATIENCE, |line| line.contains("once more to stop at once")).expect("it drains");
     run.signal(Signal::TERM);
-    let (status, said) = run.ended(Duration::from_secs(2));
+    let (status, said) = run.ended(PATIENCE);
     assert_eq!(status.and_then(|status| status.code()), Some(130), "{said}");
 
     let run = home.run();
@@ -214,7 +214,7 @@ fn a_database_taken_away_under_it_ends_the_process_with_the_reason() {
     let home = Home::new(&settings(KafkaServer::shared(), "nothing-here", ""));
     let run = home.run();
     std::fs::rename(home.database(), home.database().with_extension("moved")).unwrap();
-    let (status, said) = run.ended(TEN_SECONDS);
+    let (status, said) = run.ended(PATIENCE);
     assert!(status.is_some_and(|status| !status.success()), "{status:?} {said}");
     assert!(said.contains(&home.database().display().to_string()) && said.contains("deleted or moved"), "{said}");
 }

@@ -1,7 +1,6 @@
 //! Everything a producer can do wrong, among good records: each ends in the books, and the fault among them is still found.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point};
@@ -144,7 +143,7 @@ fn send(server: &KafkaServer, bad: &[Bad]) {
         let (topic, value, timestamp) = (format!("{PREFIX}.{topic}"), value.as_deref(), Some(*timestamp));
         producer.send(&OutgoingRecord { topic: &topic, partition: None, key: None, value, headers: &headers, timestamp }).unwrap();
     }
-    producer.flush(Duration::from_secs(60)).unwrap();
+    producer.flush(PATIENCE).unwrap();
 }
 
 /// Classes of the letters, with how many; each has a reason.

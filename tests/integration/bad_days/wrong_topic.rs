@@ -108,7 +108,7 @@ fn a_topic_of_foreign_binary_records_pauses_its_connector_within_seconds_and_the
         read_of(run, "foreign") >= read + 10_000 && is_paused(run, "foreign", "connectors.foreign.format")
     });
     let read = read_of(&run, "foreign");
-    run.terminate_within(Duration::from_secs(10));
+    run.terminate();
     let books = books(&home.export());
     assert_books_balance(&books);
     assert_eq!(books["records_rejected"], read, "nothing between the two pauses is missed or read twice");
@@ -157,7 +157,7 @@ fn a_connector_stops_at_the_cap_of_its_dead_letters_over_a_restart_and_goes_on_o
     run.wait_until("it is paused", PATIENCE, |run| is_paused(run, "capped", "max_mib_per_connector"));
     let first = read_of(&run, "capped");
     assert!((11..60).contains(&first), "{first} were read");
-    run.terminate_within(Duration::from_secs(10));
+    run.terminate();
     let run = home.run();
     run.wait_until("it is paused again", PATIENCE, |run| is_paused(run, "capped", "max_mib_per_connector"));
     assert_eq!(read_of(&run, "capped"), 0, "what waited before counts");
@@ -167,11 +167,11 @@ fn a_connector_stops_at_the_cap_of_its_dead_letters_over_a_restart_and_goes_on_o
         read_of(run, "capped") >= 11 && is_paused(run, "capped", "max_mib_per_connector")
     });
     let second = read_of(&run, "capped");
-    run.terminate_within(Duration::from_secs(10));
+    run.terminate();
     home.settings(&settings(&server.brokers(), &connectors, 1_024));
     let run = home.run();
     run.wait_until("with a larger cap all is read", PATIENCE, |run| first + second + read_of(run, "capped") == 60);
-    run.terminate_within(Duration::from_secs(10));
+    run.terminate();
     let books = books(&home.export());
     assert_books_balance(&books);
     assert_eq!(books["records_rejected"], 60);

@@ -1,7 +1,5 @@
 //! Things to store.
 
-use std::hash::{BuildHasher, RandomState};
-
 use whydunit::model::dead_letter::{DeadLetter, RejectionClass};
 use whydunit::model::entity::ServiceName;
 use whydunit::model::event::Provenance;
@@ -18,14 +16,6 @@ const START_S: i64 = 1_774_274_400;
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(START_S + seconds)
-}
-
-/// The seed of this run: given, or drawn.
-pub fn seed() -> u64 {
-    match std::env::var("WHYDUNIT_TEST_SEED") {
-        Ok(text) => text.parse().expect("WHYDUNIT_TEST_SEED is a number"),
-        Err(_) => RandomState::new().hash_one("seed") >> 32,
-    }
 }
 
 /// A number that looks random: the same for the same seed and place.

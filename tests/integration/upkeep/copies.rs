@@ -16,7 +16,7 @@ use crate::support::kafka::KafkaServer;
 use crate::support::process::{Home, assert_same_export};
 use crate::support::shop::{read_to_the_end, settings, write_shop};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

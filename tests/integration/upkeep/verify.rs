@@ -1,11 +1,11 @@
 //! `whydunit verify` finds every kind of hole it promises to find, and none where there is none.
 
 use std::process::Command;
-use std::time::Duration;
 
 use whydunit::model::verify::{HoleKind, Verdict};
 use whydunit::store::{Options, open_reader};
 
+use super::copies::PATIENCE;
 use super::good::Copy;
 use crate::support::kafka::KafkaServer;
 use crate::support::process::{Home, binary};
@@ -230,8 +230,8 @@ fn it_runs_beside_a_running_whydunit_and_on_one_that_was_killed_and_agrees_with_
         looks += u32::from(verdict.records_read > read);
         read = read.max(verdict.records_read);
     }
-    run.wait_until("most buckets are closed", Duration::from_secs(60), |run| closed_up_to(run, at(300)));
-    run.wait_until("most is booked by a checkpoint", Duration::from_secs(60), |_| verify_home(&home, &[]).records_read > feed.written / 2);
+    run.wait_until("most buckets are closed", PATIENCE, |run| closed_up_to(run, at(300)));
+    run.wait_until("most is booked by a checkpoint", PATIENCE, |_| verify_home(&home, &[]).records_read > feed.written / 2);
     let verdict = verify_home(&home, &[]);
     assert!(verdict.closes, "{verdict:#?}");
     run.killed();
@@ -261,7 +261,7 @@ fn it_runs_beside_a_running_whydunit_and_on_one_that_was_killed_and_agrees_with_
     assert!(!refused.status.success() && said.contains("version 1") && said.contains("--forget-state"), "{said}");
     feed.write_to_the_end();
     let run = home.run_forgetting();
-    run.wait_until("the rest is read", Duration::from_secs(60), read_to_the_end);
+    run.wait_until("the rest is read", PATIENCE, read_to_the_end);
     run.terminate();
     let verdict = verify_home(&home, &["--connect"]);
     assert!(verdict.closes, "{:#?}", verdict.holes);
@@ -278,7 +278,7 @@ fn positions_that_do_not_fit_the_broker_are_named() {
     feed.write_until(60);
     let home = Home::new(&settings(server, "positions", ""));
     let run = home.run();
-    run.wait_until("something is booked", Duration::from_secs(60), |_| {
+    run.wait_until("something is booked", PATIENCE, |_| {
         verify_home(&home, &[]).partitions.iter().any(|partition| partition.row.connector == "traces" && partition.row.next_offset > 0)
     });
     run.terminate();

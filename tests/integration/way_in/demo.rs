@@ -1,12 +1,10 @@
 //! The in-process broker and our own producer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::Duration;
-
 use whydunit::kafka::{InProcessBroker, Options, OutgoingRecord, Producer, create_topics};
 use whydunit::model::Timestamp;
 
-use super::feed::{Feed, config_of, unique};
+use super::feed::{DEADLINE, Feed, config_of, unique};
 use crate::support::kafka::{KafkaServer, block_on};
 
 fn write(producer: &Producer, topic: &str, range: std::ops::Range<i32>) {
@@ -23,7 +21,7 @@ fn write(producer: &Producer, topic: &str, range: std::ops::Range<i32>) {
             })
             .unwrap();
     }
-    producer.flush(Duration::from_secs(30)).unwrap();
+    producer.flush(DEADLINE).unwrap();
 }
 
 #[test]
@@ -62,6 +60,6 @@ fn what_cannot_be_delivered_is_an_error_and_not_silence() {
     options.properties.set("delivery.timeout.ms", "2000");
     let producer = Producer::new(&options, None).unwrap();
     let sent = producer.send(&OutgoingRecord { topic: "not-there", value: Some(b"x"), ..OutgoingRecord::default() });
-    let error = sent.and_then(|()| producer.flush(Duration::from_secs(30))).unwrap_err().to_string();
+    let error = sent.and_then(|()| producer.flush(DEADLINE)).unwrap_err().to_string();
     assert!(error.contains("not-there"), "{error}");
 }

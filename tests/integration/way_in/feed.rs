@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 use whydunit::kafka::{ConsumerConfig, Options, SourceOptions};
@@ -19,7 +21,7 @@ use whydunit::model::record::RecordBatch;
 use crate::support::kafka::KafkaServer;
 
 /// A busy machine gets time; a condition that holds ends the wait at once.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A name no other test of this process has.
 pub fn unique(name: &str) -> String {
@@ -44,6 +46,11 @@ impl StoredOffsets for Stored {
         self.0.lock().unwrap().get(&(topic.to_owned(), partition)).cloned()
     }
 }
+
+/// A session that a member of a group keeps though the machine is busy, for tests that see it end.
+pub const PATIENT_SESSION_MS: u32 = 6_000;
+/// How often a condition is looked at that no message tells of.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A record as the pipeline would see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +86,8 @@ pub struct Book {
 
 pub struct Feed {
     runtime: Runtime,
+    brokers: String,
+    group: String,
     pub receiver: Receiver<FeedMessage>,
     pub control: Arc<dyn FeedControl>,
     pub stored: Arc<Stored>,
@@ -114,10 +123,13 @@ impl Feed {
     }
 
     pub fn resume(config: ConsumerConfig, stored: Arc<Stored>) -> Self {
+        let (brokers, group) = (config.options.brokers.clone(), config.group.clone());
         let (receiver, control) =
             whydunit::kafka::start(config, Arc::clone(&stored) as Arc<dyn StoredOffsets>).expect("settings that work");
         Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
+            brokers,
+            group,
             receiver,
             control,
             stored,
@@ -146,7 +158,7 @@ impl Feed {
                 self.troubles,
                 self.ended
             );
-            self.take(left);
+            self.take(left.min(LOOK));
         }
     }
 
@@ -160,9 +172,43 @@ impl Feed {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "neither done nor ended; {} records, troubles {:?}", self.seen.len(), self.troubles);
-            self.take(left);
+            self.take(left.min(LOOK));
         }
         false
+    }
+
+    /// Takes messages until the feed has ended by itself; its reason.
+    #[track_caller]
+    pub fn until_ended(&mut self) -> Option<String> {
+        self.until_or_end(|_| false);
+        self.ended.clone().flatten()
+    }
+
+    /// Publishes offsets to the group, and waits until the broker has them.
+    #[track_caller]
+    pub fn publish(&mut self, next_offsets: &[(PartitionKey, i64)]) {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", &self.group)
+            .set("log_level", "0")
+            .create()
+            .unwrap();
+        let mut wanted = TopicPartitionList::new();
+        for (key, offset) in next_offsets {
+            wanted.add_partition_offset(&key.topic, key.partition, Offset::Offset(*offset)).unwrap();
+        }
+        self.control.commit(next_offsets);
+        self.until("the group's offsets", |_| client.committed_offsets(wanted.clone(), DEADLINE).is_ok_and(|found| found == wanted));
+    }
+
+    /// Waits until the consumer has obeyed what it was told, and takes what it had on its way until then. It publishes offsets before
+    /// it looks whom to hold: once it has published twice, the turn in which it did so first is over.
+    #[track_caller]
+    pub fn settle(&mut self) {
+        let key = self.owned.values().next().expect("a partition").clone();
+        self.publish(&[(key.clone(), 1)]);
+        self.publish(&[(key, 2)]);
+        while self.take(Duration::ZERO) {}
     }
 
     /// Takes messages for as long as `time`: to see that something does not happen.
@@ -276,9 +322,9 @@ impl Feed {
     /// Stops the feed and takes what it still had.
     pub fn stop(mut self) -> Self {
         self.control.stop();
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + DEADLINE;
         while self.take(deadline.saturating_duration_since(Instant::now())) {}
-        assert!(self.ended.is_some(), "the feed did not end within ten seconds");
+        assert!(self.ended.is_some(), "the feed did not end");
         self
     }
 }

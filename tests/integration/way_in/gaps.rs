@@ -1,8 +1,6 @@
 //! Offsets without records: counted, each for what it is.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::Duration;
-
 use rdkafka::producer::Producer;
 
 use super::feed::{DEADLINE, Feed, Writer, config, unique};
@@ -117,7 +115,7 @@ fn what_retention_removes_under_a_paused_consumer_is_missed() {
     let mut feed = Feed::start(config(server, &[&topic]));
     feed.until("the first part", |feed| feed.at_end(&topic, 1));
     feed.control.pause();
-    feed.during(Duration::from_millis(500));
+    feed.settle();
     writer.numbers(&topic, 1, 10..100);
     server.delete_records(&topic, 0, 70);
     feed.control.resume();
@@ -159,11 +157,11 @@ fn a_topic_made_anew_between_two_looks_of_a_running_consumer_is_read_from_its_be
     Writer::new(server).numbers(&topic, 1, 0..10);
     let mut config = config(server, &[&topic]);
     // Long enough that nobody sees the moment without a topic.
-    config.options.metadata_refresh_ms = 6_000;
+    config.options.metadata_refresh_ms = 15_000;
     let mut feed = Feed::start(config);
     feed.until("the first life", |feed| feed.at_end(&topic, 1));
     feed.control.pause();
-    feed.during(Duration::from_millis(200));
+    feed.settle();
     server.delete_topic(&topic);
     server.create_topic(&topic, 1, &[]);
     // More than was read: the old offset lies inside the new log.

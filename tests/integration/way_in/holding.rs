@@ -10,7 +10,7 @@ use whydunit::kafka::ConsumerConfig;
 use whydunit::model::Timestamp;
 use whydunit::model::position::PartitionKey;
 
-use super::feed::{DEADLINE, Feed, Seen, Writer, config, unique};
+use super::feed::{DEADLINE, Feed, PATIENT_SESSION_MS, Seen, Writer, config, unique};
 use crate::support::kafka::KafkaServer;
 
 /// Little is under way between broker and test.
@@ -45,6 +45,7 @@ fn a_partition_held_back_waits_alone_and_goes_on_exactly_where_it_stood() {
     let mut feed = Feed::start(in_small_steps(config(server, &[&topic])));
     feed.until("the beginning", |feed| feed.seen.len() >= 300);
     feed.control.hold_back(&[key_of(&feed, &topic, 0)]);
+    feed.settle();
     feed.until("all of the other partition", |feed| count(feed, 1) == 10_000);
     let held_at = count(&feed, 0);
     assert!(held_at < 10_000, "it was read to its end");
@@ -70,7 +71,7 @@ fn a_partition_held_back_at_its_end_skips_nothing() {
         writer.numbers(&topic, 2, first..second);
         feed.until("the end", |feed| feed.seen.len() as i32 >= second && feed.at_end(&topic, 2));
         feed.control.hold_back(&[key_of(&feed, &topic, round % 2)]);
-        feed.during(Duration::from_millis(150));
+        feed.settle();
         writer.numbers(&topic, 2, second..second + 10);
         feed.until("the partition that is not held", |feed| feed.seen.len() as i32 >= second + 5);
         feed.during(Duration::from_millis(100));
@@ -89,11 +90,11 @@ fn a_partition_taken_away_while_it_was_held_is_read_when_it_comes_back() {
     let writer = Writer::new(server);
     writer.numbers(&topic, 2, 0..20);
     let mut config = config(server, &[&topic]);
-    config.options.session_timeout_ms = 2_000;
+    config.options.session_timeout_ms = PATIENT_SESSION_MS;
     let mut first = Feed::start(config.clone());
     first.until("all", |feed| feed.at_end(&topic, 2));
     first.control.hold_back(&[key_of(&first, &topic, 0), key_of(&first, &topic, 1)]);
-    first.during(Duration::from_millis(100));
+    first.settle();
 
     config.instance = "two".to_owned();
     let mut second = Feed::start(config);

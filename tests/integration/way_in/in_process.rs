@@ -28,6 +28,7 @@ impl Cluster {
         unsafe {
             let cluster = sys::rd_kafka_handle_mock_cluster(owner.client().native_ptr());
             sys::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+            sys::rd_kafka_mock_start_request_tracking(cluster);
         }
         let cluster = Self { owner, written: Cell::new(0) };
         cluster.mock(|mock| mock.create_topic(TOPIC, 1, 2).unwrap());
@@ -42,6 +43,19 @@ impl Cluster {
     pub fn answer(&self, api: Api, code: Code, times: usize) {
         let error = RDKafkaRespErr::try_from(code as i32).unwrap();
         self.mock(|mock| mock.request_errors(api, &vec![error; times]));
+    }
+
+    /// How many requests of a kind have come so far.
+    pub fn requests(&self, api: Api) -> usize {
+        let mut count = 0;
+        // SAFETY: librdkafka gives an array of that many requests, which is ours until it is given back.
+        unsafe {
+            let all = sys::rd_kafka_mock_get_requests(sys::rd_kafka_handle_mock_cluster(self.owner.client().native_ptr()), &mut count);
+            let requests: &[_] = if all.is_null() { &[] } else { std::slice::from_raw_parts(all, count) };
+            let wanted = requests.iter().filter(|request| sys::rd_kafka_mock_request_api_key(**request) == api as i16).count();
+            sys::rd_kafka_mock_request_destroy_array(all, count);
+            wanted
+        }
     }
 
     pub fn write(&self) -> i32 {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::feed::{DEADLINE, Feed, Writer, config, unique};
+use super::feed::{DEADLINE, Feed, PATIENT_SESSION_MS, Writer, config, unique};
 use crate::support::kafka::KafkaServer;
 
 fn sorted(feed: &Feed) -> Vec<i32> {
@@ -17,7 +17,7 @@ fn sorted(feed: &Feed) -> Vec<i32> {
 /// Bytes of the assignment the group's coordinator gave its only member.
 fn assignment_bytes(server: &KafkaServer, group: &str) -> usize {
     let client: BaseConsumer = server.client().create().unwrap();
-    let groups = client.fetch_group_list(Some(group), Duration::from_secs(10)).unwrap();
+    let groups = client.fetch_group_list(Some(group), DEADLINE).unwrap();
     groups.groups()[0].members().first().and_then(|member| member.assignment()).map_or(0, <[u8]>::len)
 }
 
@@ -70,14 +70,14 @@ fn partitions_that_move_and_come_back_are_read_on_where_each_members_own_data_st
         written
     };
     let mut config = config(server, &[&topic]);
-    config.options.session_timeout_ms = 1_500;
+    config.options.session_timeout_ms = PATIENT_SESSION_MS;
     let mut first = Feed::start(config.clone());
     write(400);
     first.until("the first part", |feed| feed.seen.len() == 400);
 
     // What the group published is not what counts: somebody has put it far ahead.
     let ahead: Vec<_> = first.owned.values().map(|key| (key.clone(), 100)).collect();
-    first.control.commit(&ahead);
+    first.publish(&ahead);
     config.instance = "two".to_owned();
     let mut second = Feed::start(config);
     second.until("its share, from the beginning of its own data", |feed| feed.owned.len() == 2 && feed.seen.len() == 200);
@@ -85,8 +85,7 @@ fn partitions_that_move_and_come_back_are_read_on_where_each_members_own_data_st
     write(400);
     second.until("its share of the second part", |feed| feed.seen.len() == 400);
     let stored_by_second: Vec<_> = second.owned.values().map(|key| (key.clone(), 200)).collect();
-    second.control.commit(&stored_by_second);
-    second.during(Duration::from_millis(100));
+    second.publish(&stored_by_second);
     second.stop();
 
     // They come back to the first with what only the second had read.

@@ -41,7 +41,7 @@ fn what_was_read_but_not_stored_is_read_again() {
     feed.until("all", |feed| feed.seen.len() >= 100);
     // Published, but the store says otherwise: the broker's copy of our offsets must not count.
     let key = feed.owned.values().next().unwrap().clone();
-    feed.control.commit(&[(key, 100)]);
+    feed.publish(&[(key, 100)]);
     feed.stop();
 
     let mut feed = Feed::resume(config, Arc::new(Stored::at(&topic, 0, 4, 40)));

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use ureq::http::{HeaderMap, Request};
 
-use super::ports::Running;
+use super::ports::{PATIENCE, Running};
 
 pub struct Answered {
     pub status: u16,
@@ -40,7 +40,7 @@ impl Running {
             request = request.header(*name, *value);
         }
         let config = ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true);
-        let agent: ureq::Agent = config.timeout_global(Some(std::time::Duration::from_secs(20))).build().into();
+        let agent: ureq::Agent = config.timeout_global(Some(PATIENCE)).build().into();
         let mut response = match body {
             Some(body) => agent.run(request.body(body).unwrap()),
             None => agent.run(request.body(()).unwrap()),

@@ -24,6 +24,8 @@ use whydunit::web::{self, Hub, Options, Parts, Server};
 pub const NOW_S: i64 = 1_774_274_530;
 /// The id that is known everywhere.
 pub const KNOWN: &str = "known";
+/// A busy machine gets time; what comes ends the wait at once.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn now() -> Timestamp {
     Timestamp::from_seconds(NOW_S)
@@ -247,7 +249,7 @@ pub fn start_with_clock(
     now: fn() -> Timestamp,
     adjust: impl FnOnce(&mut Options),
 ) -> Running {
-    let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), timeout_ms: 10_000, shutdown_ms: 2_000, ..Options::default() };
+    let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), timeout_ms: 60_000, shutdown_ms: 2_000, ..Options::default() };
     adjust(&mut options);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let hub = Hub::new(now());
@@ -291,7 +293,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.server.is_some() {
-            self.shut_down(Duration::from_secs(10));
+            self.shut_down(PATIENCE);
         }
     }
 }

@@ -5,7 +5,6 @@ mod certificates;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -14,14 +13,19 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::ports::Port;
+
 pub use certificates::Certificates;
 
 /// Kafka needs a few seconds; a busy machine many times that.
-const START_DEADLINE: Duration = Duration::from_secs(120);
+const START_DEADLINE: Duration = Duration::from_secs(180);
+/// Longest wait for one answer, which comes as soon as it can; then it is asked for anew.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The users of a broker with TLS: name and password. `alice` may do everything, `bob` nothing.
 pub const ALICE: (&str, &str) = ("alice", "alice-secret");
@@ -30,19 +34,14 @@ pub const BOB: (&str, &str) = ("bob", "bob-secret");
 /// A running broker. It ends with the value, and with the test process however that ends.
 pub struct KafkaServer {
     folder: TempDir,
-    port: u16,
-    scram_port: u16,
-    mutual_port: u16,
+    port: Port,
+    controller_port: Port,
+    /// SCRAM over TLS, and TLS with client certificates.
+    secure_ports: Option<(Port, Port)>,
     /// Of the listener behind a proxy, and the proxy's.
-    proxied: Option<Proxied>,
+    proxied: Option<(Port, u16)>,
     certificates: Option<Certificates>,
     process: Option<Process>,
-}
-
-#[derive(Clone, Copy)]
-struct Proxied {
-    port: u16,
-    advertised_port: u16,
 }
 
 /// The shell that owns the broker's JVM: it kills it when its standard input ends.
@@ -70,13 +69,15 @@ impl KafkaServer {
     /// A broker that also has a listener whose clients are sent to `advertised_port`: a proxy that leads to
     /// [`KafkaServer::behind_proxy`].
     pub fn start_behind(advertised_port: u16) -> Self {
-        Self::new(None, Some(Proxied { port: 0, advertised_port }), "")
+        Self::new(None, Some((Port::reserve(), advertised_port)), "")
     }
 
-    fn new(secure: Option<()>, proxied: Option<Proxied>, more: &str) -> Self {
+    fn new(secure: Option<()>, proxied: Option<(Port, u16)>, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the broker");
         let certificates = secure.map(|()| Certificates::create(&folder.path().join("tls")));
-        let mut server = Self { folder, port: 0, scram_port: 0, mutual_port: 0, proxied, certificates, process: None };
+        let secure_ports = secure.map(|()| (Port::reserve(), Port::reserve()));
+        let (port, controller_port) = (Port::reserve(), Port::reserve());
+        let mut server = Self { folder, port, controller_port, secure_ports, proxied, certificates, process: None };
         server.configure(more);
         server.format();
         server.launch();
@@ -86,7 +87,7 @@ impl KafkaServer {
     /// A second broker of this one's cluster, on a port and data of its own. It ends before the first.
     pub fn join(&self) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the broker");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
+        let (port, controller_port) = (Port::reserve(), Port::reserve());
         let first = fs::read_to_string(self.settings()).expect("the first broker's settings");
         let mut lines: Vec<String> = first
             .lines()
@@ -99,10 +100,10 @@ impl KafkaServer {
         lines.extend([
             "process.roles=broker".to_owned(),
             "node.id=2".to_owned(),
-            format!("listeners=PLAINTEXT://127.0.0.1:{port}"),
+            format!("listeners=PLAINTEXT://127.0.0.1:{}", port.number()),
             format!("log.dirs={}", folder.path().join("data").display()),
         ]);
-        let mut server = Self { folder, port, scram_port: 0, mutual_port: 0, proxied: None, certificates: None, process: None };
+        let mut server = Self { folder, port, controller_port, secure_ports: None, proxied: None, certificates: None, process: None };
         fs::write(server.settings(), lines.join("\n")).expect("the broker's settings are written");
         server.format();
         server.launch();
@@ -113,7 +114,7 @@ impl KafkaServer {
     pub fn create_assigned_topic(&self, name: &str, replicas: &[&[i32]]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
         let topic = NewTopic::new(name, i32::try_from(replicas.len()).expect("few partitions"), TopicReplication::Variable(replicas));
-        let results = block_on(admin.create_topics([&topic], &AdminOptions::new())).expect("the broker answers");
+        let results = block_on(admin.create_topics([&topic], &patient())).expect("the broker answers");
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         self.wait_for_topic(&admin, name, topic.num_partitions);
     }
@@ -132,9 +133,9 @@ impl KafkaServer {
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             let output = election.output().expect("java runs");
-            let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
-            let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).expect("the broker answers");
-            if metadata.topics()[0].partitions().iter().all(|partition| partition.replicas().first() == Some(&partition.leader())) {
+            let metadata = self.client().create::<BaseConsumer>().expect("a client").fetch_metadata(Some(topic), LOOK);
+            let led = |partition: &MetadataPartition| partition.replicas().first() == Some(&partition.leader());
+            if metadata.is_ok_and(|metadata| metadata.topics()[0].partitions().iter().all(led)) {
                 return;
             }
             assert!(Instant::now() < deadline, "no preferred leaders: {}", String::from_utf8_lossy(&output.stdout));
@@ -148,49 +149,48 @@ impl KafkaServer {
     }
 
     pub fn brokers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port.number())
     }
 
     /// Address of the listener that a proxy stands before.
     pub fn behind_proxy(&self) -> String {
-        format!("127.0.0.1:{}", self.proxied.expect("a broker started with start_behind").port)
+        format!("127.0.0.1:{}", self.proxied.as_ref().expect("a broker started with start_behind").0.number())
     }
 
     pub fn scram_brokers(&self, host: &str) -> String {
-        format!("{host}:{}", self.scram_port)
+        format!("{host}:{}", self.secure_ports().0.number())
     }
 
     pub fn mutual_brokers(&self) -> String {
-        format!("localhost:{}", self.mutual_port)
+        format!("localhost:{}", self.secure_ports().1.number())
+    }
+
+    fn secure_ports(&self) -> &(Port, Port) {
+        self.secure_ports.as_ref().expect("a broker started with start_secure")
     }
 
     pub fn certificates(&self) -> &Certificates {
         self.certificates.as_ref().expect("a broker started with start_secure")
     }
 
-    fn configure(&mut self, more: &str) {
-        // Held together until all are known, so that no two are the same.
-        let sockets: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-        let port = |index: usize| sockets[index].local_addr().expect("a bound socket has an address").port();
-        self.port = port(0);
+    fn configure(&self, more: &str) {
         let (mut listeners, mut advertised) = (String::new(), String::new());
         let mut security = String::new();
         if let Some(certificates) = &self.certificates {
-            (self.scram_port, self.mutual_port) = (port(2), port(3));
-            listeners = format!(",SCRAM://127.0.0.1:{},MUTUAL://127.0.0.1:{}", port(2), port(3));
-            advertised = format!(",SCRAM://localhost:{},MUTUAL://localhost:{}", port(2), port(3));
+            let (scram, mutual) = (self.secure_ports().0.number(), self.secure_ports().1.number());
+            listeners = format!(",SCRAM://127.0.0.1:{scram},MUTUAL://127.0.0.1:{mutual}");
+            advertised = format!(",SCRAM://localhost:{scram},MUTUAL://localhost:{mutual}");
             security = include_str!("secure.properties")
                 .replace("{keystore}", &certificates.broker.display().to_string())
                 .replace("{truststore}", &certificates.ca.display().to_string());
         }
-        if let Some(proxied) = &mut self.proxied {
-            proxied.port = sockets[2].local_addr().expect("a bound socket has an address").port();
-            listeners = format!(",PROXIED://127.0.0.1:{}", proxied.port);
-            advertised = format!(",PROXIED://127.0.0.1:{}", proxied.advertised_port);
+        if let Some((port, advertised_port)) = &self.proxied {
+            listeners = format!(",PROXIED://127.0.0.1:{}", port.number());
+            advertised = format!(",PROXIED://127.0.0.1:{advertised_port}");
         }
         let base = include_str!("server.properties")
-            .replace("{port}", &self.port.to_string())
-            .replace("{controller_port}", &port(1).to_string())
+            .replace("{port}", &self.port.number().to_string())
+            .replace("{controller_port}", &self.controller_port.number().to_string())
             .replace("{more_listeners}", &listeners)
             .replace("{more_advertised}", &advertised)
             .replace("{data}", &self.folder.path().join("data").display().to_string());
@@ -236,7 +236,7 @@ impl KafkaServer {
     fn wait_until_ready(&self) {
         let deadline = Instant::now() + START_DEADLINE;
         let client: BaseConsumer = self.client().create().expect("a client");
-        while client.fetch_metadata(None, Duration::from_millis(250)).is_err() {
+        while client.fetch_metadata(None, LOOK).is_err() {
             assert!(Instant::now() < deadline, "the broker did not come up:\n{}", self.log_end());
         }
     }
@@ -294,6 +294,8 @@ impl KafkaServer {
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.brokers()).set("log_level", "0");
+        // A broker that has just come up is found at once.
+        config.set("reconnect.backoff.ms", "20").set("reconnect.backoff.max.ms", "200");
         config
     }
 
@@ -303,16 +305,15 @@ impl KafkaServer {
         let topic = settings
             .iter()
             .fold(NewTopic::new(name, partitions, TopicReplication::Fixed(1)), |topic, (name, value)| topic.set(name, value));
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let results = block_on(admin.create_topics([&topic], &options)).expect("the broker answers");
+        let results = block_on(admin.create_topics([&topic], &patient())).expect("the broker answers");
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         self.wait_for_topic(&admin, name, partitions);
     }
 
     fn wait_for_topic(&self, admin: &AdminClient<DefaultClientContext>, name: &str, partitions: i32) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + START_DEADLINE;
         loop {
-            let metadata = admin.inner().fetch_metadata(Some(name), Duration::from_secs(5));
+            let metadata = admin.inner().fetch_metadata(Some(name), LOOK);
             let ready = metadata.is_ok_and(|metadata| {
                 metadata.topics().iter().any(|topic| {
                     topic.name() == name
@@ -331,15 +332,25 @@ impl KafkaServer {
     pub fn wait_for_records(&self, topic: &str) {
         let deadline = Instant::now() + START_DEADLINE;
         let client: BaseConsumer = self.client().create().expect("a client");
-        while client.fetch_watermarks(topic, 0, Duration::from_millis(250)).is_ok_and(|(_, high)| high == 0) {
+        while client.fetch_watermarks(topic, 0, LOOK).map_or(true, |(_, high)| high == 0) {
             assert!(Instant::now() < deadline, "nothing was written to {topic}");
+        }
+    }
+
+    /// Waits until a consumer group has so many members.
+    pub fn wait_for_members(&self, group: &str, count: usize) {
+        let deadline = Instant::now() + START_DEADLINE;
+        let client: BaseConsumer = self.client().create().expect("a client");
+        let members = || client.fetch_group_list(Some(group), LOOK).map_or(usize::MAX, |groups| groups.groups()[0].members().len());
+        while members() != count {
+            assert!(Instant::now() < deadline, "{group} has {} members", members());
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 
     pub fn add_partitions(&self, topic: &str, count: usize) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
-        let results =
-            block_on(admin.create_partitions([&NewPartitions::new(topic, count)], &AdminOptions::new())).expect("the broker answers");
+        let results = block_on(admin.create_partitions([&NewPartitions::new(topic, count)], &patient())).expect("the broker answers");
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         self.wait_for_topic(&admin, topic, i32::try_from(count).expect("few partitions"));
     }
@@ -349,7 +360,7 @@ impl KafkaServer {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("an offset");
-        block_on(admin.delete_records(&list, &AdminOptions::new())).expect("the records are deleted");
+        block_on(admin.delete_records(&list, &patient())).expect("the records are deleted");
     }
 
     /// Runs a `kafka-acls.sh …` command line as an administrator would, over the listener that trusts everyone.
@@ -368,8 +379,7 @@ impl KafkaServer {
 
     pub fn delete_topic(&self, name: &str) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let results = block_on(admin.delete_topics(&[name], &options)).expect("the broker answers");
+        let results = block_on(admin.delete_topics(&[name], &patient())).expect("the broker answers");
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
 }
@@ -378,6 +388,11 @@ impl Drop for KafkaServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// What an administrator asks for may take its time.
+fn patient() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(START_DEADLINE)).operation_timeout(Some(START_DEADLINE))
 }
 
 /// Runs a future of the admin client, which works on threads of its own.

@@ -1,6 +1,6 @@
 import { MantineProvider, createTheme } from '@mantine/core';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { Component, Suspense, lazy, useEffect, type ReactNode } from 'react';
+import { Component, Suspense, lazy, useEffect, useLayoutEffect, type ReactNode } from 'react';
 import { Redirect, Route, Switch, useLocation } from 'wouter';
 import { Problem } from '../api/client';
 import { followLive } from '../api/live';
@@ -36,10 +36,8 @@ const client = new QueryClient({
 });
 
 export function App() {
-  useEffect(() => {
-    const ends = [followLive(client), listenToKeys()];
-    return () => ends.forEach((end) => end());
-  }, []);
+  useLayoutEffect(listenToKeys, []);
+  useEffect(() => followLive(client), []);
   return (
     <QueryClientProvider client={client}>
       {/* No style elements: every variable stands in tokens.css, so that the content security policy stays strict. */}

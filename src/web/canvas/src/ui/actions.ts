@@ -1,6 +1,6 @@
 // One registry of everything that can be done by key: the palette and the key sheet read it, the page registers in it.
 
-import { useEffect, useId, useMemo, useRef, useSyncExternalStore } from 'react';
+import { useId, useLayoutEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 
 export interface Action {
   id: string;
@@ -38,7 +38,8 @@ export function useActions(group: string, actions: readonly Action[]) {
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [shape],
   );
-  useEffect(() => {
+  // With what is drawn, not after it: what can be seen can be reached by key.
+  useLayoutEffect(() => {
     groups.set(id, { group, actions: offered });
     changed();
     return () => {

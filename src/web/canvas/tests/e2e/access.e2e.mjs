@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ID } from '../mock/data.mjs';
-import { openBrowser, openPage, outOfPlace, serve, violations } from './browser.mjs';
+import { WAIT, openBrowser, openPage, outOfPlace, serve, violations } from './browser.mjs';
 
 const READY = '#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row, .empty)';
 const SCREENS = [
@@ -30,10 +30,10 @@ after(async () => {
 
 for (const dark of [false, true]) {
   for (const [name, path] of SCREENS) {
-    test(`${name}, ${dark ? 'dark' : 'light'}: axe finds nothing`, { timeout: 180_000 }, async () => {
+    test(`${name}, ${dark ? 'dark' : 'light'}: axe finds nothing`, { timeout: 600_000 }, async () => {
       const { page, troubles, close } = await openPage(browser, mock.url + path, { dark });
       try {
-        await page.waitForSelector(READY, { timeout: 60_000 });
+        await page.waitForSelector(READY, WAIT);
         await page.waitForFunction(() => !document.querySelector('.ghost-row'));
         assert.deepEqual(await violations(page), []);
         assert.deepEqual(troubles, []);
@@ -44,10 +44,10 @@ for (const dark of [false, true]) {
   }
 }
 
-test('the palette, the key sheet and a menu pass axe too', { timeout: 180_000 }, async () => {
+test('the palette, the key sheet and a menu pass axe too', { timeout: 600_000 }, async () => {
   const { page, close } = await openPage(browser, `${mock.url}/investigations/${ID}`);
   try {
-    await page.waitForSelector('.card', { timeout: 60_000 });
+    await page.waitForSelector('.card', WAIT);
     await page.keyboard.press('?');
     await page.waitForSelector('.key-sheet');
     assert.deepEqual(await violations(page), []);
@@ -68,12 +68,12 @@ test('the palette, the key sheet and a menu pass axe too', { timeout: 180_000 },
 
 for (const mode of ['incident', 'odd']) {
   for (const [width, height] of [[1440, 900], [1024, 768], [480, 900]]) {
-    test(`${mode} data at ${width} px: nothing overlaps, nothing is cut without its whole text at hand`, { timeout: 240_000 }, async () => {
+    test(`${mode} data at ${width} px: nothing overlaps, nothing is cut without its whole text at hand`, { timeout: 600_000 }, async () => {
       const own = await serve({ mode });
       try {
         for (const path of ['/investigations', '/investigations?peek=1', `/investigations/${ID}`, '/connectors', '/connectors?books=1&of=logs', '/dead-letters', '/dead-letters?edit=1&dry=1', '/events']) {
           const { page, troubles, close } = await openPage(browser, own.url + path, { width, height });
-          await page.waitForSelector(READY, { timeout: 60_000 });
+          await page.waitForSelector(READY, WAIT);
           await page.waitForFunction(() => !document.querySelector('.ghost-row'));
           assert.deepEqual(await page.evaluate(outOfPlace), [], path);
           assert.deepEqual(troubles, [], path);

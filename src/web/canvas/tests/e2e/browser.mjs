@@ -8,8 +8,11 @@ import { startMock } from '../mock/server.mjs';
 
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
+/** A busy machine gets time; what holds ends the wait at once. */
+export const WAIT = { timeout: 120_000 };
+
 export async function openBrowser() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ARGS });
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ARGS, ...WAIT });
 }
 
 /** A stand-in server; fails with what to do when the app was not built. */
@@ -22,6 +25,7 @@ export async function serve(options) {
 export async function openPage(browser, url, { width = 1440, height = 900, dark = false, reducedMotion = 'reduce', answered = false } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', reducedMotion });
   const page = await context.newPage();
+  page.setDefaultTimeout(WAIT.timeout);
   const troubles = [];
   page.on('pageerror', (error) => troubles.push(`error: ${error.message}`));
   page.on('console', (message) => {
@@ -79,10 +83,18 @@ export function outOfPlace() {
 }
 
 /** Asks again until `check` says yes. */
-export async function until(what, check, timeoutMs = 60_000) {
+export async function until(what, check, timeoutMs = WAIT.timeout) {
   for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
     if (await check()) return;
     await new Promise((wake) => setTimeout(wake, 50));
   }
   throw new Error(`never: ${what}`);
+}
+
+/** Strikes letters as fingers do: however busy the page is, they come within moments of each other. */
+export async function strike(page, ...letters) {
+  const session = await page.context().newCDPSession(page);
+  const send = (type, letter) => session.send('Input.dispatchKeyEvent', { type, key: letter, text: type === 'keyDown' ? letter : undefined, code: `Key${letter.toUpperCase()}`, windowsVirtualKeyCode: letter.toUpperCase().charCodeAt(0) });
+  await Promise.all(letters.flatMap((letter) => [send('keyDown', letter), send('keyUp', letter)]));
+  await session.detach();
 }

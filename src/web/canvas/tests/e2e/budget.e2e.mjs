@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { ID } from '../mock/data.mjs';
-import { openBrowser, openPage, serve } from './browser.mjs';
+import { WAIT, openBrowser, openPage, serve } from './browser.mjs';
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
 const FIRST_LOAD_KB = 250;
@@ -22,7 +22,7 @@ test('the first load of the list stays within 250 KB of gzipped JavaScript, and 
     const scripts = [];
     page.on('request', (request) => request.resourceType() === 'script' && scripts.push(new URL(request.url()).pathname.slice(1)));
     await page.goto(`${mock.url}/investigations`);
-    await page.waitForSelector('.tr:not(.th)', { timeout: 60_000 });
+    await page.waitForSelector('.tr:not(.th)', WAIT);
     const total = scripts.reduce((sum, path) => sum + gzippedKb(path), 0);
     console.log(`first load: ${total.toFixed(1)} KB gzipped in ${scripts.length} files`);
     assert.ok(scripts.length > 0);
@@ -44,7 +44,7 @@ async function spentUntil(path, shown, look) {
     const session = await page.context().newCDPSession(page);
     await session.send('Performance.enable', { timeDomain: 'threadTicks' });
     await page.goto(mock.url + path);
-    for (const selector of shown) await page.waitForSelector(selector, { timeout: 60_000 });
+    for (const selector of shown) await page.waitForSelector(selector, WAIT);
     const { metrics } = await session.send('Performance.getMetrics');
     const spent = metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
     console.log(`${path}: main thread ${spent.toFixed(0)} ms, shown at ${(await page.evaluate(() => performance.now())).toFixed(0)} ms`);

@@ -3,11 +3,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-const START_MS = 60_000;
+const START_MS = 120_000;
+
+/** An answer that takes long on a busy machine is no refusal, and no end is cut short. */
+const PATIENT = { WHYDUNIT__WEB__TIMEOUT_MS: '60000', WHYDUNIT__PIPELINE__DRAIN_S: '100' };
 
 /** Starts `binary demo`; gives its address, what it reads from, and how to end it. */
 export async function startDemo(binary, fault = 'bad-deploy') {
-  const child = spawn(binary, ['demo', '--listen', '127.0.0.1:0', '--fault', fault], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(binary, ['demo', '--listen', '127.0.0.1:0', '--fault', fault], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...PATIENT } });
   let said = '';
   const url = await new Promise((done, failed) => {
     const timer = setTimeout(() => failed(new Error(`the demo did not say its address:\n${said}`)), START_MS);

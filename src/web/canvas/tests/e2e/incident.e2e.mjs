@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { ID, T0 } from '../mock/data.mjs';
-import { openBrowser, openPage, serve, until } from './browser.mjs';
+import { WAIT, openBrowser, openPage, serve, strike, until } from './browser.mjs';
 
-const WAIT = { timeout: 60_000 };
 let browser;
 let mock;
 let open;
@@ -26,7 +25,7 @@ async function at(path, options) {
   await opened.page.waitForSelector('#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row)', WAIT);
   return opened;
 }
-const story = (name, run) => test(name, { timeout: 240_000 }, run);
+const story = (name, run) => test(name, { timeout: 600_000 }, run);
 
 story('from the list to the proof with the keyboard alone', async () => {
   const { page, troubles } = await at('/investigations');
@@ -34,7 +33,7 @@ story('from the list to the proof with the keyboard alone', async () => {
   await page.keyboard.press('k');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.card[aria-current]', WAIT);
-  assert.match(await page.title(), /checkout is failing/);
+  await until('the title says it', async () => /checkout is failing/.test(await page.title()));
   assert.match(await page.textContent('.head h1'), /14 % of requests since 14:02, 3 min after deploy 8f2c1e of payment/);
   await page.keyboard.press('Enter');
   await page.waitForSelector('.event-title', WAIT);
@@ -42,7 +41,7 @@ story('from the list to the proof with the keyboard alone', async () => {
   assert.match(await page.textContent('.timeline .token'), /brush 2 min/);
   await page.waitForSelector('.service-box.focus', WAIT);
   assert.match(await page.textContent('.service-box.focus'), /payment/);
-  assert.match(page.url(), /suspect=.*event=ev-pool|event=ev-pool.*suspect=/);
+  await until('the address says it', () => /suspect=.*event=ev-pool|event=ev-pool.*suspect=/.test(page.url()));
   assert.deepEqual(troubles, []);
 });
 
@@ -62,7 +61,9 @@ story('confirming by key is stored, said, and taken back by undo', async () => {
   const { page } = await at(`/investigations/${ID}`);
   await page.keyboard.press('y');
   await page.waitForSelector('.verdict.confirmed', WAIT);
-  assert.equal(mock.state.investigations.get(ID).findings.suspects.find(({ id }) => id === 'change:ev-deploy').verdict, 'confirmed');
+  // The page says it before the server has it.
+  await until('it is stored', () => mock.state.investigations.get(ID).findings.suspects.find(({ id }) => id === 'change:ev-deploy').verdict === 'confirmed');
+  await page.waitForSelector('.toast button >> text=Undo', WAIT);
   await page.keyboard.press('Control+z');
   await page.waitForSelector('.verdict.confirmed', { state: 'detached', ...WAIT });
   await page.keyboard.press('n');
@@ -88,8 +89,9 @@ story('filters stand in the address, combine, and come off', async () => {
   const { page } = await at('/investigations');
   await page.getByRole('checkbox', { name: /^Critical/ }).check();
   await until('only the critical', async () => (await page.locator('.tr:not(.th)').count()) === 2);
-  assert.match(page.url(), /severity=critical/);
+  await until('the filter is in the address', () => /severity=critical/.test(page.url()));
   await page.keyboard.press('/');
+  await page.waitForSelector('input[type=search]:focus', WAIT);
   await page.keyboard.type('checkout');
   await until('one is left', async () => (await page.locator('.tr:not(.th)').count()) === 1);
   await page.locator('.token').first().click();
@@ -117,6 +119,7 @@ story('a note survives a server that does not store and a page that is closed', 
   const { page } = await at(`/investigations/${ID}`);
   mock.control.notesFail = true;
   await page.keyboard.press('c');
+  await page.waitForSelector('.composer textarea:focus', WAIT);
   await page.keyboard.type('the pool is per pod');
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=Kept in this browser, sending again in 5 s', WAIT);
@@ -127,12 +130,13 @@ story('a note survives a server that does not store and a page that is closed', 
   await page.focus('.composer textarea');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.note-body >> text=the pool is per pod', WAIT);
-  assert.equal(await page.inputValue('.composer textarea'), '');
+  await until('the composer is empty', async () => (await page.inputValue('.composer textarea')) === '');
 });
 
 story('a note is Markdown, and never HTML', async () => {
   const { page } = await at(`/investigations/${ID}`);
   await page.keyboard.press('c');
+  await page.waitForSelector('.composer textarea:focus', WAIT);
   await page.keyboard.type('**bold** <img src=x onerror=alert(1)> [x](javascript:alert(1)) <script>alert(1)</script>');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.note-body strong >> text=bold', WAIT);
@@ -221,6 +225,7 @@ story('a connector is paused and resumed, a red one says why and is tried again'
   await page.keyboard.press('p');
   await until('it is paused', () => mock.state.connectors[0].state === 'paused');
   await page.waitForSelector('.connector >> text=Resume', WAIT);
+  await page.waitForSelector('.toast button >> text=Undo', WAIT);
   await page.keyboard.press('Control+z');
   await until('it goes on', () => mock.state.connectors[0].state === 'running');
 });
@@ -271,6 +276,7 @@ story('a dead letter is edited, tried without storing anything, and replayed as 
   await page.waitForSelector('[role=alert] >> text=odd number of hex digits', WAIT);
   assert.ok(await page.locator('.btn.primary', { hasText: 'Replay' }).isDisabled(), 'what is no bytes can be replayed');
   await page.locator('button', { hasText: 'As it came' }).click();
+  await page.waitForSelector('.toast button >> text=Undo', WAIT);
   await page.keyboard.press('Control+z');
   await page.fill('.letter-field', Buffer.from(value.replace('1795442880', '"2026-11-23T14:08:00Z"')).toString('hex'));
   await page.keyboard.press('Escape');
@@ -331,8 +337,7 @@ story('the books say what became of every record, unfold by partition, and a gap
 story('every place is two letters away, and the palette runs what the sheet lists', async () => {
   const { page, troubles } = await at('/investigations');
   for (const [key, title] of [['e', 'Events'], ['c', 'Connectors'], ['d', 'Dead letters'], ['i', 'Investigations']]) {
-    await page.keyboard.press('g');
-    await page.keyboard.press(key);
+    await strike(page, 'g', key);
     await page.waitForSelector(`.top h1 >> text=${title}`, WAIT);
   }
   await page.keyboard.press('Control+k');
