@@ -70,7 +70,7 @@ fn what_is_too_old_goes_by_itself_once_time_is_known_and_it_is_told_how_much() {
         let events = told.as_array().and_then(|kinds| kinds.iter().find(|kind| kind["kind"] == "events").cloned());
         events.is_some_and(|events| events["removed"] == OLD)
     });
-    assert_eq!(run.metric("whydunit_retention_removed_total{kind=\"events\""), Some(OLD as f64));
+    run.wait_until("and counted", PATIENCE, |run| run.metric("whydunit_retention_removed_total{kind=\"events\"") == Some(OLD as f64));
     let verdict = home.command("verify").output().unwrap();
     assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
     run.terminate();
