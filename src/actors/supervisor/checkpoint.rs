@@ -32,6 +32,7 @@ impl Gathering {
         let Self { sources, joins, epoch } = self;
         // Where books are torn, the life line of the stage that tore them takes the pipeline down.
         let Some(Cut { delivery, handed_over, stood }) = joins.cut(epoch, &sources) else { return false };
+        tracing::debug!(epoch, "checkpoint began");
         // An error means a stage died with the barrier: its life line has told us already.
         let whole = delivery.taken().await && handed_over.await.is_ok();
         if whole {

@@ -71,7 +71,8 @@ fn a_flood_of_new_services_is_bounded_counted_and_said_and_the_service_in_troubl
         server.brokers()
     ));
     let run = home.run();
-    let mut lines = send(server, 0..30, 0, 30);
+    // A bucket closes ten seconds later.
+    let mut lines = send(server, 0..30, 0, 40);
     wait_for_watermark(&run, 30);
     lines += send(server, 30..BUCKETS * 15, NEW, 600);
     run.wait_until("everything is read", PATIENCE, |run| records_read(run) > u64::from(lines));
