@@ -30,6 +30,7 @@ impl Gathering {
     pub(super) async fn gather(self) -> bool {
         let began = Instant::now();
         let Self { sources, joins, epoch } = self;
+        tracing::debug!(epoch, "checkpoint began");
         // Where books are torn, the life line of the stage that tore them takes the pipeline down.
         let Some(Cut { delivery, handed_over, stood }) = joins.cut(epoch, &sources) else { return false };
         // An error means a stage died with the barrier: its life line has told us already.
