@@ -9,6 +9,7 @@ pub mod evaluate;
 pub mod feed;
 pub mod pipeline;
 pub mod recorded;
+pub mod room;
 pub mod service;
 pub mod signals;
 pub mod sources;

@@ -17,7 +17,7 @@ use crate::model::ledger::LedgerRow;
 use crate::model::snapshot::{Checkpoint, StateDelta};
 
 /// Entries handed in at a time.
-const PIECE: usize = 1_000;
+const PIECE: usize = 500;
 
 /// What the sources had read where the checkpoint cut, and what the stages have handed in.
 #[derive(Debug)]
@@ -88,7 +88,8 @@ impl Barrier {
     pub fn checkpoint(&self, seen_before: &[SeenBefore]) -> Checkpoint {
         let mut ledger = self.ledger.clone();
         count_seen_before(&mut ledger, seen_before);
-        Checkpoint { epoch: self.epoch, ledger, deltas: std::mem::take(&mut self.gathered().deltas) }
+        let deltas = std::mem::take(&mut self.gathered().deltas);
+        Checkpoint { epoch: self.epoch, closed_through: self.watermark.closed_through, ledger, deltas }
     }
 
     /// The next checkpoint may begin.

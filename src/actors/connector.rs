@@ -3,6 +3,7 @@
 mod batch;
 mod feed;
 mod steering;
+mod suspects;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +15,14 @@ use tokio::sync::mpsc;
 use super::cut::Joins;
 use super::kept::{HandOver, Kept};
 use super::life_line::LifeLine;
-use super::messages::{Committed, Hold, Ping, Rejected, SourceEnded, Stop};
+use super::messages::{Committed, Hold, Ping, Record, Rejected, SourceEnded, Stop};
 use super::pace::Pace;
 use super::status::StatusBoard;
+use super::suspects::SharedSuspects;
 use crate::clock;
 use crate::engine::correlate::watermark::WatermarkTracker;
 use crate::engine::decode::{DecodeOptions, Decoder};
+use crate::engine::detect::DetectOptions;
 use crate::engine::resilience::guard::Guard;
 use crate::model::connector::{BreakerState, ConnectorState};
 use crate::model::ports::{FeedControl, FeedMessage, FeedTrouble, StoreReader, StoredOffsets};
@@ -41,10 +44,13 @@ pub type StartFeed = Box<dyn Fn(Arc<dyn StoredOffsets>) -> Result<Feed, FeedTrou
 pub struct Wiring {
     pub joins: Joins,
     pub dead_letter: Recipient<Rejected>,
+    pub recorder: Recipient<Record>,
+    pub suspects: SharedSuspects,
+    pub detect: DetectOptions,
     pub watermark: Arc<Mutex<WatermarkTracker>>,
     pub pace: Arc<Pace>,
     pub status: Arc<StatusBoard>,
-    /// Knows how many bytes of dead letters wait.
+    /// Knows how many bytes of dead letters wait, and which pause a process before this one left.
     pub reader: Arc<dyn StoreReader>,
     pub ended: Recipient<SourceEnded>,
 }
@@ -200,6 +206,7 @@ impl Actor for ConnectorStage {
         ctx.set_mailbox_capacity(super::MAILBOX);
         // One that died before this one left partitions there that nobody reads now.
         self.lose_feed();
+        self.recall_pause();
         self.count_letters();
         self.connect_if_allowed(ctx);
         ctx.run_interval(TICK, Self::tick);

@@ -11,6 +11,7 @@ use super::let_go::LetGo;
 use super::life_line::LifeLine;
 use super::messages::{BarrierPart, HandIn, Ping, Stop, ToDetection, ToInvestigator};
 use super::status::StatusBoard;
+use super::suspects::SharedSuspects;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::Detector;
 use crate::model::Bucket;
@@ -32,6 +33,8 @@ pub struct DetectionStage {
     piece_due: bool,
     investigator: Recipient<ToInvestigator>,
     let_go: LetGo,
+    crowded: LetGo,
+    suspects: SharedSuspects,
     _life: LifeLine,
 }
 
@@ -51,7 +54,8 @@ impl DetectionStage {
         life: LifeLine,
     ) -> Self {
         let advice = format!("a shard keeps {}; raise detect.max_entities, or find who sends so many names", core.max_entities());
-        let let_go = LetGo::new(&stage_name(shard), "services", advice, status);
+        let let_go = LetGo::new(&stage_name(shard), "services", advice.clone(), status.clone());
+        let crowded = LetGo::new(&stage_name(shard), "items", advice, status).but("of new services and counted together as one service");
         Self {
             shard,
             core,
@@ -62,8 +66,17 @@ impl DetectionStage {
             piece_due: false,
             investigator,
             let_go,
+            crowded,
+            suspects: SharedSuspects::default(),
             _life: life,
         }
+    }
+
+    /// Tells of records that stop it.
+    #[must_use]
+    pub fn telling(mut self, suspects: SharedSuspects) -> Self {
+        self.suspects = suspects;
+        self
     }
 
     /// Buckets that every trace-join shard has closed, judged.
@@ -79,6 +92,7 @@ impl DetectionStage {
             self.closed = Some(bucket);
             closed.push(self.core.close(bucket));
             self.let_go.closed(self.core.evicted_entities());
+            self.crowded.closed(self.core.crowded_items());
             if closed.len() == CLOSED_PER_MESSAGE {
                 messages.push(ToInvestigator::Closed { shard: self.shard, closed: std::mem::take(&mut closed) });
             }
@@ -101,7 +115,7 @@ impl DetectionStage {
         match message {
             ToDetection::Observed { input, passing, .. } => {
                 let _span = passing.trace.stage("detection").entered();
-                self.core.observe(input);
+                self.suspects.watch(&mut self.core, Detector::in_hand, |core| core.observe(input));
                 if passing.is_empty() { Vec::new() } else { vec![ToInvestigator::Passing { shard: self.shard, passing }] }
             }
             ToDetection::Closed { join, advance } => self.close(join, advance),

@@ -15,7 +15,7 @@ use crate::engine::correlate::Investigator;
 use crate::engine::correlate::watermark::WatermarkState;
 use crate::model::Bucket;
 use crate::model::ports::WriteBatch;
-use crate::model::signal::ClosedBucket;
+use crate::model::signal::{ClosedBucket, DetectedEvent};
 use crate::model::snapshot::{StateDelta, StateEntry};
 use crate::telemetry::metrics::metrics;
 
@@ -66,7 +66,7 @@ impl InvestigatorStage {
             let mut learning = None;
             for part in &mut parts {
                 metrics().late_items(part.rows.iter().map(|row| row.late).sum());
-                batch.detected.append(&mut part.events.clone());
+                batch.detected.extend(part.events.iter().map(|event| DetectedEvent { bucket, event: event.clone() }));
                 batch.rows.append(&mut part.rows.clone());
                 learning = learning.max(part.learning.iter().map(|(_, until)| *until).max());
             }

@@ -13,21 +13,24 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::books::Books;
+use super::suspects::SharedSuspects;
 use crate::engine::resilience::guard::Guard;
 use crate::engine::resilience::offset_ledger::OffsetLedger;
 use crate::model::ledger::LedgerRow;
 
-/// Guards of all connectors; one process long.
+/// Guards of all connectors, and what is known of their records; one process long.
 #[derive(Debug)]
 pub struct Guards {
     letters_cap: u64,
     by_name: Mutex<BTreeMap<String, Arc<Mutex<Guard>>>>,
+    /// Records that stopped a stage.
+    pub suspects: SharedSuspects,
 }
 
 impl Guards {
     /// `letters_cap` in bytes, of each connector.
-    pub const fn new(letters_cap: u64) -> Self {
-        Self { letters_cap, by_name: Mutex::new(BTreeMap::new()) }
+    pub fn new(letters_cap: u64) -> Self {
+        Self { letters_cap, by_name: Mutex::new(BTreeMap::new()), suspects: SharedSuspects::default() }
     }
 
     pub fn of(&self, name: &str) -> Arc<Mutex<Guard>> {

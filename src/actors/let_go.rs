@@ -12,7 +12,9 @@ const QUIET_CLOSES: u32 = 240;
 #[derive(Debug)]
 pub struct LetGo {
     who: String,
-    /// Label of the metric and word of the sentence: `services`, `traces`.
+    /// What was done with them.
+    done: &'static str,
+    /// Label of the metric and word of the sentence: `services`, `traces`, `items`.
     what: &'static str,
     /// What holds the number, and what to do.
     advice: String,
@@ -23,15 +25,22 @@ pub struct LetGo {
 
 impl LetGo {
     pub fn new(stage: &str, what: &'static str, advice: String, status: Arc<StatusBoard>) -> Self {
-        Self { who: format!("{what} of {stage}"), what, advice, status, total: 0, quiet: 0 }
+        Self { who: format!("{what} of {stage}"), done: "forgotten", what, advice, status, total: 0, quiet: 0 }
+    }
+
+    /// For things that are not let go but lose their own place.
+    #[must_use]
+    pub fn but(mut self, done: &'static str) -> Self {
+        self.done = done;
+        self
     }
 
     /// After a bucket's close: how many were let go since the stage began.
     pub fn closed(&mut self, total: u64) {
         if total > self.total {
             metrics().evicted(self.what, total - self.total);
-            let Self { what, advice, .. } = self;
-            self.status.trouble(&self.who, &format!("{total} {what} were forgotten to keep memory bounded: {advice}"), false);
+            let Self { what, advice, done, .. } = self;
+            self.status.trouble(&self.who, &format!("{total} {what} were {done} to keep memory bounded: {advice}"), false);
             (self.total, self.quiet) = (total, 0);
         } else if self.total > 0 {
             self.quiet = self.quiet.saturating_add(1);

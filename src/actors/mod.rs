@@ -24,6 +24,7 @@ pub mod replay;
 pub mod retention;
 pub mod status;
 pub mod supervisor;
+pub mod suspects;
 pub mod trace_join;
 
 /// Messages a mailbox holds: few, since each carries a batch, so that memory stays bounded and back-pressure is prompt.

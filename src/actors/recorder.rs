@@ -3,6 +3,8 @@
 //! A transaction takes whatever has come while the one before it was written: few rows when little comes, many when it falls
 //! behind. A checkpoint's state goes along in parts, so that no row waits for the whole of it.
 
+mod unstorable;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use super::life_line::LifeLine;
 use super::messages::{CommandStored, Execute, Ping, Record, Stop, StoreFailed, Stored};
 use super::retention::Retention;
 use super::status::StatusBoard;
+use super::suspects::SharedSuspects;
 use crate::clock;
 use crate::engine::resilience::backoff::Backoff;
 use crate::engine::resilience::retention::RetentionOptions;
@@ -55,6 +58,7 @@ pub struct RecorderStage {
     flushed_at: Option<tokio::time::Instant>,
     backoff: Backoff,
     retention: Option<Retention>,
+    suspects: SharedSuspects,
     status: Arc<StatusBoard>,
     broadcaster: Recipient<Stored>,
     commands: Recipient<CommandStored>,
@@ -107,6 +111,7 @@ impl RecorderStage {
             flushed_at: None,
             backoff: Backoff::new(0),
             retention: None,
+            suspects: SharedSuspects::default(),
             status,
             broadcaster,
             commands,
@@ -120,6 +125,13 @@ impl RecorderStage {
     #[must_use]
     pub fn with_retention(mut self, options: RetentionOptions) -> Self {
         self.retention = Retention::new(options, self.status.clone());
+        self
+    }
+
+    /// Tells of records that stop it.
+    #[must_use]
+    pub fn telling(mut self, suspects: SharedSuspects) -> Self {
+        self.suspects = suspects;
         self
     }
 
@@ -138,6 +150,7 @@ impl RecorderStage {
         self.pending.letters.extend(batch.letters);
         self.pending.replays.extend(batch.replays);
         self.pending.rows.extend(batch.rows);
+        self.pending.pauses.extend(batch.pauses);
         if let Some(mut checkpoint) = batch.checkpoint {
             // One whose writing has not begun is overtaken; one that is being written is let finish, or none ever would.
             checkpoint.absorb(self.next_checkpoint.take().map(|older| older.deltas).unwrap_or_default());
@@ -207,6 +220,8 @@ impl RecorderStage {
                 }
             }
             Err(error @ (StoreError::DiskFull(_) | StoreError::Busy(_))) => self.try_again(&error, ctx),
+            // Built anew from the last checkpoint, without what could not be stored.
+            Err(StoreError::Other(_)) if self.finds_unstorable() => ctx.stop(),
             Err(error) => self.give_up(error, ctx),
         }
     }
@@ -245,7 +260,7 @@ impl RecorderStage {
             let took_ms = began.map_or(0, |began| began.elapsed().as_millis() as u64);
             tracing::debug!(epoch = checkpoint.epoch, entries, bytes, took_ms, "checkpoint stored");
         }
-        let newest_event = written.detected.last().or(written.events.last()).map(|event| event.id.clone());
+        let newest_event = written.detected.last().map(|made| &made.event).or(written.events.last()).map(|event| event.id.clone());
         let checkpoint = written.checkpoint.map(|checkpoint| (checkpoint.epoch, checkpoint.ledger));
         let stored = Stored { report, newest_event, checkpoint };
         if stored.checkpoint.is_some()

@@ -1,6 +1,7 @@
 //! The supervisor: builds the pipeline, takes checkpoints, and rebuilds everything from the last one when a stage dies; a
 //! connector that dies is built again alone.
 
+mod build;
 mod checkpoint;
 mod heartbeat;
 mod revival;
@@ -22,6 +23,7 @@ use crate::clock;
 use crate::engine::resilience::backoff::Backoff;
 use crate::engine::resilience::restart_budget::RestartBudget;
 use crate::telemetry::metrics::metrics;
+pub use build::{Build, BuildError};
 use checkpoint::Gathering;
 pub use revival::{Lone, stage_name};
 
@@ -37,6 +39,8 @@ pub struct SourceHandle {
     /// Name of its stage.
     pub stage: String,
     pub books: SourceBooks,
+    /// Its books are ahead of what it has sent: it stops for every cut.
+    pub stops_for_cut: bool,
     pub hold: Recipient<Hold>,
     pub stop: Recipient<Stop>,
     pub ping: Recipient<Ping>,
@@ -71,9 +75,6 @@ pub struct Reports {
     pub failed: Recipient<StoreFailed>,
     pub ended: Recipient<SourceEnded>,
 }
-
-/// Builds the pipeline from the last snapshot.
-pub type Build = Box<dyn FnMut(Reports) -> Result<Pipeline, String>>;
 
 /// Ways into the running pipeline, replaced at each build; empty while it is down.
 #[derive(Debug, Default)]
@@ -206,42 +207,6 @@ impl Supervisor {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start_pipeline(&mut self, ctx: &mut Context<Self>) {
-        self.generation += 1;
-        let reports = Reports {
-            generation: self.generation,
-            died: ctx.address().recipient(),
-            stored: ctx.address().recipient(),
-            failed: ctx.address().recipient(),
-            ended: ctx.address().recipient(),
-        };
-        match (self.build)(reports) {
-            Ok(pipeline) => self.started_pipeline(pipeline),
-            Err(reason) => self.end(Ending::Failed(reason), ctx),
-        }
-    }
-
-    fn started_pipeline(&mut self, pipeline: Pipeline) {
-        self.alive = pipeline.stages.iter().cloned().collect();
-        self.epoch = pipeline.epoch;
-        self.ended.clear();
-        self.down.clear();
-        self.asked.clear();
-        self.state = State::Running;
-        for name in &pipeline.stages {
-            self.show_stage(name, true, None);
-        }
-        let mut doors = self.doors();
-        doors.execute = Some(pipeline.execute.clone());
-        let steers = pipeline.sources.iter().filter_map(|source| Some((source.name.clone(), source.steer.clone()?)));
-        doors.steer = steers.collect();
-        drop(doors);
-        self.pipeline = Some(pipeline);
-        self.status.well(WHO);
-        self.status.started();
-        tracing::info!(generation = self.generation, epoch = self.epoch, "pipeline started from its last checkpoint");
-    }
-
     // ------------------------------------------------------------ checkpoint
 
     /// A barrier behind what the books say gathers what every stage changed; the recorder commits it with the offsets.
@@ -305,11 +270,7 @@ impl Supervisor {
         metrics().restarted();
         let delay_ms = self.backoff.next_delay_ms();
         tracing::warn!(reason, delay_ms, "pipeline is rebuilt from its last checkpoint");
-        ctx.run_later(Duration::from_millis(delay_ms), |stage, ctx| {
-            if matches!(stage.state, State::Falling { .. }) {
-                stage.start_pipeline(ctx);
-            }
-        });
+        self.start_later(delay_ms, ctx);
     }
 
     fn end(&mut self, ending: Ending, ctx: &mut Context<Self>) {
@@ -342,7 +303,7 @@ impl Supervisor {
         let sources = pipeline.sources.iter().filter(|source| !self.down.contains(&source.name));
         let (held, resumes) = checkpoint::hold(&sources.map(|source| source.hold.clone()).collect::<Vec<_>>());
         self.draining = Some(Draining { epoch: self.epoch, _resumes: resumes });
-        let gathering = Gathering::of(pipeline, self.epoch);
+        let gathering = Gathering::last(pipeline, self.epoch);
         let last = async move {
             if held.await {
                 gathering.gather().await;

@@ -12,6 +12,7 @@ use super::let_go::LetGo;
 use super::life_line::LifeLine;
 use super::messages::{BarrierPart, HandIn, Passing, Ping, Stop, ToDetection, ToJoin};
 use super::status::StatusBoard;
+use super::suspects::SharedSuspects;
 use crate::engine::correlate::watermark::Advance;
 use crate::engine::detect::{DetectorInput, SeenBefore, TraceJoin};
 use crate::model::Bucket;
@@ -30,6 +31,7 @@ pub struct TraceJoinStage {
     /// The next piece is on its way to ourselves.
     piece_due: bool,
     let_go: LetGo,
+    suspects: SharedSuspects,
     _life: LifeLine,
 }
 
@@ -50,7 +52,25 @@ impl TraceJoinStage {
         let advice = format!("a shard keeps {} of their items open; raise detect.max_trace_items", core.max_items());
         let let_go = LetGo::new(&stage_name(shard), "traces", advice, status);
         let handing_in = HandingIn::new(stage_name(shard), Layer::Joins);
-        Self { shard, core, detections, closed, seen_before: BTreeMap::new(), handing_in, piece_due: false, let_go, _life: life }
+        Self {
+            shard,
+            core,
+            detections,
+            closed,
+            seen_before: BTreeMap::new(),
+            handing_in,
+            piece_due: false,
+            let_go,
+            suspects: SharedSuspects::default(),
+            _life: life,
+        }
+    }
+
+    /// Tells of records that stop it.
+    #[must_use]
+    pub fn telling(mut self, suspects: SharedSuspects) -> Self {
+        self.suspects = suspects;
+        self
     }
 
     /// Splits by entity; what passes rides with the first shard's part.
@@ -147,7 +167,7 @@ impl Handler<ToJoin> for TraceJoinStage {
         let rounds = match message {
             ToJoin::Observed { input, passing } => {
                 let _span = passing.trace.stage("trace_join").entered();
-                let input = self.core.observe(input);
+                let input = self.suspects.watch(&mut self.core, TraceJoin::in_hand, |core| core.observe(input));
                 vec![self.observed(input, passing)]
             }
             ToJoin::Advance(advance) => self.close(advance),

@@ -73,28 +73,27 @@ pub struct Located {
     pub options: Options,
 }
 
-impl Located {
-    fn located(&self, error: StoreError) -> StoreError {
-        let Some(path) = self.options.path() else { return error };
-        match error {
-            StoreError::DiskFull(said) => StoreError::DiskFull(self.full(path, &said)),
-            StoreError::Busy(said) => {
-                StoreError::Busy(format!("another program holds {} ({said}); it goes on by itself once that lets go", path.display()))
-            }
-            other => other,
+/// What is full or held, and what ends it.
+pub fn located(error: StoreError, options: &Options) -> StoreError {
+    let Some(path) = options.path() else { return error };
+    match error {
+        StoreError::DiskFull(said) => StoreError::DiskFull(full(options, path, &said)),
+        StoreError::Busy(said) => {
+            StoreError::Busy(format!("another program holds {} ({said}); it goes on by itself once that lets go", path.display()))
         }
+        other => other,
     }
+}
 
-    fn full(&self, path: &Path, said: &str) -> String {
-        let limit = self.options.max_size_mib;
-        let free = free_bytes(path).unwrap_or_default() / MIB;
-        let path = path.display();
-        // With room on the disk it is our own limit.
-        if limit > 0 && free > 1.0 {
-            format!("{path} has grown to store.max_size_mib = {limit}; start again with a higher limit")
-        } else {
-            format!("no room for {path}, {free:.1} MiB are free on its disk ({said}); make room there, and it goes on by itself")
-        }
+fn full(options: &Options, path: &Path, said: &str) -> String {
+    let limit = options.max_size_mib;
+    let free = free_bytes(path).unwrap_or_default() / MIB;
+    let path = path.display();
+    // With room on the disk it is our own limit.
+    if limit > 0 && free > 1.0 {
+        format!("{path} has grown to store.max_size_mib = {limit}; start again with a higher limit")
+    } else {
+        format!("no room for {path}, {free:.1} MiB are free on its disk ({said}); make room there, and it goes on by itself")
     }
 }
 
@@ -112,7 +111,7 @@ impl Drop for Located {
 
 impl StoreWriter for Located {
     fn write(&mut self, batch: &WriteBatch, now: Timestamp) -> Result<WriteReport, StoreError> {
-        self.inner.write(batch, now).map_err(|error| self.located(error))
+        self.inner.write(batch, now).map_err(|error| located(error, &self.options))
     }
 
     fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError> {
@@ -124,11 +123,11 @@ impl StoreWriter for Located {
     }
 
     fn remove(&mut self, removal: &Removal, now: Timestamp) -> Result<Removed, StoreError> {
-        self.inner.remove(removal, now).map_err(|error| self.located(error))
+        self.inner.remove(removal, now).map_err(|error| located(error, &self.options))
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {
-        self.inner.load_snapshot()
+        self.inner.load_snapshot().map_err(|error| located(error, &self.options))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::actors::pace::Pace;
 use crate::actors::recorder::RecorderStage;
 use crate::actors::replay::{ReplayStage, Ways};
 use crate::actors::status::StatusBoard;
-use crate::actors::supervisor::{self, Lone, Pipeline, Reports, SourceHandle};
+use crate::actors::supervisor::{self, BuildError, Lone, Pipeline, Reports, SourceHandle};
 use crate::actors::trace_join::{self, TraceJoinStage};
 use crate::engine::correlate::watermark::{WatermarkState, WatermarkTracker};
 use crate::engine::correlate::{CorrelateOptions, Investigator};
@@ -98,10 +98,10 @@ impl fmt::Debug for PipelineParts {
 }
 
 /// Starts every stage, the last of the data's way first.
-pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, String> {
-    let mut writer = (parts.open_writer)().map_err(|error| error.to_string())?;
-    let snapshot = writer.load_snapshot().map_err(|error| error.to_string())?;
-    let cores = Cores::restore(parts, &snapshot)?;
+pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, BuildError> {
+    let mut writer = (parts.open_writer)()?;
+    let snapshot = writer.load_snapshot()?;
+    let cores = Cores::restore(parts, &snapshot).map_err(BuildError::Lasting)?;
     parts.status.watermark(cores.watermark.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
     let written = [Arc::new(Notify::new()), Arc::new(Notify::new())];
@@ -117,6 +117,9 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Strin
     let wiring = Wiring {
         joins: Joins::new(joins.iter().map(|join| join.clone().recipient()).collect(), watermark.clone()),
         dead_letter: dead_letter.clone().recipient(),
+        recorder: recorder.clone().recipient(),
+        suspects: parts.guards.suspects.clone(),
+        detect: parts.detect.clone(),
         watermark: watermark.clone(),
         pace: Arc::new(Pace::new(watermark)),
         status: parts.status.clone(),
@@ -162,7 +165,7 @@ impl Cores {
         let fresh = snapshot.epoch == 0;
         let mut cores = Self {
             joins: (0..parts.shards).map(|_| TraceJoin::new(&parts.detect)).collect(),
-            detectors: (0..parts.shards).map(|_| Detector::new(&parts.detect)).collect(),
+            detectors: (0..parts.shards).map(|shard| Detector::of_shard(shard, &parts.detect)).collect(),
             investigator: Investigator::new(&parts.correlate, parts.teach_until.filter(|_| fresh)),
             watermark: WatermarkState::default(),
         };
@@ -229,9 +232,9 @@ impl Builder<'_> {
         let (status, life) = (self.parts.status.clone(), self.life("recorder"));
         let (stored, commands) = (broadcaster.clone().recipient(), broadcaster.clone().recipient());
         let supervisor = Some((self.reports.stored.clone(), self.reports.failed.clone()));
-        let retention = self.parts.retention;
+        let (retention, suspects) = (self.parts.retention, self.parts.guards.suspects.clone());
         RecorderStage::start_in_arbiter(&self.parts.placement.disk, move |_| {
-            RecorderStage::new(writer, status, stored, commands, written, supervisor, life).with_retention(retention)
+            RecorderStage::new(writer, status, stored, commands, written, supervisor, life).with_retention(retention).telling(suspects)
         })
     }
 
@@ -251,8 +254,8 @@ impl Builder<'_> {
         let mut stages = Vec::new();
         for (shard, core) in cores.into_iter().enumerate() {
             let (next, life) = (next.clone().recipient(), self.life(&detection::stage_name(shard)));
-            let status = self.parts.status.clone();
-            let start = move |_: &mut _| DetectionStage::new(shard, core, shards, closed, next, status, life);
+            let (status, suspects) = (self.parts.status.clone(), self.parts.guards.suspects.clone());
+            let start = move |_: &mut _| DetectionStage::new(shard, core, shards, closed, next, status, life).telling(suspects);
             stages.push(DetectionStage::start_in_arbiter(self.shard_arbiter(shard), start));
         }
         stages
@@ -263,7 +266,8 @@ impl Builder<'_> {
         for (shard, core) in cores.into_iter().enumerate() {
             let next = detections.iter().map(|detection| detection.clone().recipient()).collect();
             let (status, life) = (self.parts.status.clone(), self.life(&trace_join::stage_name(shard)));
-            let start = move |_: &mut _| TraceJoinStage::new(shard, core, closed, next, status, life);
+            let suspects = self.parts.guards.suspects.clone();
+            let start = move |_: &mut _| TraceJoinStage::new(shard, core, closed, next, status, life).telling(suspects);
             stages.push(TraceJoinStage::start_in_arbiter(self.shard_arbiter(shard), start));
         }
         stages
@@ -273,7 +277,8 @@ impl Builder<'_> {
         let mut sources = Vec::new();
         for part in self.parts.sources.clone() {
             let ours = snapshot.ledger.iter().filter(|row| *row.connector == *part.name).cloned();
-            let kept = Kept::new(OffsetLedger::restore(ours), self.parts.guards.of(&part.name));
+            let ahead = snapshot.ahead.iter().filter(|ahead| *ahead.connector == *part.name).cloned();
+            let kept = Kept::new(OffsetLedger::restore(ours, ahead), self.parts.guards.of(&part.name));
             self.stages.push(supervisor::stage_name(&part.name));
             let connector = LoneConnector {
                 part,
@@ -299,14 +304,20 @@ impl Builder<'_> {
 
     fn replay(&mut self, wiring: &Wiring, recorder: &Addr<RecorderStage>, snapshot: &Snapshot, written: Arc<Notify>) -> SourceHandle {
         let redecoder = redecoder(&self.parts.sources);
-        let ways = Ways { joins: wiring.joins.clone(), recorder: recorder.clone().recipient(), per_second: self.parts.replays_per_second };
+        let ways = Ways {
+            joins: wiring.joins.clone(),
+            recorder: recorder.clone().recipient(),
+            per_second: self.parts.replays_per_second,
+            suspects: wiring.suspects.clone(),
+            detect: self.parts.detect.clone(),
+        };
         let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(REPLAY));
         let books = Arc::new(QueueBooks::restore(REPLAY, &snapshot.ledger));
         let ours = books.clone();
         let replay = ReplayStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
             ReplayStage::new(redecoder, reader, ways, ours, written, status, life)
         });
-        source_alone(REPLAY, &replay, books)
+        SourceHandle { stops_for_cut: true, ..source_alone(REPLAY, &replay, books) }
     }
 }
 
@@ -342,6 +353,7 @@ impl LoneConnector {
             name,
             stage,
             books,
+            stops_for_cut: false,
             hold: connector.clone().recipient(),
             stop: connector.clone().recipient(),
             ping: connector.clone().recipient(),
@@ -361,6 +373,7 @@ where
         name: name.to_owned(),
         stage: name.to_owned(),
         books: SourceBooks::Queue(books),
+        stops_for_cut: false,
         hold: stage.clone().recipient(),
         stop: stage.clone().recipient(),
         ping: stage.clone().recipient(),

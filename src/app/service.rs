@@ -19,6 +19,7 @@ use crate::actors::kept::Guards;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
+use crate::engine::correlate;
 use crate::model::ports::{PipelineStatus as _, StoreReader};
 use crate::settings::Settings;
 use crate::store::{self, SqliteWriter};
@@ -58,19 +59,19 @@ struct WebThread {
     ended: oneshot::Receiver<()>,
 }
 
-/// Starts everything. Call inside an actix system.
+/// Opens the database and starts everything. Call inside an actix system.
 ///
 /// # Errors
 /// Settings, database or ports that cannot be used, each named with what to do.
 pub fn start(settings: &Settings) -> anyhow::Result<Service> {
-    start_with(settings, false)
+    start_on(open_writer(settings)?, settings, false)
 }
 
-/// As [`start`]; with `forget_state` the stages begin anew with what they had learned, and nothing else is lost.
+/// The database, open for writing: the first step of a start.
 ///
 /// # Errors
-/// As [`start`].
-pub fn start_with(settings: &Settings, forget_state: bool) -> anyhow::Result<Service> {
+/// Settings and places that cannot be used; of the store, a [`StoreError`](crate::model::ports::StoreError) with its place.
+pub fn open_writer(settings: &Settings) -> anyhow::Result<SqliteWriter> {
     settings.validate()?;
     anyhow::ensure!(
         !settings.connectors.is_empty(),
@@ -78,7 +79,15 @@ pub fn start_with(settings: &Settings, forget_state: bool) -> anyhow::Result<Ser
          [connectors.logs]\nsource = \"logs\"\ntopics = [\"app.logs\"]\n\n`whydunit check --defaults` shows every setting."
     );
     disk::check_place(&settings.store)?;
-    let mut writer = store::open_writer(&settings.store).with_context(|| opening(&settings.store))?;
+    store::open_writer(&settings.store).with_context(|| opening(&settings.store))
+}
+
+/// Starts everything on an open database; with `forget_state` the stages begin anew with what they had learned, and nothing else
+/// is lost.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: bool) -> anyhow::Result<Service> {
     let database = disk::Opened::now(&settings.store);
     let database_id = writer.database_id().to_owned();
     let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&settings.store).with_context(|| opening(&settings.store))?);
@@ -100,6 +109,7 @@ pub fn start_with(settings: &Settings, forget_state: bool) -> anyhow::Result<Ser
         status: status.clone(),
         control: Arc::new(doors.clone()),
         dry_runs: Arc::new(DryRunner(sources.clone())),
+        explain: correlate::explain,
         live: hub.clone(),
         now: clock::now,
         version: env!("CARGO_PKG_VERSION"),
@@ -142,7 +152,7 @@ fn reopening(options: store::Options, first: SqliteWriter) -> pipeline::OpenWrit
     let first = Mutex::new(Some(first));
     Box::new(move || {
         let open = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let inner = open.map_or_else(|| store::open_writer(&options), Ok)?;
+        let inner = open.map_or_else(|| store::open_writer(&options), Ok).map_err(|error| disk::located(error, &options))?;
         Ok(Box::new(Located { inner, options: options.clone() }))
     })
 }

@@ -1,6 +1,8 @@
 //! `whydunit run`: the service.
 
-use crate::app::{service, signals};
+use std::pin::pin;
+
+use crate::app::{room, service, signals};
 use crate::telemetry::tracing_setup;
 
 #[derive(Debug, clap::Args)]
@@ -22,13 +24,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     settings.validate()?;
     let _tracing = tracing_setup::install(&settings.telemetry);
     actix::System::new().block_on(async {
-        let service = service::start_with(&settings, arguments.forget_state)?;
+        let mut stop = pin!(signals::signalled());
+        let Some(writer) = room::waited_for(&settings, stop.as_mut()).await? else { return Ok(()) };
+        let service = service::start_on(writer, &settings, arguments.forget_state)?;
         eprintln!(
             "whydunit {}: page at http://{}, metrics at http://{}/metrics",
             env!("CARGO_PKG_VERSION"),
             service.address,
             service.ops_address
         );
-        service.run_until(signals::signalled()).await
+        service.run_until(stop).await
     })
 }

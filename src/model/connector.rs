@@ -212,3 +212,27 @@ pub struct Health {
     #[serde(default)]
     pub retention: RetentionView,
 }
+
+/// A pause that outlives the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptPause {
+    pub since: Timestamp,
+    /// For a person, with what to change.
+    pub reason: String,
+    /// What the connector read then, as of [`ConnectorStatus::reads`]; when it is another, the pause is over.
+    pub settings: String,
+}
+
+/// A connector pauses, or with no pause goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseChange {
+    pub connector: String,
+    pub pause: Option<KeptPause>,
+}
+
+impl ConnectorStatus {
+    /// What its settings say it reads, in one line.
+    pub fn reads(&self) -> String {
+        format!("{} from {} of {} as {}", self.source.as_str(), self.topics.join(", "), self.brokers, self.format)
+    }
+}

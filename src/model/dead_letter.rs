@@ -21,6 +21,8 @@ pub struct Rejection {
     pub format: &'static str,
     /// Indexes of the bad items; empty when the whole record was rejected.
     pub items: Vec<u32>,
+    /// How often it was tried.
+    pub attempts: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -40,7 +42,7 @@ pub enum RejectionClass {
     InvalidField,
     /// Larger than the limit.
     TooLarge,
-    /// Decoding panicked; a defect of ours.
+    /// Decoding or counting it panicked; a defect of ours.
     Panic,
 }
 
@@ -105,7 +107,7 @@ impl LetterStatus {
 /// The record of a letter, whole: what it takes to decode it again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LetterRecord {
-    /// Derived from the position.
+    /// Derived from connector and position.
     pub id: String,
     pub connector: String,
     pub position: Position,
@@ -166,7 +168,7 @@ pub struct DryRun {
 /// A rejected record on its way into the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// Derived from the position.
+    /// Derived from connector and position.
     pub id: String,
     pub connector: String,
     pub position: Position,

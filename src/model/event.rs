@@ -102,6 +102,14 @@ impl Event {
         derived_id(&format!("{}\0{event_type}\0{source_id}", source.as_str()))
     }
 
+    /// True for events that a detector of ours made.
+    pub fn is_found(&self) -> bool {
+        matches!(
+            self.event_type.as_str(),
+            "log_shape_change" | "new_error_pattern" | "error_burst" | "slow_call" | "failing_calls" | "metric_anomaly"
+        )
+    }
+
     /// True for events that can be the cause of something: deployments, commits, flags, configuration.
     pub fn is_change(&self) -> bool {
         matches!(

@@ -5,6 +5,7 @@ pub mod connector;
 pub mod dead_letter;
 pub mod entity;
 pub mod event;
+pub mod explanation;
 pub mod investigation;
 pub mod ledger;
 pub mod live;

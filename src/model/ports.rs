@@ -8,16 +8,17 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
-use super::connector::{ConnectorOrder, ConnectorStatus, Health, OrderBy};
+use super::connector::{ConnectorOrder, ConnectorStatus, Health, KeptPause, OrderBy, PauseChange};
 use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome, ReplayRun};
-use super::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note};
+use super::explanation::Explanation;
+use super::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
 use super::live::LiveUpdate;
 use super::position::PartitionKey;
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use super::record::RecordBatch;
 use super::retention::{Holdings, Removal, Removed};
-use super::signal::BucketRow;
+use super::signal::{BucketRow, DetectedEvent};
 use super::snapshot::{Checkpoint, Snapshot, StatePart};
 use super::view::{AnalyticsSummary, Facet, Timeline};
 use super::{Event, Timestamp};
@@ -128,11 +129,12 @@ pub struct WriteBatch {
     /// Each made of one item of a record, which the books count as stored.
     pub events: Vec<Event>,
     /// Each made by a detector of many items, which the books count as folded.
-    pub detected: Vec<Event>,
+    pub detected: Vec<DetectedEvent>,
     pub findings: Vec<EngineFindings>,
     pub letters: Vec<DeadLetter>,
     pub replays: Vec<ReplayOutcome>,
     pub rows: Vec<BucketRow>,
+    pub pauses: Vec<PauseChange>,
     /// Without force until its checkpoint comes.
     pub state: Option<StatePart>,
     pub checkpoint: Option<Checkpoint>,
@@ -145,7 +147,13 @@ impl WriteBatch {
 
     /// What there is to store, state apart.
     pub fn rows(&self) -> usize {
-        self.events.len() + self.detected.len() + self.findings.len() + self.letters.len() + self.replays.len() + self.rows.len()
+        self.events.len()
+            + self.detected.len()
+            + self.findings.len()
+            + self.letters.len()
+            + self.replays.len()
+            + self.rows.len()
+            + self.pauses.len()
     }
 }
 
@@ -193,6 +201,8 @@ pub trait StoreReader: Send + Sync {
     fn notes(&self, investigation_id: &str) -> Result<Vec<Note>, StoreError>;
     fn activity(&self, investigation_id: &str) -> Result<Vec<Activity>, StoreError>;
     fn timeline(&self, investigation_id: &str, range: TimeRange, step_s: Option<u32>) -> Result<Option<Timeline>, StoreError>;
+    /// How an event is linked to an investigation; `None` where it is not.
+    fn event_link(&self, investigation_id: &str, event_id: &str) -> Result<Option<EventLink>, StoreError>;
     fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError>;
     fn event(&self, id: &str) -> Result<Option<Event>, StoreError>;
     fn event_facets(&self, query: &EventQuery) -> Result<Vec<Facet>, StoreError>;
@@ -206,6 +216,11 @@ pub trait StoreReader: Send + Sync {
     fn replay_runs(&self) -> Result<Vec<ReplayRun>, StoreError>;
     /// Bytes of a connector's dead letters that wait or are being replayed.
     fn letter_bytes(&self, connector: &str) -> Result<u64, StoreError>;
+    /// The pause of a connector that a process before this one left.
+    fn pause(&self, connector: &str) -> Result<Option<KeptPause>, StoreError> {
+        let _ = connector;
+        Ok(None)
+    }
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.
@@ -233,6 +248,9 @@ pub trait PipelineStatus: Send + Sync {
 pub trait DryRuns: Send + Sync {
     fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun;
 }
+
+/// Says why an event is in an investigation, or why it is not; the link is how it is linked, if it is. Pure.
+pub type Explain = fn(&Event, Option<&EventLink>, &Investigation) -> Explanation;
 
 /// Gives orders to connectors by name; `false` when nobody takes them for that name now.
 pub trait ConnectorControl: Send + Sync {

@@ -118,6 +118,13 @@ pub struct BucketRow {
     pub late: u64,
 }
 
+/// An event that the close of a bucket made of many items. Until a checkpoint has closed that bucket, a restart makes it again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectedEvent {
+    pub bucket: Bucket,
+    pub event: Event,
+}
+
 /// Service statistics of a bucket that ranking needs beside signals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EntityLoad {

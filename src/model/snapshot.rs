@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use super::Bucket;
 use super::ledger::LedgerRow;
+use super::position::PartitionKey;
 
 /// Serialised on the recorder's thread, so that stages hand over an `Arc` and go on.
 pub trait Encode: Send + Sync {
@@ -48,6 +50,8 @@ pub struct StatePart {
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
     pub epoch: u64,
+    /// Last bucket whose rows and events it covers; those of later buckets are made again from its state.
+    pub closed_through: Option<Bucket>,
     pub ledger: Vec<LedgerRow>,
     pub deltas: Vec<StateDelta>,
 }
@@ -82,11 +86,34 @@ impl Checkpoint {
     }
 }
 
+/// A record that was read and stored before a crash, and that the books do not know of. It is read again, and then is nothing
+/// new; but a broker may have removed it meanwhile, and then this is what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    pub connector: String,
+    pub partition: PartitionKey,
+    pub offset: i64,
+    /// Items stored as an event each.
+    pub items: u64,
+    /// Its dead letter, when it has one.
+    pub letter: Option<AheadLetter>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AheadLetter {
+    /// The whole record could not be read.
+    Whole,
+    /// So many items of it.
+    Items(u64),
+}
+
 /// What a restart loads: every stage's entries, and the books.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub epoch: u64,
     pub ledger: Vec<LedgerRow>,
+    /// What is stored of records beyond the books, as far as it is made of one record each.
+    pub ahead: Vec<Ahead>,
     /// (stage, key, value), ordered.
     pub entries: Vec<(String, Vec<u8>, Vec<u8>)>,
 }
@@ -107,7 +134,7 @@ mod tests {
     fn a_newer_change_of_a_key_stands_over_an_older_one() {
         let entry = |key: u8, value: u32| StateEntry { key: vec![key], value: Some(Arc::new(value)) };
         let delta = |stage: &str, entries| StateDelta { stage: stage.to_owned(), entries };
-        let mut newer = Checkpoint { epoch: 2, ledger: Vec::new(), deltas: vec![delta("a", vec![entry(1, 20)])] };
+        let mut newer = Checkpoint { epoch: 2, deltas: vec![delta("a", vec![entry(1, 20)])], ..Checkpoint::default() };
         newer.deltas.push(delta("a", vec![entry(3, 21)]));
         newer.absorb(vec![delta("a", vec![entry(1, 10), entry(2, 11), entry(3, 13)]), delta("b", vec![entry(1, 12)])]);
         let found: Vec<(&str, u8, Vec<u8>)> = newer
@@ -127,7 +154,7 @@ mod tests {
             entries: (0..count).map(|n| StateEntry { key: vec![n], value: None }).collect(),
         };
         let mut checkpoint =
-            Checkpoint { epoch: 7, ledger: Vec::new(), deltas: vec![entries("a", 5), entries("empty", 0), entries("b", 4)] };
+            Checkpoint { epoch: 7, deltas: vec![entries("a", 5), entries("empty", 0), entries("b", 4)], ..Checkpoint::default() };
         let (mut parts, mut keys) = (Vec::new(), Vec::new());
         while !checkpoint.deltas.is_empty() {
             let part = checkpoint.take_part(3);

@@ -14,6 +14,10 @@ use crate::model::connector::{BreakerState, ConnectorStatus, Health};
 use crate::model::ledger::{LedgerRow, LedgerSums, Unaccounted};
 use crate::model::ports::{PipelineStatus, StoreReader};
 
+/// All there is to say in Prometheus' text format while a start waits.
+pub const NOT_READY: &str =
+    "# HELP whydunit_ready 1 while what is read can be stored and served\n# TYPE whydunit_ready gauge\nwhydunit_ready 0\n";
+
 /// Instruments of the pipeline. Attributes are few and bounded: connector, source, outcome, stage.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -159,7 +163,7 @@ impl Metrics {
         self.breaker_transitions.add(1, &[of_connector(connector), KeyValue::new("to", to)]);
     }
 
-    /// `what` is one of few: `services`, `traces`.
+    /// `what` is one of few: `services`, `traces`, `items` (of new services, counted together).
     pub fn evicted(&self, what: &'static str, count: u64) {
         self.evicted.add(count, &[KeyValue::new("kind", what)]);
     }

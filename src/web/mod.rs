@@ -9,6 +9,7 @@
 //! | POST | `/investigations/{id}/close` `/reopen` `/resolve` `/assign` | the investigation as it now stands |
 //! | GET POST | `/investigations/{id}/events` | its events; links one |
 //! | GET | `/investigations/{id}/timeline` `/suspects` `/graph` `/activity` | its pictures |
+//! | GET | `/investigations/{id}/explain?event=` | why an event is in it, or why it is not |
 //! | POST | `/investigations/{id}/suspects/{suspect_id}/verdict` | a person's verdict |
 //! | GET POST | `/investigations/{id}/notes` | its notes; a new one |
 //! | PATCH DELETE | `/investigations/{id}/notes/{note_id}` | one note |
@@ -49,7 +50,7 @@ use tokio::sync::{Semaphore, watch};
 use warp::Filter;
 
 use crate::model::Timestamp;
-use crate::model::ports::{Commands, ConnectorControl, DryRuns, PipelineStatus, StoreReader};
+use crate::model::ports::{Commands, ConnectorControl, DryRuns, Explain, PipelineStatus, StoreReader};
 
 pub use live::Hub;
 pub use ops::serve_ops;
@@ -64,6 +65,7 @@ pub struct Parts {
     pub status: Arc<dyn PipelineStatus>,
     pub control: Arc<dyn ConnectorControl>,
     pub dry_runs: Arc<dyn DryRuns>,
+    pub explain: Explain,
     pub live: Hub,
     pub now: fn() -> Timestamp,
     pub version: &'static str,

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use whydunit::app::WATERMARK_HEADER;
 use whydunit::kafka::producer::{OutgoingRecord, Producer};
@@ -74,6 +76,44 @@ impl Sent {
 
     pub fn lines(&self) -> u64 {
         self.lines.values().sum()
+    }
+
+    /// Counts a line that Kafka holds once more than it was sent: a producer whose broker is killed may write a batch twice,
+    /// idempotent or not, once the broker has forgotten it.
+    fn doubled(&mut self, body: &Value) {
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let (service, message) = (text("service.name"), text("message"));
+        *self.lines.entry(service.clone()).or_default() += 1;
+        if message != INFO {
+            *self.failures.entry((service, message)).or_default() += 1;
+        }
+    }
+
+    /// Reads all lines back from Kafka with a client that is not ours, and counts those it holds more than once. How many.
+    ///
+    /// # Panics
+    /// When one is missing there.
+    pub fn read_back(&mut self, server: &KafkaServer, patience: Duration) -> u64 {
+        let mut config = server.client();
+        let consumer: BaseConsumer = config.set("group.id", "read-back").create().expect("a client");
+        let (mut partitions, mut left) = (TopicPartitionList::new(), 0);
+        for partition in 0..LINE_PARTITIONS {
+            partitions.add_partition_offset(LINES, partition, Offset::Beginning).expect("an offset");
+            left += consumer.fetch_watermarks(LINES, partition, patience).expect("the broker answers").1;
+        }
+        consumer.assign(&partitions).expect("partitions");
+        let (mut seen, mut again) = (BTreeSet::new(), 0);
+        while left > 0 {
+            let record = consumer.poll(patience).expect("a record in time").expect("a record");
+            left -= 1;
+            let Some(number) = record.key() else { continue };
+            if !seen.insert(number.to_owned()) {
+                again += 1;
+                self.doubled(&serde_json::from_slice(record.payload().expect("a body")).expect("a line"));
+            }
+        }
+        assert_eq!(seen.len() as u64 + again, self.lines(), "Kafka holds every line that was sent");
+        again
     }
 
     pub fn add(&mut self, other: Self) {
@@ -172,7 +212,8 @@ impl Numbers {
         let time = at(second).plus_millis((number % 20) as i64 * 50);
         let level = if failure.is_some() { "error" } else { "info" };
         let body = json!({ "@timestamp": time, "message": failure.unwrap_or(INFO), "log.level": level, "service.name": service });
-        self.send(LINES, (number % LINE_PARTITIONS as u64) as i32, None, &body, time);
+        // The key tells it from its equals when Kafka is read back.
+        self.send(LINES, (number % LINE_PARTITIONS as u64) as i32, Some(&number.to_string()), &body, time);
         if let Some(failure) = failure {
             *self.sent.failures.entry((service.clone(), failure.to_owned())).or_default() += 1;
         }

@@ -1,7 +1,9 @@
 //! Bad input and bad days, on the real service: the binary as a process, a real broker, a real database file.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod crowds;
 mod disk;
+mod flood;
 mod growing;
 mod input;
 mod kills;

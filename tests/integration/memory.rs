@@ -1,6 +1,7 @@
 //! The store keeps what it was given: once, whole, through crashes, full disks and hostile questions.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod ahead;
 mod books;
 mod crashes;
 mod letters;
@@ -48,6 +49,7 @@ fn whole_batch() -> WriteBatch {
             epoch: 3,
             ledger: vec![things::ledger_row(6)],
             deltas: vec![StateDelta { stage: "detection/0".into(), entries: vec![entry] }],
+            closed_through: Some(row("checkout", 0, 100, 3).bucket),
         }),
         ..WriteBatch::default()
     }

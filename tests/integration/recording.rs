@@ -132,7 +132,7 @@ fn batch(name: &str, events: usize) -> WriteBatch {
 fn checkpoint(epoch: u64, entries: u32) -> WriteBatch {
     let entry = |n: u32| StateEntry { key: n.to_be_bytes().to_vec(), value: Some(Arc::new(n)) };
     let deltas = vec![StateDelta { stage: "detection/0".into(), entries: (0..entries).map(entry).collect() }];
-    WriteBatch { checkpoint: Some(Checkpoint { epoch, ledger: vec![], deltas }), ..WriteBatch::default() }
+    WriteBatch { checkpoint: Some(Checkpoint { epoch, deltas, ..Checkpoint::default() }), ..WriteBatch::default() }
 }
 
 #[test]

@@ -4,4 +4,5 @@
 mod copies;
 mod good;
 mod retention;
+mod running;
 mod verify;

@@ -4,7 +4,7 @@
 //! when it is opened and whenever a partition is assigned anew. What lies in the channel to the connector at that moment is on
 //! its way and not yet in anybody's books.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,7 +37,14 @@ struct State {
     lives: Vec<usize>,
     /// Next offsets published, by partition and incarnation.
     committed: BTreeMap<(usize, usize), i64>,
+    /// One past the last offset that any feed was given, by partition and incarnation.
+    delivered: BTreeMap<(usize, usize), i64>,
+    compacts_when_down: bool,
+    compacted: Compacted,
 }
+
+/// Records that are there no more: partition, incarnation, offset.
+pub type Compacted = BTreeSet<(usize, usize, i64)>;
 
 /// What the feed's handle and its task share.
 #[derive(Default)]
@@ -92,7 +99,7 @@ impl FeedControl for Handle {
 
 impl Broker {
     pub fn new(world: &Arc<World>, injector: &Arc<Injector>, mutation: Option<Mutation>) -> Arc<Self> {
-        let state = State { lives: vec![0; world.partitions.len()], committed: BTreeMap::new() };
+        let state = State { lives: vec![0; world.partitions.len()], ..State::default() };
         Arc::new(Self {
             world: world.clone(),
             injector: injector.clone(),
@@ -104,6 +111,26 @@ impl Broker {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// At the next start, some of what was delivered is gone.
+    pub fn compact_when_down(&self) {
+        self.state().compacts_when_down = true;
+    }
+
+    /// A process starts.
+    pub fn started(&self) {
+        let mut state = self.state();
+        if std::mem::take(&mut state.compacts_when_down) {
+            for ((partition, life), next) in state.delivered.clone() {
+                let gone = (0..next).filter(|_| self.injector.chance(0.5)).map(|offset| (partition, life, offset));
+                state.compacted.extend(gone);
+            }
+        }
+    }
+
+    pub fn compacted(&self) -> Compacted {
+        self.state().compacted.clone()
     }
 
     fn partition_of(&self, key: &PartitionKey) -> Option<usize> {
@@ -178,17 +205,28 @@ impl Broker {
         let index = batch.partitions.len() as u16;
         let next_offset = (start + taken.len()) as i64;
         let at_end = is_last && next_offset as usize == slots.len();
+        let mut state = self.state();
+        let key = (owned.partition, owned.life);
+        let delivered = state.delivered.entry(key).or_default();
+        *delivered = (*delivered).max(next_offset);
+        let compacted = state.compacted.clone();
+        drop(state);
+        let is_gone = |offset: i64| compacted.contains(&(key.0, key.1, offset));
+        let gone = (start as i64..).zip(taken).filter(|(offset, slot)| matches!(slot, Slot::Record(_)) && is_gone(*offset)).count() as u64;
         let count = |wanted: fn(&Slot) -> bool| taken.iter().filter(|slot| wanted(slot)).count() as u64;
         batch.partitions.push(BatchPartition {
             key: self.key(owned.partition, owned.life),
             next_offset,
             end_offset: if is_last { slots.len() as i64 } else { -1 },
-            absent: count(|slot| matches!(slot, Slot::Absent)),
+            absent: gone + count(|slot| matches!(slot, Slot::Absent)),
             missed: count(|slot| matches!(slot, Slot::Missed)),
             at_end,
         });
         for (offset, slot) in (start as i64..).zip(taken) {
             let Slot::Record(record) = slot else { continue };
+            if is_gone(offset) {
+                continue;
+            }
             let headers: Vec<_> = record.headers.iter().map(|(name, value)| (*name, Some(value.as_slice()))).collect();
             batch.push(index, offset, Some(record.timestamp), record.key.as_deref(), record.value.as_deref(), &headers);
         }

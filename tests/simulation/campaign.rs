@@ -114,7 +114,7 @@ impl Campaign {
 }
 
 fn try_seed(seed: u64, kinds: &[Fault], mutation: Option<Mutation>) -> Tried {
-    let world = Arc::new(World::draw(seed));
+    let world = Arc::new(World::of_campaign(seed));
     let mut tried = Tried::default();
     let failed = |what: &str, found: &[String]| Some(format!("{what}:\n  {}", found.join("\n  ")));
     let undisturbed = match run::run(&world, &Plan::undisturbed(seed), None) {
@@ -122,11 +122,11 @@ fn try_seed(seed: u64, kinds: &[Fault], mutation: Option<Mutation>) -> Tried {
         Err(reason) => return Tried { failure: Some(format!("without a fault: {reason}")), ..tried },
     };
     tried.investigations = investigations(&undisturbed.export);
-    let mut found = judge(&world, &undisturbed.export, None);
+    let mut found = judge(&world, &undisturbed, None);
     found.extend(undisturbed.holes.iter().cloned());
     if found.is_empty() && seed.is_multiple_of(CALM_EVERY) {
         match run::run(&world, &Plan::calm(seed), None) {
-            Ok(calm) => found = judge(&world, &calm.export, Some(&undisturbed.export)),
+            Ok(calm) => found = judge(&world, &calm, Some(&undisturbed.export)),
             Err(reason) => found.push(reason),
         }
     }
@@ -146,7 +146,7 @@ fn try_seed(seed: u64, kinds: &[Fault], mutation: Option<Mutation>) -> Tried {
 fn disturb(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>, undisturbed: &str) -> (Option<Outcome>, Vec<String>) {
     match run::run(world, plan, mutation) {
         Ok(outcome) => {
-            let mut found = judge(world, &outcome.export, Some(undisturbed));
+            let mut found = judge(world, &outcome, Some(undisturbed));
             found.extend(outcome.holes.iter().cloned());
             (Some(outcome), found)
         }

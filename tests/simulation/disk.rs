@@ -10,7 +10,9 @@ use whydunit::model::ports::{StoreError, StoreReader, StoreWriter, WriteBatch, W
 use whydunit::model::snapshot::Snapshot;
 use whydunit::store;
 
+use crate::broker::Broker;
 use crate::faults::{Fault, Injector, Seam};
+use crate::traffic::POISON;
 
 /// A database that lives as long as this value.
 #[derive(Debug)]
@@ -33,8 +35,9 @@ impl Database {
         Arc::new(store::open_reader(&self.options).expect("a reader"))
     }
 
-    pub fn writer(&self, injector: &Arc<Injector>) -> Result<Disk, StoreError> {
-        Ok(Disk { inner: store::open_writer(&self.options)?, injector: injector.clone(), refusals: None })
+    pub fn writer(&self, broker: &Arc<Broker>) -> Result<Disk, StoreError> {
+        let (broker, injector) = (broker.clone(), broker.injector.clone());
+        Ok(Disk { inner: store::open_writer(&self.options)?, broker, injector, refusals: None })
     }
 
     /// What `whydunit verify` would say now, each hole in a line.
@@ -54,6 +57,7 @@ impl Database {
 
 pub struct Disk {
     inner: store::SqliteWriter,
+    broker: Arc<Broker>,
     injector: Arc<Injector>,
     /// Writes still refused, and why.
     refusals: Option<(Fault, u64)>,
@@ -85,6 +89,9 @@ impl StoreWriter for Disk {
             return Err(Self::gone());
         }
         self.refuse()?;
+        if batch.events.iter().any(|event| event.title.contains(POISON[2])) {
+            return Err(StoreError::Other("a constraint failed, on purpose".to_owned()));
+        }
         let fault = self.injector.pass(Seam::Write);
         self.injector.tell(|| describe(batch, fault));
         match fault {
@@ -102,7 +109,10 @@ impl StoreWriter for Disk {
         }
         let report = self.inner.write(batch, now)?;
         match fault {
-            Some(Fault::CrashAfterCommit) => {
+            Some(fault @ (Fault::CrashAfterCommit | Fault::CrashThenCompaction)) => {
+                if fault == Fault::CrashThenCompaction {
+                    self.broker.compact_when_down();
+                }
                 self.injector.crash();
                 Err(Self::gone())
             }

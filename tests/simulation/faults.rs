@@ -31,6 +31,8 @@ pub enum Seam {
 pub enum Fault {
     CrashBeforeCommit,
     CrashAfterCommit,
+    /// While the process is down, the broker compacts some of what it had delivered.
+    CrashThenCompaction,
     CrashAtMessage,
     CrashAtTime,
     Shutdown,
@@ -52,9 +54,10 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::CrashBeforeCommit,
         Self::CrashAfterCommit,
+        Self::CrashThenCompaction,
         Self::CrashAtMessage,
         Self::CrashAtTime,
         Self::Shutdown,
@@ -79,6 +82,7 @@ impl Fault {
         match self {
             Self::CrashBeforeCommit
             | Self::CrashAfterCommit
+            | Self::CrashThenCompaction
             | Self::DiskFull
             | Self::DiskBusy
             | Self::DiskBroken

@@ -16,16 +16,18 @@ use whydunit::clock;
 use whydunit::engine::correlate::CorrelateOptions;
 use whydunit::engine::decode::DecodeOptions;
 use whydunit::engine::detect::DetectOptions;
+use whydunit::engine::detect::probe::{Step, Tripwire};
 use whydunit::engine::resilience::retention::RetentionOptions;
 use whydunit::model::Timestamp;
 use whydunit::model::command::{Action, Command};
 use whydunit::model::live::LiveUpdate;
 use whydunit::model::ports::{Commands, Publish, StoreWriter};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Compacted};
 use crate::disk::Database;
 use crate::faults::{Fault, Injector, Plan, Seam};
 use crate::mutations::Mutation;
+use crate::traffic::POISON;
 use crate::workload::{START, World};
 
 /// Processes of one run. Each fault ends one at most.
@@ -39,6 +41,8 @@ const LEARNING_S: u32 = 60;
 #[derive(Debug)]
 pub struct Outcome {
     pub export: String,
+    /// Records that the broker removed on the way.
+    pub compacted: Compacted,
     pub injector: Arc<Injector>,
     pub processes: usize,
     /// Where the books did not close against the database, at the end of any process, however it ended.
@@ -75,7 +79,9 @@ pub fn run(world: &Arc<World>, plan: &Plan, mutation: Option<Mutation>) -> Resul
         }
         injector.tell(|| format!("process {processes}: {exit:?}"));
         match exit {
-            Exit::Ended => return Ok(Outcome { export: database.export(), injector, processes, holes }),
+            Exit::Ended => {
+                return Ok(Outcome { export: database.export(), compacted: process.broker.compacted(), injector, processes, holes });
+            }
             Exit::Shutdown | Exit::Crashed => {}
             Exit::Failed(reason) if reason.contains("on purpose") || reason.starts_with("restarted 5 times") => {}
             // A stage died while it was shut down.
@@ -102,6 +108,7 @@ impl Process {
         let system = System::with_tokio_rt(runtime);
         system.block_on(async {
             self.injector.start();
+            self.broker.started();
             let _time = clock::start_at(Timestamp::from_seconds(START).plus_millis(self.injector.now_ms() as i64));
             let exit = self.until_exit().await;
             self.injector.end(self.injector.below(20_000));
@@ -198,17 +205,21 @@ impl Process {
                 open: Arc::new(move |offsets| broker.open(index, offsets)),
             }
         });
-        let (database, injector, mutation) = (self.database.clone(), self.injector.clone(), self.mutation);
+        let (database, broker, injector, mutation) = (self.database.clone(), self.broker.clone(), self.injector.clone(), self.mutation);
         PipelineParts {
             sources: sources.collect(),
             shards: self.world.shards,
             replays_per_second: 1_000,
             retention: RetentionOptions::keeps_all(),
-            detect: DetectOptions { learning_s: LEARNING_S, ..DetectOptions::default() },
+            detect: DetectOptions {
+                learning_s: LEARNING_S,
+                tripwire: self.world.poisoned.then_some(Tripwire(trip)),
+                ..DetectOptions::default()
+            },
             correlate: CorrelateOptions::default(),
             teach_until: None,
             open_writer: Box::new(move || {
-                let disk = database.writer(&injector)?;
+                let disk = database.writer(&broker)?;
                 Ok(match mutation {
                     Some(mutation) => mutation.writer(disk, &injector),
                     None => Box::new(disk) as Box<dyn StoreWriter>,
@@ -221,6 +232,15 @@ impl Process {
             placement: Placement::single(Arbiter::current()),
         }
     }
+}
+
+/// What no item is known to do.
+fn trip(step: Step, value: &[u8]) {
+    let word = match step {
+        Step::Join => POISON[0],
+        Step::Detect => POISON[1],
+    };
+    assert!(memchr::memmem::find(value, word.as_bytes()).is_none(), "an item panics its shard, on purpose");
 }
 
 type Stops = Arc<Mutex<Vec<Recipient<Stop>>>>;

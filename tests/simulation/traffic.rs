@@ -47,6 +47,57 @@ pub fn draw(random: &mut ChaCha8Rng) -> Vec<Sent> {
     traffic.sent
 }
 
+/// Word of a record that panics the step which joins it, or counts it, or that the disk refuses.
+pub const POISON: [&str; 3] = ["poison for the join", "poison for the detector", "poison for the store"];
+
+/// Records that fail by themselves after they were decoded, each time they come.
+pub fn add_poison(random: &mut ChaCha8Rng, sent: &mut Vec<Sent>) {
+    let end_ms = sent.iter().map(|sent| sent.at_ms).max().unwrap_or_default();
+    for number in 0..random.random_range(1..5_usize) {
+        let at_ms = random.random_range(0..end_ms);
+        let word = POISON[number % POISON.len()];
+        let (source, value) = match number % POISON.len() {
+            2 => (
+                Source::Manual,
+                json!({ "type": "note", "title": format!("{word} {number}"), "timestamp": time(at_ms), "service": "cart",
+                "environment": ENVIRONMENT }),
+            ),
+            kind => {
+                let mut line = json!({ "@timestamp": time(at_ms), "message": format!("{word} {number}"), "log.level": "info",
+                    "service.name": "cart", "service.environment": ENVIRONMENT });
+                if kind == 0 {
+                    line["trace.id"] = json!(format!("{:032x}", random.next_u64() | 1));
+                    line["span.id"] = json!(format!("{:016x}", random.next_u64() | 1));
+                }
+                (Source::Logs, line)
+            }
+        };
+        let expect = Expect { rejected: true, ..Expect::default() };
+        let record = Record { key: None, value: Some(bytes(&value)), headers: Vec::new(), timestamp: time(at_ms), expect };
+        sent.push(Sent { source, at_ms, key: None, record });
+    }
+}
+
+/// Lines of jobs that write little, each so long after its time that its bucket is closed: booked into whichever bucket is open
+/// when it is read, it is often the only item of its service there.
+pub fn add_late(random: &mut ChaCha8Rng, sent: &mut Vec<Sent>) {
+    let end_ms = sent.iter().map(|sent| sent.at_ms).max().unwrap_or_default();
+    for number in 0..random.random_range(40..120) {
+        let at_ms = random.random_range(60_000..end_ms);
+        let level = if random.random_bool(0.5) { "error" } else { "info" };
+        let line = json!({ "@timestamp": time(at_ms - random.random_range(40_000..60_000)), "message": format!("job {number} was late"),
+            "log.level": level, "service.name": format!("job-{}", random.random_range(0..12)), "service.environment": ENVIRONMENT });
+        let record = Record {
+            key: None,
+            value: Some(bytes(&line)),
+            headers: Vec::new(),
+            timestamp: time(at_ms),
+            expect: Expect { folded: 1, ..Expect::default() },
+        };
+        sent.push(Sent { source: Source::Logs, at_ms, key: None, record });
+    }
+}
+
 impl Traffic<'_> {
     fn push(&mut self, source: Source, at_ms: i64, value: Vec<u8>, expect: Expect) {
         let record = Record { key: None, value: Some(value), headers: Vec::new(), timestamp: time(at_ms), expect };

@@ -74,13 +74,39 @@ pub struct World {
     /// What people write through the API while the pipeline runs.
     pub inbox: Vec<Event>,
     pub shards: usize,
+    /// Some items come after their buckets are closed: which bucket counts them depends on when they are read, that they are
+    /// counted once does not.
+    pub late: bool,
+    /// Some records panic their shard or are refused by the disk, each time they come.
+    pub poisoned: bool,
 }
 
+/// Every so many seeds of a campaign the world has late items.
+const LATE_EVERY: u64 = 3;
+/// And every so many have records that fail by themselves.
+const POISONED_EVERY: u64 = 5;
+
 impl World {
+    /// The world of a campaign's seed.
+    pub fn of_campaign(seed: u64) -> Self {
+        Self::draw_with(seed, seed % LATE_EVERY == 1, seed % POISONED_EVERY == 2)
+    }
+
     pub fn draw(seed: u64) -> Self {
+        Self::draw_with(seed, false, false)
+    }
+
+    pub fn draw_with(seed: u64, late: bool, poisoned: bool) -> Self {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
-        let sent = traffic::draw(random);
-        let mut world = Self { connectors: Vec::new(), partitions: Vec::new(), inbox: inbox(random), shards: random.random_range(1..=3) };
+        let mut sent = traffic::draw(random);
+        if late {
+            traffic::add_late(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x1a7e), &mut sent);
+        }
+        if poisoned {
+            traffic::add_poison(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x9015_0fed), &mut sent);
+        }
+        let (inbox, shards) = (inbox(random), random.random_range(1..=3));
+        let mut world = Self { connectors: Vec::new(), partitions: Vec::new(), inbox, shards, late, poisoned };
         for source in Source::ALL {
             let mut ours: Vec<Sent> = sent.iter().filter(|sent| sent.source == source).cloned().collect();
             for sent in &mut ours {

@@ -56,6 +56,12 @@ impl Home {
         Run::started(self.command("run"), None)
     }
 
+    /// Starts `run` on a full disk: where that leaves no room to open the database there are probes and no page. [`Run::begun`]
+    /// waits for the page.
+    pub fn run_without_room(&self) -> Run {
+        Run::spawned(self.command("run"), None, |line| addresses(line).or_else(|| probes(line)))
+    }
+
     /// As [`Home::run`] with `--forget-state`.
     pub fn run_forgetting(&self) -> Run {
         let mut command = self.command("run");
@@ -144,20 +150,34 @@ pub struct Run {
 const START: Duration = Duration::from_secs(60);
 
 impl Run {
-    fn started(mut command: Command, trap: Option<Trap>) -> Self {
+    fn started(command: Command, trap: Option<Trap>) -> Self {
+        Self::spawned(command, trap, addresses)
+    }
+
+    /// Waits for a line in which `found` finds the addresses of page and probes.
+    fn spawned(mut command: Command, trap: Option<Trap>, found: fn(&str) -> Option<(String, String)>) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Said::default());
         let (stderr, pid) = (child.stderr.take().unwrap(), Pid::from_child(&child));
         let listener = said.clone();
         let reader = std::thread::spawn(move || listen(stderr, &listener, pid, trap));
-        let mut run = Self { child, page: String::new(), ops: String::new(), said, reader: Some(reader) };
-        let ready = run.said.wait_for(START, |line| addresses(line).is_some());
-        let Some((page, ops)) = ready.as_deref().and_then(addresses) else {
-            let _ = run.child.kill();
-            panic!("did not start: {}", run.said());
+        let run = Self { child, page: String::new(), ops: String::new(), said, reader: Some(reader) };
+        run.at(found)
+    }
+
+    fn at(mut self, found: fn(&str) -> Option<(String, String)>) -> Self {
+        let line = self.said.wait_for(START, |line| found(line).is_some());
+        let Some((page, ops)) = line.as_deref().and_then(found) else {
+            let _ = self.child.kill();
+            panic!("did not start: {}", self.said());
         };
-        (run.page, run.ops) = (page, ops);
-        run
+        (self.page, self.ops) = (page, ops);
+        self
+    }
+
+    /// What had to wait, once it has begun.
+    pub fn begun(self) -> Self {
+        self.at(addresses)
     }
 
     pub fn id(&self) -> Pid {
@@ -304,6 +324,12 @@ fn addresses(line: &str) -> Option<(String, String)> {
         [page, ops] => Some((page.clone(), ops.clone())),
         _ => None,
     }
+}
+
+/// Where the probes are of one that has no page yet.
+fn probes(line: &str) -> Option<(String, String)> {
+    let (_, rest) = line.split_once("Probes at http://")?;
+    Some((String::new(), rest.split('/').next()?.to_owned()))
 }
 
 fn get(address: &str, path: &str) -> String {

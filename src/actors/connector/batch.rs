@@ -40,6 +40,10 @@ impl ConnectorStage {
         if culprits > 0 {
             tracing::error!(connector = &*self.name, records = culprits, "decoding panicked; these records are set aside");
         }
+        let failing = self.set_aside_suspects(&mut decoded);
+        if failing > 0 {
+            tracing::error!(connector = &*self.name, records = failing, "records that stop a stage each time; they are set aside");
+        }
         self.wiring.status.book(&decoded, now);
         self.count(&decoded, seen_before as u64);
         let progress = progress_of(&decoded);

@@ -183,6 +183,7 @@ impl ConnectorStage {
 
     fn assigned(&mut self, partitions: &[AssignedPartition]) {
         let now = clock::now();
+        tracing::info!(connector = &*self.name, partitions = partitions.len(), "partitions assigned");
         let drives = self.source.drives_watermark();
         let keys = partitions
             .iter()
@@ -200,6 +201,7 @@ impl ConnectorStage {
     }
 
     fn revoked(&mut self, partitions: &[PartitionKey]) {
+        tracing::info!(connector = &*self.name, partitions = partitions.len(), "partitions taken away");
         self.watermark(|watermark| watermark.revoked(&self.name, partitions, clock::now()));
         self.assigned = self.assigned.saturating_sub(partitions.len());
         let left = self.assigned;

@@ -6,7 +6,8 @@ use super::ConnectorStage;
 use crate::actors::messages::Steer;
 use crate::clock;
 use crate::engine::resilience::guard::Pause;
-use crate::model::connector::{ConnectorOrder, ConnectorState, OrderBy};
+use crate::model::connector::{ConnectorOrder, ConnectorState, ConnectorStatus, KeptPause, OrderBy, PauseChange};
+use crate::model::ports::{PipelineStatus as _, WriteBatch};
 
 impl ConnectorStage {
     /// Connects, unless a pause or the breaker says no.
@@ -55,7 +56,46 @@ impl ConnectorStage {
         self.hold_nobody_up();
         self.retry_at = None;
         self.state(ConnectorState::Paused, pause.sentence());
-        self.guard(|guard| guard.pause = Some(pause));
+        let is_known = self.guard(|guard| guard.pause.replace(pause.clone()) == Some(pause.clone()));
+        if let (Pause::WrongTopic(reason), false) = (pause, is_known) {
+            let since = clock::now();
+            self.wiring.status.update(&self.name, |status| status.since = Some(since));
+            self.keep_pause(Some(KeptPause { since, reason, settings: self.reads() }));
+        }
+    }
+
+    /// A pause for a wrong topic outlives the process: it holds until a person lets it go on or the settings say something else. Asked
+    /// once a process, since from then on the guard knows best.
+    pub(super) fn recall_pause(&self) {
+        if self.guard(|guard| std::mem::replace(&mut guard.recalled, true) || guard.pause.is_some()) {
+            return;
+        }
+        match self.wiring.reader.pause(&self.name) {
+            Ok(Some(kept)) if kept.settings == self.reads() => {
+                let KeptPause { since, reason, .. } = kept;
+                self.guard(|guard| guard.pause = Some(Pause::WrongTopic(reason)));
+                self.state(ConnectorState::Paused, "");
+                self.wiring.status.update(&self.name, |status| status.since = Some(since));
+            }
+            Ok(Some(_)) => self.keep_pause(None),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(connector = &*self.name, %error, "no look whether it was paused"),
+        }
+    }
+
+    /// Keeps the pause for the processes after this one, or that there is none. In a task of its own: it may end after this stage.
+    fn keep_pause(&self, pause: Option<KeptPause>) {
+        let change = PauseChange { connector: self.name.to_string(), pause };
+        let send = self.wiring.recorder.send(WriteBatch { pauses: vec![change], ..WriteBatch::default() }.into());
+        // Without a recorder the pipeline falls: the guard still knows, and a process that ends before it is written pauses anew.
+        actix::spawn(async move {
+            let _ = send.await;
+        });
+    }
+
+    fn reads(&self) -> String {
+        let connectors = self.wiring.status.connectors();
+        connectors.iter().find(|status| *status.name == *self.name).map(ConnectorStatus::reads).unwrap_or_default()
     }
 
     /// Asks the store how many bytes of dead letters wait: right after a restart, and after people decided on some.
@@ -136,10 +176,13 @@ impl ConnectorStage {
     }
 
     fn resume(&mut self, ctx: &mut Context<Self>) {
-        self.guard(|guard| {
-            guard.pause = None;
+        let before = self.guard(|guard| {
             guard.topic.forgive();
+            guard.pause.take()
         });
+        if matches!(before, Some(Pause::WrongTopic(_))) {
+            self.keep_pause(None);
+        }
         self.read_on(ctx);
     }
 

@@ -102,6 +102,7 @@ impl Built {
             name: "logs".to_owned(),
             stage: "connector/logs".to_owned(),
             books: SourceBooks::Connector(kept.clone()),
+            stops_for_cut: false,
             hold: source.clone().recipient(),
             stop: source.clone().recipient(),
             ping: source.clone().recipient(),
@@ -137,12 +138,20 @@ struct Supervised {
 }
 
 fn supervised() -> Supervised {
+    supervised_after(Vec::new())
+}
+
+/// The first builds fail, one for each of these.
+fn supervised_after(mut failures: Vec<BuildError>) -> Supervised {
     let (built, guards, status) = (Built::default(), Arc::new(Guards::default()), Arc::new(StatusBoard::default()));
     status.register(crate::model::connector::ConnectorStatus::new("logs", crate::model::Source::Logs));
     let (ended, ending) = oneshot::channel();
     let options = Options { checkpoint_every: Duration::from_secs(1_000_000), beat_every: BEAT, until_sources_end: false };
     let (parts, of) = (built.clone(), guards.clone());
-    let build = Box::new(move |reports: Reports| Ok(parts.start(&reports, &of)));
+    let build = Box::new(move |reports: Reports| match failures.pop() {
+        Some(error) => Err(error),
+        None => Ok(parts.start(&reports, &of)),
+    });
     Supervisor::new(build, options, status.clone(), Arc::default(), ended).start();
     Supervised { built, guards, status, ending }
 }
@@ -228,5 +237,28 @@ fn idle_stages_are_not_stuck_and_neither_are_those_that_wait_for_a_full_disk() {
         run.built.source().do_send(Hang);
         seconds(BEAT.as_secs() * 20).await;
         assert_eq!(run.built.counts(), (1, 1));
+    });
+}
+
+#[test]
+fn what_passes_by_itself_keeps_a_pipeline_from_being_built_and_the_process_waiting() {
+    paused(async {
+        let full = || BuildError::from(crate::model::ports::StoreError::DiskFull("no room".to_owned()));
+        let mut run = supervised_after(vec![full(), full(), full(), full(), full(), full()]);
+        seconds(1).await;
+        let health = run.status.health();
+        assert!(!health.ready && health.reasons.iter().any(|reason| reason.contains("disk full: no room; reading waits")), "{health:?}");
+        seconds(120).await;
+        assert_eq!(run.built.counts(), (1, 1), "however often it failed before");
+        assert!(run.status.health().ready && run.ending.try_recv().is_err());
+    });
+}
+
+#[test]
+fn what_needs_a_person_ends_the_process_with_its_reason() {
+    paused(async {
+        let damaged = BuildError::from(crate::model::ports::StoreError::Corrupt("row 7".to_owned()));
+        let run = supervised_after(vec![damaged]);
+        assert_eq!(run.ending.await, Ok(Ending::Failed("database damaged: row 7".to_owned())));
     });
 }

@@ -20,6 +20,8 @@ use crate::model::{Severity, Timestamp};
 const MAX_SIGNALS: usize = 40;
 /// Changes this long before the onset are candidates, seconds (24 h).
 pub const CANDIDATE_S: i64 = 86_400;
+/// Changes linked as considered: so many of the most suspect.
+pub const CONSIDERED: usize = 5;
 /// Below this the page says "not sure".
 const SURE: f64 = 0.5;
 
@@ -62,7 +64,8 @@ pub fn rank(
     let ranked = rank_changes(&candidates, &context);
     let mut suspects = service_suspects(&services, &local);
     let changes = change_suspects(&ranked, &context);
-    let considered = changes.iter().filter_map(|suspect| Some((suspect.event_id.clone()?, suspect.sentence.clone()))).take(5).collect();
+    let considered =
+        changes.iter().filter_map(|suspect| Some((suspect.event_id.clone()?, suspect.sentence.clone()))).take(CONSIDERED).collect();
     suspects.extend(changes);
     Ranking { services, local, suspects, considered }
 }

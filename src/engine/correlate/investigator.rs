@@ -422,7 +422,8 @@ fn is_hot(signal: &Signal, surprise: f64, least: f64) -> bool {
     surprise >= least && !signal.after_deployment
 }
 
-fn is_alert(event: &Event) -> bool {
+/// Something or somebody outside says that something is broken.
+pub(super) fn is_alert(event: &Event) -> bool {
     let resolved = event.data.get("status").and_then(serde_json::Value::as_str).is_some_and(|status| status == "resolved");
     let told = event.event_type == "alert" || (event.event_type == "note" && event.tags.contains("incident"));
     told && !resolved

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 mod case;
+mod explain;
 mod findings;
 mod investigator;
 mod links;
@@ -19,6 +20,7 @@ pub mod watermark;
 #[cfg(test)]
 mod tests;
 
+pub use explain::explain;
 pub use investigator::Investigator;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -38,6 +38,7 @@ mod symbols;
 pub mod template;
 
 use format::Format;
+pub use isolation::set_aside;
 use json_logs::JsonLogs;
 use sink::{RecordSink, Refusal};
 use symbols::Symbols;
@@ -244,6 +245,7 @@ pub fn panicked(record: u32, message: &str) -> Rejection {
         reason: format!("decoding this record panicked, a defect of whydunit; please report it with the record: {message}"),
         format: "auto",
         items: Vec::new(),
+        attempts: 1,
     }
 }
 

@@ -176,7 +176,7 @@ impl<'a> RecordSink<'a> {
                 if let Some(refusal) = self.first_refusal.take() {
                     let items = std::mem::take(&mut self.bad_items);
                     let reason = reason_of_items(&refusal.reason, &items, self.next_item);
-                    self.batch.rejections.push(Rejection { record: self.record, class: refusal.class, reason, format, items });
+                    self.batch.rejections.push(Rejection { record: self.record, class: refusal.class, reason, format, items, attempts: 1 });
                 }
             }
             Err(refusal) => {
@@ -188,7 +188,7 @@ impl<'a> RecordSink<'a> {
                     counts.records_rejected += 1;
                 }
                 let Refusal { class, reason } = refusal;
-                self.batch.rejections.push(Rejection { record: self.record, class, reason, format, items: Vec::new() });
+                self.batch.rejections.push(Rejection { record: self.record, class, reason, format, items: Vec::new(), attempts: 1 });
             }
         }
         decoded

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::DetectOptions;
+use super::crowd::{Crowd, Place, items_of};
 use super::entity::{Entity, EntityClose};
 use super::features::Feature;
 use super::input::DetectorInput;
@@ -12,6 +13,7 @@ use super::limits::{MAX_AHEAD_BUCKETS, MAX_ERROR_TEMPLATES};
 use super::metric::is_resource;
 use super::names::Names;
 use super::pending::{ErrorFold, Pending, SourceCount};
+use super::probe::{InHand, Step};
 use super::sentences::Renderer;
 use crate::model::entity::ServiceName;
 use crate::model::signal::{BucketRow, ClosedBucket, EdgeCount, EntityLoad};
@@ -34,11 +36,19 @@ pub struct Detector {
     closed: Option<Bucket>,
     clock_dirty: bool,
     evicted_entities: u64,
+    crowd: Crowd,
+    in_hand: InHand,
 }
 
 impl Detector {
     pub fn new(options: &DetectOptions) -> Self {
+        Self::of_shard(0, options)
+    }
+
+    pub fn of_shard(shard: usize, options: &DetectOptions) -> Self {
         Self {
+            crowd: Crowd::new(shard, options.max_entities as usize),
+            in_hand: InHand::of(Step::Detect, options),
             learning_s: i64::from(options.learning_s),
             max_entities: options.max_entities as usize,
             entities: KeyedState::default(),
@@ -53,6 +63,16 @@ impl Detector {
     /// Entities let go because there were too many.
     pub fn evicted_entities(&self) -> u64 {
         self.evicted_entities
+    }
+
+    /// Items of new services that were counted together because there were too many of them.
+    pub const fn crowded_items(&self) -> u64 {
+        self.crowd.items()
+    }
+
+    /// The record that is being counted.
+    pub const fn in_hand(&self) -> &InHand {
+        &self.in_hand
     }
 
     pub const fn max_entities(&self) -> usize {
@@ -73,6 +93,43 @@ impl Detector {
         }
     }
 
+    /// Where an item of `key` is counted.
+    fn pending_of_item(&mut self, key: EntityKey, bucket: Bucket) -> &mut Pending {
+        let key = self.admit(key);
+        if key == self.crowd.other() {
+            self.crowd.counted(1);
+        }
+        self.pending(key, bucket)
+    }
+
+    /// The entity under which `key` is counted: itself, or the one that stands for what does not fit.
+    fn admit(&mut self, key: EntityKey) -> EntityKey {
+        if self.entities.get(key).is_some() {
+            return key;
+        }
+        match self.crowd.place(key, self.entities.len()) {
+            Place::Own => key,
+            Place::InPlaceOf(largest) => {
+                self.give_up(largest);
+                key
+            }
+            Place::WithTheOthers => {
+                self.names.learn(self.crowd.definition());
+                self.crowd.other()
+            }
+        }
+    }
+
+    /// Counts what is pending of a new entity with the others.
+    fn give_up(&mut self, key: EntityKey) {
+        let Some(entity) = self.entities.remove(key) else { return };
+        self.names.learn(self.crowd.definition());
+        for (bucket, pending) in Arc::unwrap_or_clone(entity).pending {
+            self.crowd.counted(items_of(&pending));
+            self.pending(self.crowd.other(), bucket).take_in(pending);
+        }
+    }
+
     fn pending(&mut self, key: EntityKey, bucket: Bucket) -> &mut Pending {
         self.entities.edit(key, || Entity::new(key)).pending.entry(bucket).or_default()
     }
@@ -82,26 +139,35 @@ impl Detector {
             self.names.learn(definition);
         }
         if let Some(batch) = input.batch {
+            self.in_hand.batch(&batch);
             for line in input.logs {
+                self.in_hand.record(line.record);
                 let at = batch.booked_at(line.record, line.timestamp);
                 let (bucket, late) = self.book(at);
                 let late = late || at != line.timestamp;
-                self.pending(line.entity, bucket).count_line(line, at, late, &batch);
+                self.pending_of_item(line.entity, bucket).count_line(line, at, late, &batch);
             }
             for point in input.points {
+                self.in_hand.record(point.record);
                 let at = batch.booked_at(point.record, point.timestamp);
                 let (bucket, late) = self.book(at);
-                self.pending(point.entity, bucket).count_point(&point, at, late || at != point.timestamp);
+                self.pending_of_item(point.entity, bucket).count_point(&point, at, late || at != point.timestamp);
             }
             for span in input.spans {
+                self.in_hand.record(span.record);
                 let at = batch.booked_at(span.record, span.end);
                 let (bucket, late) = self.book(at);
-                self.pending(span.entity, bucket).count_span(span.failed, late || at != span.end);
+                self.pending_of_item(span.entity, bucket).count_span(span.failed, late || at != span.end);
             }
         }
+        self.in_hand.nothing();
         for (bucket, feature) in input.features {
             let bucket = self.book(bucket.start()).0;
-            let pending = self.pending(feature.entity(), bucket);
+            let entity = self.admit(feature.entity());
+            if entity == self.crowd.other() {
+                continue;
+            }
+            let pending = self.pending(entity, bucket);
             match feature {
                 Feature::Shape { key, next, .. } => pending.count_shape(key, &next),
                 Feature::Hop { gap_ns, failed, .. } => pending.count_hop(gap_ns, failed),
@@ -126,9 +192,15 @@ impl Detector {
         live.sort_unstable();
         for key in live {
             let entity = self.entities.edit(key, || Entity::new(key));
+            let is_other = key == self.crowd.other();
+            // It never ends learning: it is no service, and nothing is said of it.
+            let learning_buckets = if is_other { i64::MAX } else { learning_buckets };
             let close = entity.close(bucket, learning_buckets, &|metric| is_resource(&self.names.text(metric)));
+            if entity.first_seen.is_some() {
+                self.crowd.settle(key);
+            }
             let service = self.names.service(key);
-            if close.learning {
+            if close.learning && !is_other {
                 let first = entity.first_seen.unwrap_or(bucket);
                 out.learning.push((service.clone(), first.start().plus_seconds(self.learning_s)));
             }
@@ -138,16 +210,20 @@ impl Detector {
         out
     }
 
-    /// Lets the longest silent entities go, and names nothing refers to. What has items in an open bucket stays until they are
+    /// Lets the longest silent entities go, those in trouble last, and names nothing refers to. What has items in an open bucket stays until they are
     /// counted: every item ends in a row.
     fn evict(&mut self) {
         let too_many = self.entities.len().saturating_sub(self.max_entities);
         if too_many > 0 {
             let silent = self.entities.iter().filter(|(_, entity)| entity.pending.is_empty());
-            let mut oldest: Vec<(Bucket, EntityKey)> = silent.map(|(key, entity)| (entity.last_seen, key)).collect();
+            // A service in trouble may be silent because of it: it goes last.
+            let now = self.closed.unwrap_or_default();
+            let mut oldest: Vec<(bool, Bucket, EntityKey)> =
+                silent.map(|(key, entity)| (entity.is_hot(now), entity.last_seen, key)).collect();
             oldest.sort_unstable();
-            for (_, key) in oldest.into_iter().take(too_many) {
+            for (_, _, key) in oldest.into_iter().take(too_many) {
                 self.entities.remove(key);
+                self.crowd.settle(key);
                 self.evicted_entities += 1;
             }
         }
@@ -165,6 +241,9 @@ impl Detector {
             Some((&CLOCK, [])) => self.closed = Some(postcard::from_bytes(value).map_err(wrong)?),
             Some((&ENTITY, _)) => {
                 let entity: Entity = postcard::from_bytes(value).map_err(wrong)?;
+                if entity.first_seen.is_none() {
+                    self.crowd.restore(entity.key);
+                }
                 self.entities.restore(entity.key, entity);
             }
             Some((&NAME, symbol)) => {

@@ -81,6 +81,14 @@ impl Entity {
         self.pending.first_key_value().is_some_and(|(bucket, _)| *bucket <= now) || now.0 - self.last_seen.0 <= 8
     }
 
+    /// True while anything of it is out of its baseline.
+    pub fn is_hot(&self, now: Bucket) -> bool {
+        let shares = self.shapes.values().chain([&self.lines, &self.hop_failed]).map(|share| &share.heat);
+        let operations = self.operations.values().flat_map(|operation| [&operation.failed.heat, &operation.own.heat]);
+        let rest = self.series.values().map(|series| &series.heat).chain(self.waits.values().map(|wait| &wait.heat));
+        shares.chain(operations).chain(rest).chain([&self.hop.heat]).any(|heat| heat.is_hot(now))
+    }
+
     /// Closes `now`: counts become baseline cells, every live key is judged.
     pub fn close(&mut self, now: Bucket, learning_buckets: i64, is_resource: &dyn Fn(Symbol) -> bool) -> EntityClose {
         let mut counts = self.pending.remove(&now).unwrap_or_default();

@@ -39,7 +39,8 @@ pub const MAX_TRACE_ITEMS: usize = 20_000;
 pub const MAX_OPEN_ITEMS: usize = 1_000_000;
 
 /// Entities a shard keeps, about 4 KB each (40 MB), unless settings say otherwise; the longest silent are let go at bucket close.
-/// One that has items in an open bucket stays until they are counted.
+/// One that has items in an open bucket stays until they are counted; twice as many are in memory at most, and what does not fit is
+/// counted as one service.
 pub const MAX_ENTITIES: usize = 10_000;
 /// Names a shard keeps, about 80 bytes each (16 MB).
 pub const MAX_NAMES: usize = 200_000;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod crowd;
 mod detector;
 mod entity;
 mod features;
@@ -18,6 +19,7 @@ mod metric;
 mod names;
 mod onset;
 mod pending;
+pub mod probe;
 mod sentences;
 mod share;
 mod slow;
@@ -46,10 +48,13 @@ pub struct DetectOptions {
     pub max_entities: u32,
     /// Spans and log lines of open traces a shard keeps, about 100 bytes each.
     pub max_trace_items: u32,
+    /// For simulations alone; no setting.
+    #[serde(skip)]
+    pub tripwire: Option<probe::Tripwire>,
 }
 
 impl Default for DetectOptions {
     fn default() -> Self {
-        Self { learning_s: 300, max_entities: limits::MAX_ENTITIES as u32, max_trace_items: limits::MAX_OPEN_ITEMS as u32 }
+        Self { learning_s: 300, max_entities: limits::MAX_ENTITIES as u32, max_trace_items: limits::MAX_OPEN_ITEMS as u32, tripwire: None }
     }
 }

@@ -142,19 +142,27 @@ impl Pending {
 
     fn fold_error(&mut self, line: LogLine, at: Timestamp, batch: &BatchInfo) {
         let fresh = || ErrorFold { count: 0, first: at, last: at, severity: line.severity, exemplars: Vec::new() };
-        let mut key = line.template;
-        if self.errors.len() >= MAX_OPEN_ERRORS && !self.errors.contains_key(&key) {
-            // The largest keys are folded together under no template, whichever came first.
-            match self.errors.last_key_value() {
-                Some((last, _)) if *last > key => {
-                    if let Some((_, displaced)) = self.errors.pop_last() {
-                        self.errors.entry(Symbol::NONE).or_insert_with(fresh).merge(displaced);
+        let key = self.error_key(line.template);
+        self.errors.entry(key).or_insert_with(fresh).add(line, at, batch);
+    }
+
+    /// Under which template an error line is counted. The largest keys are folded together under none, whichever came first.
+    fn error_key(&mut self, template: Symbol) -> Symbol {
+        if self.errors.len() < MAX_OPEN_ERRORS || self.errors.contains_key(&template) {
+            return template;
+        }
+        match self.errors.last_key_value() {
+            Some((last, _)) if *last > template => {
+                if let Some((_, displaced)) = self.errors.pop_last() {
+                    match self.errors.get_mut(&Symbol::NONE) {
+                        Some(kept) => kept.merge(displaced),
+                        None => drop(self.errors.insert(Symbol::NONE, displaced)),
                     }
                 }
-                _ => key = Symbol::NONE,
+                template
             }
+            _ => Symbol::NONE,
         }
-        self.errors.entry(key).or_insert_with(fresh).add(line, at, batch);
     }
 
     pub fn count_span(&mut self, failed: bool, late: bool) {
@@ -219,6 +227,25 @@ impl Pending {
     pub fn count_wait(&mut self, callee: EntityKey, took_ns: u64, unanswered: bool) {
         if let Some(wait) = bounded(&mut self.waits, callee, MAX_WAITS) {
             wait.add(took_ns, unanswered);
+        }
+    }
+
+    /// Takes in what was counted for another service: exact counts and error lines. What is told apart by operation, series or
+    /// callee has no meaning for both together.
+    pub fn take_in(&mut self, other: Self) {
+        for (mine, theirs) in [(&mut self.logs, other.logs), (&mut self.metrics, other.metrics), (&mut self.traces, other.traces)] {
+            mine.items += theirs.items;
+            mine.failing += theirs.failing;
+            mine.late += theirs.late;
+        }
+        for (template, fold) in other.errors {
+            let key = self.error_key(template);
+            match self.errors.entry(key) {
+                std::collections::btree_map::Entry::Occupied(mut entry) => entry.get_mut().merge(fold),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    entry.insert(fold);
+                }
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::features::{self, TraceLine, TraceSpan};
 use super::input::{BatchInfo, DetectorInput, SeenBefore, ShardInput, SpanCount};
 use super::keyed_state::{Changed, InPieces, KeyedState};
 use super::limits::{FINISHED_BUCKETS, MAX_TRACE_ITEMS, TRACE_GRACE_S, TRACE_IDLE_S};
+use super::probe::{InHand, Step};
 use crate::model::event::truncate;
 use crate::model::observation::{LogLine, Span, TraceId};
 use crate::model::snapshot::{Encode, StateEntry};
@@ -55,11 +56,17 @@ pub struct TraceJoin {
     forget: BTreeMap<Bucket, Vec<TraceId>>,
     open_items: usize,
     evicted_traces: u64,
+    in_hand: InHand,
 }
 
 impl TraceJoin {
     pub fn new(options: &DetectOptions) -> Self {
-        Self { max_items: options.max_trace_items as usize, ..Self::default() }
+        Self { max_items: options.max_trace_items as usize, in_hand: InHand::of(Step::Join, options), ..Self::default() }
+    }
+
+    /// The record that is being joined.
+    pub const fn in_hand(&self) -> &InHand {
+        &self.in_hand
     }
 
     pub const fn max_items(&self) -> usize {
@@ -84,8 +91,10 @@ impl TraceJoin {
                 *count += 1;
             }
         };
+        self.in_hand.batch(&batch);
         let mut logs = input.logs;
         logs.retain(|line| {
+            self.in_hand.record(line.record);
             let fresh = line.trace.is_none() || self.keep_line(line, &batch);
             if !fresh {
                 drop_one(line.record);
@@ -94,6 +103,7 @@ impl TraceJoin {
         });
         let mut spans = Vec::with_capacity(input.spans.len());
         for span in input.spans {
+            self.in_hand.record(span.record);
             let count = SpanCount { record: span.record, end: span.end, entity: span.entity, failed: span.failed };
             if span.trace.is_none() || self.keep_span(span, &batch) {
                 spans.push(count);
@@ -101,6 +111,7 @@ impl TraceJoin {
                 drop_one(count.record);
             }
         }
+        self.in_hand.nothing();
         let dropped = batch.records.partitions.iter().zip(seen_before).filter(|(_, items)| *items > 0);
         let seen_before = dropped
             .map(|(partition, items)| SeenBefore {

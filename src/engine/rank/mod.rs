@@ -14,5 +14,5 @@ pub use changes::{Change, ChangeContext, RankedChange, rank_changes, same_servic
 pub use evidence::Wording;
 pub use graph::CallGraph;
 pub use outside::{Outside, Surge, outside_cause};
-pub use sentences::{change_suspects, service_suspects};
+pub use sentences::{change_suspects, minutes, service_suspects};
 pub use services::{Local, RankedService, rank_services};

@@ -135,7 +135,8 @@ fn counter_evidence(service: &RankedService, local: &Local, earliest: Option<cra
     counter
 }
 
-fn minutes(seconds: f64) -> String {
+/// A span of time as a person says it: `13 s`, `4 min`, `2.5 h`.
+pub fn minutes(seconds: f64) -> String {
     if seconds.abs() >= 5_400.0 {
         format!("{:.1} h", seconds.abs() / 3_600.0)
     } else if seconds.abs() >= 120.0 {

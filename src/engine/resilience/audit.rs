@@ -84,25 +84,25 @@ pub(super) fn hole_at(kind: HoleKind, row: &LedgerRow, count: u64, found: &str) 
 
 /// The balances that hold inside one row of the books.
 fn sums_of(facts: &PartitionFacts) -> Vec<Hole> {
-    let (row, sums) = (&facts.row, &facts.row.sums);
+    let (row, sums, open) = (&facts.row, &facts.row.sums, facts.row.unaccounted());
     let mut holes = Vec::new();
-    let accounted = sums.records_decoded + sums.records_seen_before + sums.records_rejected;
-    if sums.records_read != accounted {
+    if open.records != 0 {
+        let accounted = sums.records_decoded + sums.records_seen_before + sums.records_rejected;
         let found =
             format!("{} records were read, and {accounted} are accounted for as decoded, seen before or dead-lettered", sums.records_read);
         holes.push(told(
-            hole_at(HoleKind::RecordsUnbalanced, row, sums.records_read.abs_diff(accounted), &found),
+            hole_at(HoleKind::RecordsUnbalanced, row, open.records.unsigned_abs(), &found),
             "the books themselves are wrong, or were changed by another program",
             READ_AGAIN,
         ));
     }
-    holes.extend(offsets_of(row));
-    let accounted = sums.items_stored + sums.items_folded + sums.items_seen_before;
-    if sums.items_decoded != accounted {
+    holes.extend(offsets_of(row, open.offsets));
+    if open.items != 0 {
+        let accounted = sums.items_stored + sums.items_folded + sums.items_seen_before;
         let found =
             format!("{} items were decoded, and {accounted} are accounted for as stored, folded or seen before", sums.items_decoded);
         holes.push(told(
-            hole_at(HoleKind::ItemsUnbalanced, row, sums.items_decoded.abs_diff(accounted), &found),
+            hole_at(HoleKind::ItemsUnbalanced, row, open.items.unsigned_abs(), &found),
             "the books themselves are wrong, or were changed by another program",
             READ_AGAIN,
         ));
@@ -123,22 +123,19 @@ fn sums_of(facts: &PartitionFacts) -> Vec<Hole> {
 }
 
 /// The offsets passed are records, or known to hold none.
-fn offsets_of(row: &LedgerRow) -> Option<Hole> {
-    let sums = &row.sums;
-    let is_queue = row.connector == INBOX || row.connector == REPLAY;
-    // Rows of our own queues are numbered from 1, and every one is a record.
-    let passed = if is_queue { row.next_offset.saturating_sub(1).max(0) } else { row.next_offset - row.first_offset };
-    let accounted = sums.records_decoded + sums.records_rejected + sums.absent + sums.missed;
-    if u64::try_from(passed) == Ok(accounted) {
+fn offsets_of(row: &LedgerRow, open: i64) -> Option<Hole> {
+    if open == 0 {
         return None;
     }
+    let sums = &row.sums;
+    let accounted = sums.records_decoded + sums.records_rejected + sums.absent + sums.missed;
+    let passed = open.saturating_add_unsigned(accounted);
     let found = format!(
         "{passed} offsets were passed, and {accounted} are accounted for: {} records decoded, {} dead-lettered, {} offsets absent, {} missed",
         sums.records_decoded, sums.records_rejected, sums.absent, sums.missed
     );
-    let count = i64::try_from(accounted).unwrap_or(i64::MAX).abs_diff(passed);
     Some(told(
-        hole_at(HoleKind::OffsetsUnbalanced, row, count, &found),
+        hole_at(HoleKind::OffsetsUnbalanced, row, open.unsigned_abs(), &found),
         "records were passed over without being booked, or the position was changed",
         READ_AGAIN,
     ))

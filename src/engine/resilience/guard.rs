@@ -22,6 +22,8 @@ pub struct Guard {
     pub topic: TopicWatch,
     pub letters: LetterBudget,
     pub pause: Option<Pause>,
+    /// Whether the pause that a process before this one left was looked for.
+    pub recalled: bool,
     restarts: RestartBudget,
 }
 
@@ -54,6 +56,7 @@ impl Guard {
             topic: TopicWatch::default(),
             letters: LetterBudget::new(letters_cap),
             pause: None,
+            recalled: false,
             restarts: RestartBudget::new(BUDGET, BUDGET_WINDOW_S),
         }
     }

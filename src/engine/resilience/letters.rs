@@ -12,7 +12,7 @@ pub fn letter(batch: &RecordBatch, rejection: &Rejection, now: Timestamp) -> Opt
     let record = batch.records.get(rejection.record as usize)?;
     let position = batch.position(record);
     Some(DeadLetter {
-        id: derived_id(&format!("letter\0{}", position.item_id(0))),
+        id: derived_id(&format!("letter\0{}\0{}", batch.connector, position.item_id(0))),
         connector: batch.connector.to_string(),
         timestamp: record.timestamp,
         key: batch.key(record).map(<[u8]>::to_vec),
@@ -22,7 +22,7 @@ pub fn letter(batch: &RecordBatch, rejection: &Rejection, now: Timestamp) -> Opt
         error_message: truncate(&rejection.reason, 1_000),
         format: rejection.format.to_owned(),
         bad_items: rejection.items.clone(),
-        attempts: 1,
+        attempts: rejection.attempts,
         first_failed_at: now,
         last_failed_at: now,
         fingerprint: fingerprint(&batch.connector, rejection),
@@ -64,7 +64,14 @@ mod tests {
     use crate::model::dead_letter::RejectionClass;
 
     fn rejection(reason: &str) -> Rejection {
-        Rejection { record: 0, class: RejectionClass::Malformed, reason: reason.to_owned(), format: "json_logs", items: vec![] }
+        Rejection {
+            record: 0,
+            class: RejectionClass::Malformed,
+            reason: reason.to_owned(),
+            format: "json_logs",
+            items: vec![],
+            attempts: 1,
+        }
     }
 
     #[test]

@@ -11,4 +11,5 @@ pub mod offset_ledger;
 pub mod redecode;
 pub mod restart_budget;
 pub mod retention;
+pub mod suspects;
 pub mod wrong_topic;

@@ -1,6 +1,7 @@
 //! The books of one connector: what became of every record, by partition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
@@ -10,22 +11,41 @@ use crate::model::observation::ObservationBatch;
 use crate::model::ports::{AssignedPartition, StoredOffset};
 use crate::model::position::{PartitionKey, Position};
 use crate::model::record::RecordBatch;
+use crate::model::snapshot::{Ahead, AheadLetter};
 
 /// Sums by partition; the next offset of each is where reading goes on.
 #[derive(Clone, Debug, Default)]
 pub struct OffsetLedger {
     rows: BTreeMap<PartitionKey, LedgerRow>,
+    /// Records that were stored before a crash and are not booked yet, by offset.
+    ahead: BTreeMap<PartitionKey, BTreeMap<i64, Ahead>>,
 }
 
 impl OffsetLedger {
-    /// The books as the last checkpoint left them.
-    pub fn restore(rows: impl IntoIterator<Item = LedgerRow>) -> Self {
-        Self { rows: rows.into_iter().map(|row| (row.partition.clone(), row)).collect() }
+    /// The books as the last checkpoint left them, and what is stored beyond them.
+    pub fn restore(rows: impl IntoIterator<Item = LedgerRow>, ahead: impl IntoIterator<Item = Ahead>) -> Self {
+        let mut ledger = Self { rows: rows.into_iter().map(|row| (row.partition.clone(), row)).collect(), ahead: BTreeMap::new() };
+        for ahead in ahead {
+            ledger.ahead.entry(ahead.partition.clone()).or_default().insert(ahead.offset, ahead);
+        }
+        ledger
     }
 
-    /// Opens a partition's books where reading of it starts, and keeps which topic that is.
+    /// Opens a partition's books where reading of it starts, and keeps which topic that is. What was stored of an earlier life of the
+    /// topic can never be read again: it is booked now.
     pub fn assigned(&mut self, connector: &str, partition: &AssignedPartition) {
-        let row = self.rows.entry(partition.key.clone()).or_insert_with(|| fresh(connector, &partition.key, partition.start_offset));
+        let PartitionKey { cluster, topic, incarnation, partition: number } = &partition.key;
+        let is_over = |key: &PartitionKey| {
+            key.cluster == *cluster && key.topic == *topic && key.partition == *number && key.incarnation < *incarnation
+        };
+        let over: Vec<PartitionKey> = self.ahead.keys().filter(|key| is_over(key)).cloned().collect();
+        for key in over {
+            if let Some(end) = self.ahead.get(&key).and_then(|ahead| ahead.keys().next_back()).map(|last| last + 1) {
+                let row = self.rows.entry(key.clone()).or_insert_with(|| fresh(connector, &key, end));
+                pass_over(row, take_passed(&mut self.ahead, &key, end), end);
+            }
+        }
+        let row = open(&mut self.rows, &mut self.ahead, connector, &partition.key, partition.start_offset);
         if let Some(topic_id) = &partition.topic_id {
             row.topic_id = Some(topic_id.clone());
         }
@@ -71,11 +91,16 @@ impl OffsetLedger {
 
     /// Books what came of one batch.
     pub fn book(&mut self, booking: &Booking) {
-        for added in &booking.rows {
-            let row =
-                self.rows.entry(added.partition.clone()).or_insert_with(|| LedgerRow { sums: LedgerSums::default(), ..added.clone() });
+        for (index, added) in booking.rows.iter().enumerate() {
+            let start = added.first_offset;
+            let row = open(&mut self.rows, &mut self.ahead, &added.connector, &added.partition, start);
             row.next_offset = row.next_offset.max(added.next_offset);
             row.sums = row.sums.and(&added.sums);
+            let passed = take_passed(&mut self.ahead, &added.partition, added.next_offset);
+            if !passed.is_empty() {
+                let missed_end = start.saturating_add_unsigned(added.sums.missed);
+                book_removed(&mut row.sums, passed, missed_end, &offsets_of(&booking.records, index));
+            }
         }
     }
 
@@ -87,6 +112,7 @@ impl OffsetLedger {
 /// What one decoded batch adds to the books.
 #[derive(Clone, Debug)]
 pub struct Booking {
+    records: Arc<RecordBatch>,
     /// Of each partition, the offsets the batch went forward and what became of them.
     rows: Vec<LedgerRow>,
 }
@@ -117,7 +143,7 @@ impl Booking {
             let first = fresh(&batch.records.connector, &partition.key, partition.next_offset.saturating_sub_unsigned(offsets));
             LedgerRow { next_offset: partition.next_offset, sums, ..first }
         });
-        Self { rows: rows.collect() }
+        Self { rows: rows.collect(), records: Arc::clone(&batch.records) }
     }
 }
 
@@ -130,6 +156,71 @@ pub fn count_seen_before(rows: &mut [LedgerRow], seen_before: &[SeenBefore]) {
             row.sums.items_folded = row.sums.items_folded.saturating_sub(seen.items);
         }
     }
+}
+
+/// The row of a partition; a new one begins where reading starts, or with what is stored from before that.
+fn open<'a>(
+    rows: &'a mut BTreeMap<PartitionKey, LedgerRow>,
+    ahead: &mut BTreeMap<PartitionKey, BTreeMap<i64, Ahead>>,
+    connector: &str,
+    key: &PartitionKey,
+    start: i64,
+) -> &'a mut LedgerRow {
+    rows.entry(key.clone()).or_insert_with(|| {
+        let mut row = fresh(connector, key, start);
+        pass_over(&mut row, take_passed(ahead, key, start), start);
+        row
+    })
+}
+
+/// What was stored of offsets before `end`.
+fn take_passed(ahead: &mut BTreeMap<PartitionKey, BTreeMap<i64, Ahead>>, key: &PartitionKey, end: i64) -> BTreeMap<i64, Ahead> {
+    let Some(of_partition) = ahead.get_mut(key) else { return BTreeMap::new() };
+    let later = of_partition.split_off(&end);
+    let passed = std::mem::replace(of_partition, later);
+    if of_partition.is_empty() {
+        ahead.remove(key);
+    }
+    passed
+}
+
+/// Moves a row to `end` over offsets that cannot be read any more: those stored are booked as what they were, the others are missed.
+fn pass_over(row: &mut LedgerRow, passed: BTreeMap<i64, Ahead>, end: i64) {
+    let Some(first) = passed.keys().next().copied() else { return };
+    if row.next_offset == row.first_offset && row.sums == LedgerSums::default() {
+        row.first_offset = first;
+        row.next_offset = first;
+    }
+    row.sums.missed += u64::try_from(end - row.next_offset).unwrap_or(0);
+    row.next_offset = row.next_offset.max(end);
+    book_removed(&mut row.sums, passed, end, &FxHashSet::default());
+}
+
+/// A record that was stored before a crash, and that the broker has removed since: an offset without a record now, and yet it was
+/// read. Booked as what became of it. Offsets before `missed_end` were missed, the others absent.
+fn book_removed(sums: &mut LedgerSums, passed: BTreeMap<i64, Ahead>, missed_end: i64, here: &FxHashSet<i64>) {
+    for (offset, ahead) in passed {
+        if here.contains(&offset) {
+            continue;
+        }
+        let gone = if offset < missed_end { &mut sums.missed } else { &mut sums.absent };
+        *gone = gone.saturating_sub(1);
+        sums.records_read += 1;
+        match ahead.letter {
+            Some(AheadLetter::Whole) => sums.records_rejected += 1,
+            letter => {
+                sums.records_decoded += 1;
+                sums.items_decoded += ahead.items;
+                sums.items_stored += ahead.items;
+                sums.items_rejected += if let Some(AheadLetter::Items(items)) = letter { items } else { 0 };
+            }
+        }
+    }
+}
+
+/// Offsets of the records that a batch has of one of its partitions.
+fn offsets_of(batch: &RecordBatch, partition: usize) -> FxHashSet<i64> {
+    batch.records.iter().filter(|record| usize::from(record.partition) == partition).map(|record| record.offset).collect()
 }
 
 fn fresh(connector: &str, partition: &PartitionKey, offset: i64) -> LedgerRow {
@@ -181,8 +272,6 @@ fn one_to_one_by_partition(batch: &ObservationBatch) -> Vec<OneToOne> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-
-    use std::sync::Arc;
 
     use super::*;
     use crate::model::Source;
@@ -277,5 +366,61 @@ mod tests {
         ledger.assigned("logs", &assigned(1, 0, "second"));
         assert_eq!(ledger.stored("c", "logs", 3), Some(StoredOffset { incarnation: 1, next_offset: 0, topic_id: Some("second".into()) }));
         assert_eq!(ledger.stored("another cluster", "logs", 3), None);
+    }
+
+    fn ahead(offset: i64, items: u64, letter: Option<AheadLetter>) -> Ahead {
+        Ahead { connector: "logs".into(), partition: key(), offset, items, letter }
+    }
+
+    #[test]
+    fn a_record_stored_before_a_crash_and_removed_by_the_broker_since_is_booked_as_what_became_of_it() {
+        let stored = [
+            ahead(2, 1, None),
+            ahead(3, 3, None),
+            ahead(4, 0, Some(AheadLetter::Whole)),
+            ahead(5, 1, Some(AheadLetter::Items(2))),
+            ahead(6, 1, None),
+        ];
+        let mut ledger = OffsetLedger::default();
+        read(&mut ledger, batch(0..0, &[0, 1], 2));
+        let mut ledger = OffsetLedger::restore(ledger.rows(), stored);
+        // Of 2 to 7 the broker has 2 and 7; 2 comes again and is nothing new.
+        assert_eq!(read(&mut ledger, batch(0..0, &[2, 7], 8)), [2, 7]);
+        let sums = assert_balanced(&ledger);
+        assert_eq!(sums.absent, 0);
+        assert_eq!((sums.records_decoded, sums.records_rejected), (7, 1));
+        assert_eq!((sums.items_decoded, sums.items_stored, sums.items_rejected), (5, 5, 2));
+        assert_eq!(read(&mut ledger, batch(0..0, &[8, 10], 11)), [8, 10]);
+        assert_eq!(assert_balanced(&ledger).absent, 1, "nothing is booked twice");
+    }
+
+    #[test]
+    fn what_retention_took_before_it_was_booked_is_missed_but_for_what_is_stored() {
+        let mut ledger = OffsetLedger::default();
+        read(&mut ledger, batch(0..0, &[0, 1], 2));
+        let mut ledger = OffsetLedger::restore(ledger.rows(), [ahead(3, 1, None), ahead(40, 1, None), ahead(51, 1, None)]);
+        read(&mut ledger, batch(2..50, &[50], 53));
+        let sums = assert_balanced(&ledger);
+        assert_eq!((sums.missed, sums.absent, sums.records_decoded, sums.items_stored), (46, 1, 6, 3));
+    }
+
+    #[test]
+    fn books_that_were_never_written_begin_with_what_is_stored() {
+        let assigned = |incarnation, start_offset| AssignedPartition {
+            key: PartitionKey { incarnation, ..key() },
+            start_offset,
+            end_offset: -1,
+            topic_id: None,
+        };
+        // Killed before the first checkpoint, and then started at the end of the topic.
+        let mut ledger = OffsetLedger::restore([], [ahead(4, 1, None), ahead(6, 1, None)]);
+        ledger.assigned("logs", &assigned(0, 10));
+        let sums = assert_balanced(&ledger);
+        assert_eq!((ledger.rows()[0].first_offset, sums.records_decoded, sums.missed), (4, 2, 4));
+        // Or the topic was made anew meanwhile.
+        let mut ledger = OffsetLedger::restore([], [ahead(4, 1, None), ahead(6, 1, None)]);
+        ledger.assigned("logs", &assigned(1, 0));
+        let sums = assert_balanced(&ledger);
+        assert_eq!((ledger.rows()[0].next_offset, sums.records_decoded, sums.missed), (7, 2, 1));
     }
 }

@@ -72,7 +72,14 @@ fn not_configured(letter: &LetterRecord) -> LetterFailure {
     );
     failure(
         &letter.connector,
-        &Rejection { record: 0, class: RejectionClass::UnknownFormat, reason: message, format: "auto", items: letter.bad_items.clone() },
+        &Rejection {
+            record: 0,
+            class: RejectionClass::UnknownFormat,
+            reason: message,
+            format: "auto",
+            items: letter.bad_items.clone(),
+            attempts: 1,
+        },
     )
 }
 

@@ -352,6 +352,12 @@ fn sums(connection: &Connection) -> Result<Vec<SumFact>, Fault> {
              FROM bucket_totals t WHERE t.items <> counted",
         ),
         (
+            "bytes of waiting dead letters of connector",
+            "SELECT connector, sum(k), sum(c) FROM (SELECT connector, bytes AS k, 0 AS c FROM letter_bytes \
+             UNION ALL SELECT connector, 0, bytes FROM letters WHERE status IN ('waiting', 'replaying')) GROUP BY connector \
+             HAVING sum(k) <> sum(c)",
+        ),
+        (
             "the full-text index",
             "SELECT 'all', n, m FROM (SELECT (SELECT count(*) FROM events_fts_docsize) AS n, (SELECT count(*) FROM events) AS m) WHERE n <> m",
         ),

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::dims;
 use crate::model::Timestamp;
-use crate::model::investigation::{Activity, CloseReason, EngineFindings, Investigation, Note, Priority, Status};
+use crate::model::investigation::{Activity, CloseReason, EngineFindings, EventLink, Investigation, Note, Priority, Status};
 use crate::model::suspect::Verdict;
 use crate::store::error::Fault;
 
@@ -34,6 +34,17 @@ pub(in crate::store) fn investigation(connection: &Connection, id: &str) -> Resu
 }
 
 /// People's verdicts lie apart from the engine's suspects, so that a new ranking keeps them.
+pub(super) fn event_link(connection: &Connection, investigation_id: &str, event_id: &str) -> Result<Option<EventLink>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id, confidence, reason, linked_by, linked_at FROM event_links WHERE investigation_id = ? AND event_id = ?",
+    )?;
+    let link = statement.query_row([investigation_id, event_id], |row| {
+        let linked_at = Timestamp::from_nanos(row.get(4)?);
+        Ok(EventLink { event_id: row.get(0)?, confidence: row.get(1)?, reason: row.get(2)?, linked_by: row.get(3)?, linked_at })
+    });
+    Ok(link.optional()?)
+}
+
 fn merge_verdicts(connection: &Connection, findings: &mut EngineFindings) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached("SELECT suspect_id, verdict, comment, who FROM verdicts WHERE investigation_id = ?")?;
     let mut rows = statement.query([&findings.id])?;

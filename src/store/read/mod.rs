@@ -16,15 +16,16 @@ use std::io::Write;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::connection;
 use super::error::Fault;
 use super::options::Options;
 use super::write;
 use crate::model::command::InboxRow;
+use crate::model::connector::KeptPause;
 use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterRecord, Replay, ReplayRun};
-use crate::model::investigation::{Activity, Investigation, InvestigationSummary, Note};
+use crate::model::investigation::{Activity, EventLink, Investigation, InvestigationSummary, Note};
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, StoreReader};
 use crate::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
@@ -128,6 +129,10 @@ impl StoreReader for SqliteReader {
         self.read(|connection| timeline::timeline(connection, investigation_id, range, step_s))
     }
 
+    fn event_link(&self, investigation_id: &str, event_id: &str) -> Result<Option<EventLink>, StoreError> {
+        self.read(|connection| investigations::event_link(connection, investigation_id, event_id))
+    }
+
     fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
         self.read(|connection| events::page(connection, query))
     }
@@ -166,6 +171,16 @@ impl StoreReader for SqliteReader {
 
     fn letter_bytes(&self, connector: &str) -> Result<u64, StoreError> {
         self.read(|db| letters::waiting_bytes(db, connector))
+    }
+
+    fn pause(&self, connector: &str) -> Result<Option<KeptPause>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT since, reason, settings FROM pauses WHERE connector = ?")?;
+            let found = statement.query_row([connector], |row| {
+                Ok(KeptPause { since: Timestamp::from_nanos(row.get(0)?), reason: row.get(1)?, settings: row.get(2)? })
+            });
+            Ok(found.optional()?)
+        })
     }
 
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {

@@ -9,14 +9,21 @@ use crate::model::ports::StoreError;
 use crate::model::signal::BucketRow;
 use crate::store::error::Fault;
 
-/// `true` when the letter is new. One position has one letter; a repeat raises its attempts.
+/// `true` when the letter is new. One position has one letter of each connector; a repeat raises its attempts.
 pub(in crate::store) fn store_letter(tx: &Transaction<'_>, letter: &DeadLetter) -> Result<bool, Fault> {
     let partition = &letter.position.partition;
     let bytes = letter.key.as_ref().map_or(0, Vec::len) + letter.value.as_ref().map_or(0, Vec::len);
     let known: Option<i64> = tx
-        .prepare_cached("SELECT n FROM letters WHERE cluster = ? AND topic = ? AND incarnation = ? AND partition = ? AND \"offset\" = ?")?
+        .prepare_cached("SELECT n FROM letters WHERE connector = ? AND cluster = ? AND topic = ? AND incarnation = ? AND partition = ? AND \"offset\" = ?")?
         .query_row(
-            params![&*partition.cluster, &*partition.topic, partition.incarnation, partition.partition, letter.position.offset],
+            params![
+                letter.connector,
+                &*partition.cluster,
+                &*partition.topic,
+                partition.incarnation,
+                partition.partition,
+                letter.position.offset
+            ],
             |row| row.get(0),
         )
         .optional()?;

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::meta;
+use super::events::EventIndex;
+use super::{ahead, meta};
 use crate::model::ledger::{LedgerRow, LedgerSums};
 use crate::model::ports::StoreError;
 use crate::model::position::PartitionKey;
@@ -141,8 +142,9 @@ fn store_ledger_row(tx: &Transaction<'_>, row: &LedgerRow) -> Result<(), Fault> 
     Ok(())
 }
 
-/// What was in force last. Removes what is not: parts of a checkpoint that was never finished, and rows replaced since.
-pub(super) fn load_snapshot(connection: &mut Connection) -> Result<Snapshot, Fault> {
+/// What was in force last. Removes what is not: parts of a checkpoint that was never finished, rows replaced since, and what buckets
+/// made that the checkpoint had not closed.
+pub(super) fn load_snapshot(connection: &mut Connection, index: &mut EventIndex) -> Result<Snapshot, Fault> {
     if let Some(found) = meta(connection, "snapshot_format")?.and_then(|text| text.parse().ok())
         && found != SNAPSHOT_FORMAT
     {
@@ -160,13 +162,14 @@ pub(super) fn load_snapshot(connection: &mut Connection) -> Result<Snapshot, Fau
         [],
     )?;
     tx.execute("DELETE FROM state WHERE value IS NULL", [])?;
+    ahead::roll_back(&tx, index)?;
     tx.commit()?;
     let entries = connection
         .prepare_cached("SELECT stage, key, value FROM state ORDER BY stage, key")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<Vec<_>, _>>()?;
     let ledger = ledger_rows(connection)?.into_iter().map(|(row, _)| row).collect();
-    Ok(Snapshot { epoch, ledger, entries })
+    Ok(Snapshot { epoch, ledger, ahead: ahead::records(connection)?, entries })
 }
 
 /// The books for people: items whose event belongs to another position count as seen before.

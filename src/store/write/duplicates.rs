@@ -67,7 +67,7 @@ fn replay_of(tx: &Transaction<'_>, item: &Provenance) -> Result<Option<i64>, Fau
     let Position { partition: PartitionKey { cluster, topic, incarnation, partition }, offset } = &item.position;
     let mut statement = tx.prepare_cached(
         "SELECT max(r.id) FROM letters l JOIN replays r ON r.letter = l.n \
-         WHERE l.cluster = ?1 AND l.topic = ?2 AND l.incarnation = ?3 AND l.partition = ?4 AND l.\"offset\" = ?5 AND (l.whole OR EXISTS \
+         WHERE l.connector = ?6 AND l.cluster = ?1 AND l.topic = ?2 AND l.incarnation = ?3 AND l.partition = ?4 AND l.\"offset\" = ?5 AND (l.whole OR EXISTS \
          (SELECT 1 FROM ledger b WHERE b.connector = ?6 AND b.cluster = ?1 AND b.topic = ?2 AND b.incarnation = ?3 AND b.partition = ?4 \
          AND b.next_offset > ?5))",
     )?;

@@ -1,5 +1,6 @@
 //! The one writer.
 
+mod ahead;
 mod books;
 mod checkpoint;
 mod duplicates;
@@ -7,6 +8,7 @@ mod events;
 pub(super) mod findings;
 mod forget;
 mod log;
+mod pauses;
 mod prune;
 mod replays;
 
@@ -110,6 +112,7 @@ impl SqliteWriter {
         phases.end("events");
         books::store_rows(&tx, &batch.rows)?;
         store_letters(&tx, batch, &mut report)?;
+        batch.pauses.iter().try_for_each(|change| pauses::store(&tx, change))?;
         store_findings(&tx, batch, now, &mut report)?;
         phases.end("findings");
         for (epoch, entries) in &state {
@@ -117,6 +120,7 @@ impl SqliteWriter {
         }
         if let Some(checkpoint) = &batch.checkpoint {
             checkpoint::put_in_force(&tx, checkpoint)?;
+            ahead::pass(&tx, checkpoint)?;
             replays::forget_passed(&tx, checkpoint)?;
         }
         let removed = self.replaced.remove_some(&tx)?;
@@ -145,8 +149,14 @@ fn store_events(
     now: Timestamp,
     report: &mut WriteReport,
 ) -> Result<(), Fault> {
+    for event in &batch.events {
+        ahead::note_item(tx, event)?;
+    }
+    for made in &batch.detected {
+        ahead::note_detected(tx, made)?;
+    }
     let of_items = batch.events.iter().map(|event| (event, Made::OfItem));
-    for (event, made) in of_items.chain(batch.detected.iter().map(|event| (event, Made::ByDetector { now }))) {
+    for (event, made) in of_items.chain(batch.detected.iter().map(|made| (&made.event, Made::ByDetector { now }))) {
         match index.store(tx, event, made)? {
             Stored::New | Stored::Grown => report.events_stored += 1,
             Stored::SeenBefore => report.events_seen_before += 1,
@@ -230,6 +240,10 @@ impl StoreWriter for SqliteWriter {
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {
         self.replaced = Replaced::default();
-        Ok(checkpoint::load_snapshot(&mut self.connection)?)
+        let loaded = checkpoint::load_snapshot(&mut self.connection, &mut self.index);
+        if loaded.is_err() {
+            self.index.forget();
+        }
+        Ok(loaded?)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::ahead;
 use super::events::EventIndex;
 use crate::model::event::Provenance;
 use crate::model::position::{PartitionKey, Position};
@@ -174,16 +175,18 @@ impl Pruner {
         Ok(removed)
     }
 
-    /// Whole buckets, so that the sums over services go with their rows.
+    /// Whole buckets, so that the sums over services go with their rows. Those that a restart would make again stay until a checkpoint
+    /// has closed them: they would be booked twice.
     fn remove_rows(&mut self, tx: &Transaction<'_>, before: Bucket) -> Result<Removed, Fault> {
         let mut removed = Removed::default();
+        let before = ahead::closed_through(tx)?.map_or(before.0, |closed| before.0.min(closed.saturating_add(1)));
         for environment in environments(tx)? {
             let from = self.rows_from.get(&environment).copied().unwrap_or(i64::MIN);
             let buckets: Vec<i64> = tx
                 .prepare_cached(
                     "SELECT DISTINCT bucket FROM bucket_rows WHERE environment = ? AND bucket >= ? AND bucket < ? ORDER BY bucket LIMIT ?",
                 )?
-                .query_map(params![environment, from, before.0, BUCKETS_AT_ONCE], |row| row.get(0))?
+                .query_map(params![environment, from, before, BUCKETS_AT_ONCE], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             removed.more |= buckets.len() == BUCKETS_AT_ONCE;
             for bucket in buckets {
@@ -215,7 +218,7 @@ struct Candidate {
     bytes: u64,
 }
 
-/// `false` for an event that may be read again: it would come back, and be counted twice.
+/// `false` for an event that may be read or made again: it would come back, and be counted twice.
 fn book_event(tx: &Transaction<'_>, event: &Candidate) -> Result<bool, Fault> {
     let is_of_a_record = ["git", "ci", "manual"].contains(&event.source.as_str());
     if let (true, Some(provenance)) = (is_of_a_record, &event.provenance) {
@@ -224,6 +227,9 @@ fn book_event(tx: &Transaction<'_>, event: &Candidate) -> Result<bool, Fault> {
             return Ok(false);
         }
         book_partition(tx, &connector, &partition, Booked { events: 1, ..Booked::default() })?;
+    }
+    if tx.prepare_cached("SELECT 1 FROM detected_ahead WHERE event_id = ?")?.exists([&event.id])? {
+        return Ok(false);
     }
     if event.source == "logs" && ["error_burst", "new_error_pattern"].contains(&event.event_type.as_str()) {
         tx.prepare_cached(
@@ -405,7 +411,7 @@ fn kept(tx: &Transaction<'_>) -> Result<Kept, Fault> {
 }
 
 /// By the index's order, one look each.
-fn environments(connection: &Connection) -> Result<Vec<String>, Fault> {
+pub(super) fn environments(connection: &Connection) -> Result<Vec<String>, Fault> {
     let mut statement = connection.prepare_cached("SELECT min(environment) FROM bucket_rows WHERE environment > ?")?;
     let mut found: Vec<String> = Vec::new();
     // A name before all others, or none at all.

@@ -18,6 +18,7 @@ use crate::web::routes::{analytics, connectors, dead_letters, events, health, in
         investigation::show, investigation::patch, investigation::close, investigation::reopen, investigation::resolve,
         investigation::assign, investigation::list_events, investigation::link_event, investigation::timeline,
         investigation::suspects, investigation::set_verdict, investigation::graph, investigation::activity,
+        investigation::explain,
         notes::list, notes::add, notes::edit, notes::remove,
         events::list, events::create, events::search, events::facets, events::show,
         connectors::list, connectors::show, connectors::pause, connectors::resume, connectors::trip, connectors::reset,

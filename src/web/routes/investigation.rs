@@ -6,6 +6,7 @@ use super::Route;
 use super::events::{self, FILTERS as EVENT_FILTERS};
 use crate::model::Event;
 use crate::model::command::{Action, CommandOutcome, InvestigationPatch};
+use crate::model::explanation::Explanation;
 use crate::model::investigation::{Activity, Investigation, Status};
 use crate::model::suspect::Suspect;
 use crate::model::view::{ServiceGraph, Timeline};
@@ -22,6 +23,9 @@ const TIMELINE: &[Param] = &[
     param("step_s", Kind::Integer { min: 1, max: 86_400 }, "Seconds a bar; chosen to fit when absent."),
 ];
 
+const EXPLAIN: &[Param] = &[Param { required: true, ..param("event", Kind::Text, "Id of the event.") }];
+
+documents!(ExplainParams: EXPLAIN);
 documents!(TimelineParams: TIMELINE);
 documents!(EventListParams: EVENT_FILTERS, PAGING);
 
@@ -36,6 +40,7 @@ fn reads(api: &Api) -> Route {
         warp::path!("investigations" / Segment / "timeline").and(warp::get()).and(asked(api)).then(timeline).boxed(),
         warp::path!("investigations" / Segment / "suspects").and(warp::get()).and(asked(api)).then(suspects).boxed(),
         warp::path!("investigations" / Segment / "graph").and(warp::get()).and(asked(api)).then(graph).boxed(),
+        warp::path!("investigations" / Segment / "explain").and(warp::get()).and(asked(api)).then(explain).boxed(),
         warp::path!("investigations" / Segment / "activity").and(warp::get()).and(asked(api)).then(activity).boxed(),
     ])
 }
@@ -211,4 +216,18 @@ pub async fn activity(id: Segment, request: Request) -> Answer {
     request.no_query()?;
     load(&request, &id.0).await?;
     json(&request.api.read(move |reader| reader.activity(&id.0)).await?)
+}
+
+/// Why an event is in it; of an event that is not, why not.
+#[utoipa::path(get, path = "/api/v1/investigations/{id}/explain", tag = "investigation", params(("id" = String, Path), ExplainParams),
+    responses((status = 200, body = Explanation)))]
+pub async fn explain(id: Segment, request: Request) -> Answer {
+    let query = request.query(&[EXPLAIN])?;
+    let event_id = query.text("event").unwrap_or_default();
+    let investigation = load(&request, &id.0).await?;
+    let (wanted, linked) = (event_id.clone(), (id.0, event_id.clone()));
+    let event = request.api.read(move |reader| reader.event(&wanted)).await?;
+    let event = event.ok_or_else(|| Problem::not_found(format!("no event with id {event_id}")))?;
+    let link = request.api.read(move |reader| reader.event_link(&linked.0, &linked.1)).await?;
+    json(&(request.api.parts.explain)(&event, link.as_ref(), &investigation))
 }

@@ -1,6 +1,7 @@
 //! No room on the disk, and a database that is taken away: nothing is lost, and it is said.
 
 use std::cell::Cell;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use super::{PATIENCE, records_read};
 use crate::support::kafka::KafkaServer;
 use crate::support::process::{Home, Run, assert_same_export};
-use crate::support::shop::{read_to_the_end, settings, write_shop};
+use crate::support::shop::{ShopFeed, read_to_the_end, settings, write_shop};
 
 /// Small batches, so that little is under way when the disk is full.
 const SMALL_BATCHES: &str = "[kafka.batch]\nmax_records = 50\nqueue = 1\n";
@@ -49,7 +50,8 @@ impl SmallDisk {
     fn fill(&self, left_kib: u64) {
         let disk = rustix::fs::statvfs(self.folder.path()).unwrap();
         let bytes = (disk.f_bavail * disk.f_frsize).saturating_sub(left_kib * 1_024);
-        std::fs::write(self.ballast(), vec![0; usize::try_from(bytes).unwrap()]).unwrap();
+        let mut ballast = std::fs::OpenOptions::new().create(true).append(true).open(self.ballast()).unwrap();
+        ballast.write_all(&vec![0; usize::try_from(bytes).unwrap()]).unwrap();
     }
 
     fn make_room(&self) {
@@ -118,13 +120,41 @@ fn a_full_disk_stops_reading_and_with_room_again_it_goes_on_by_itself() {
     let took = run.terminate_within(TEN_SECONDS);
     println!("ended {took:?} after SIGTERM, on a full disk");
 
-    // A start on a full disk waits too.
-    let run = home.run();
+    // A start on a full disk waits too, whether or not the little there is lets it open the database.
+    let run = home.run_without_room();
     run.wait_until("it says that the disk is full", PATIENCE, says_that_the_disk_is_full);
     disk.make_room();
+    let run = run.begun();
     run.wait_until("it is ready again", Duration::from_secs(40), |run| run.ops("/readyz")["status"] == "ready");
     run.wait_until("everything is read", PATIENCE, read_to_the_end);
     assert_eq!(run.metric("whydunit_ready"), Some(1.0));
+    run.terminate();
+    assert_same_export(&undisturbed(&settings), &home.export());
+}
+
+#[test]
+fn a_first_start_on_a_full_disk_says_so_on_its_probes_and_begins_once_there_is_room() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let server = KafkaServer::shared();
+    write_shop(server, "no-room");
+    let settings = settings(server, "no-room", "");
+    let home = Home::with_database(&settings, tempfile::tempdir().unwrap(), disk.database());
+    disk.fill(0);
+    let run = home.run_without_room();
+    let ready = run.ops("/readyz");
+    assert_eq!(ready["status"], "not_ready", "{ready}");
+    let ready = ready.to_string();
+    let path = home.database().display().to_string();
+    for word in ["no room for", &path, "make room there", "nothing is lost", "tried again every", "since 20"] {
+        assert!(ready.contains(word), "{word}: {ready}");
+    }
+    assert_eq!((run.ops_text("/healthz"), run.metric("whydunit_ready")), ("alive\n".to_owned(), Some(0.0)));
+    run.terminate_within(TEN_SECONDS);
+
+    let run = home.run_without_room();
+    disk.make_room();
+    let run = run.begun();
+    run.wait_until("everything is read", PATIENCE, read_to_the_end);
     run.terminate();
     assert_same_export(&undisturbed(&settings), &home.export());
 }
@@ -147,6 +177,34 @@ fn a_database_at_its_limit_stops_reading_and_with_a_higher_one_it_goes_on() {
 
     let run = home.run();
     run.wait_until("everything is read", PATIENCE, read_to_the_end);
+    run.terminate();
+    assert_same_export(&undisturbed(&settings), &home.export());
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_waited_for() {
+    let server = KafkaServer::shared();
+    let settings = settings(server, "held", SMALL_BATCHES);
+    let mut feed = ShopFeed::open(server, "held", 300, &[]);
+    feed.write_until(300);
+    let home = Home::new(&settings);
+    let run = home.run();
+    run.wait_until("the first part is read", PATIENCE, |run| records_read(run) > 0 && run.ops("/readyz")["status"] == "ready");
+    let other = rusqlite::Connection::open(home.database()).unwrap();
+    other.busy_timeout(PATIENCE).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    feed.write_to_the_end();
+    run.wait_until("it says who is in the way", PATIENCE, |run| {
+        let ready = run.ops("/readyz");
+        let said = ready.to_string();
+        ready["status"] == "not_ready"
+            && ["another program holds", &home.database().display().to_string(), "once that lets go", "since 20"]
+                .iter()
+                .all(|word| said.contains(word))
+    });
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    run.wait_until("everything is read", PATIENCE, |run| read_to_the_end(run) && run.ops("/readyz")["status"] == "ready");
     run.terminate();
     assert_same_export(&undisturbed(&settings), &home.export());
 }

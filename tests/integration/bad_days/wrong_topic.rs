@@ -115,6 +115,37 @@ fn a_topic_of_foreign_binary_records_pauses_its_connector_within_seconds_and_the
 }
 
 #[test]
+fn a_wrong_topic_stays_paused_over_a_kill_until_somebody_resumes_it_or_the_settings_change() {
+    let server = KafkaServer::shared();
+    server.create_topic("paused.bin", 1, &[]);
+    send_garbage(server, "paused.bin", 60_000, 100, 1_000_000);
+    let reads = |format: &str| {
+        let text = settings(&server.brokers(), &[("paused", "paused.bin")], 1_024);
+        if format.is_empty() { text } else { format!("{text}format = \"{format}\"\n") }
+    };
+    let home = Home::new(&reads(""));
+    let is_foreign = |run: &Run| is_paused(run, "paused", "connectors.paused.format");
+    let run = home.run();
+    run.wait_until("it is paused", PATIENCE, is_foreign);
+    let (since, read) = (connector(&run, "paused")["since"].clone(), read_of(&run, "paused"));
+    run.wait_until("the books have what was read", PATIENCE, |run| {
+        run.api("/api/v1/ledger")["sums"]["records_rejected"].as_u64() == Some(read)
+    });
+    run.killed();
+    let run = home.run();
+    run.wait_until("it is paused still", PATIENCE, is_foreign);
+    assert_eq!((read_of(&run, "paused"), &connector(&run, "paused")["since"]), (0, &since), "nothing is read to find out again");
+    assert_eq!(run.order("/api/v1/connectors/paused/resume"), 202);
+    run.wait_until("resumed, it reads and pauses again", PATIENCE, |run| read_of(run, "paused") >= 10_000 && is_foreign(run));
+    run.terminate_within(Duration::from_secs(10));
+    home.settings(&reads("json_logs"));
+    let run = home.run();
+    run.wait_until("with other settings it reads", PATIENCE, |run| read_of(run, "paused") >= 10_000 && is_foreign(run));
+    run.terminate_within(Duration::from_secs(10));
+    assert_books_balance(&books(&home.export()));
+}
+
+#[test]
 fn a_connector_stops_at_the_cap_of_its_dead_letters_over_a_restart_and_goes_on_once_they_are_discarded() {
     let server = KafkaServer::shared();
     server.create_topic("capped.bin", 1, &[]);

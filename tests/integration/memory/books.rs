@@ -10,8 +10,9 @@ use whydunit::model::event::Provenance;
 use whydunit::model::ledger::{LedgerRow, LedgerSums};
 use whydunit::model::ports::{StoreReader, StoreWriter, WriteBatch};
 use whydunit::model::position::{PartitionKey, Position};
+use whydunit::model::signal::DetectedEvent;
 use whydunit::model::snapshot::Checkpoint;
-use whydunit::model::{Event, Severity, Source};
+use whydunit::model::{Bucket, Event, Severity, Source};
 use whydunit::store::{SqliteWriter, open_reader, open_writer};
 
 use super::things::{at, letter, seed};
@@ -31,6 +32,11 @@ fn item(partition: i32, offset: i64, source_id: &str, title: &str) -> Event {
     event
 }
 
+/// As made by the close of a bucket.
+fn made(event: Event) -> DetectedEvent {
+    DetectedEvent { bucket: Bucket::of(event.timestamp), event }
+}
+
 /// The books as a connector keeps them: every item read counts as stored.
 fn row(partition: i32, next_offset: i64) -> LedgerRow {
     let read = next_offset as u64;
@@ -40,7 +46,7 @@ fn row(partition: i32, next_offset: i64) -> LedgerRow {
 
 fn checkpoint(writer: &mut SqliteWriter, epoch: u64, next_offsets: &[i64]) {
     let ledger = next_offsets.iter().enumerate().map(|(partition, next)| row(partition as i32, *next)).collect();
-    let batch = WriteBatch { checkpoint: Some(Checkpoint { epoch, ledger, deltas: vec![] }), ..WriteBatch::default() };
+    let batch = WriteBatch { checkpoint: Some(Checkpoint { epoch, ledger, ..Checkpoint::default() }), ..WriteBatch::default() };
     writer.write(&batch, at(0)).unwrap();
 }
 
@@ -112,7 +118,7 @@ fn a_letter_decoded_again_that_names_a_known_event_is_a_duplicate_of_the_replays
     let read = LedgerRow { sums, ..row(0, 2) };
     let force = |writer: &mut SqliteWriter, epoch: u64, ledger: Vec<LedgerRow>| {
         writer
-            .write(&WriteBatch { checkpoint: Some(Checkpoint { epoch, ledger, deltas: vec![] }), ..WriteBatch::default() }, at(0))
+            .write(&WriteBatch { checkpoint: Some(Checkpoint { epoch, ledger, ..Checkpoint::default() }), ..WriteBatch::default() }, at(0))
             .unwrap();
     };
     force(&mut writer, 1, vec![read.clone()]);
@@ -135,7 +141,7 @@ fn a_letter_decoded_again_that_names_a_known_event_is_a_duplicate_of_the_replays
 fn detected_events_have_no_part_in_the_books() {
     let database = Database::new();
     let mut writer = open_writer(&database.options()).unwrap();
-    let detected = vec![item(0, 0, "a", "x"), item(0, 5, "a", "x")];
+    let detected = vec![made(item(0, 0, "a", "x")), made(item(0, 5, "a", "x"))];
     writer.write(&WriteBatch { detected, ..WriteBatch::default() }, at(0)).unwrap();
     checkpoint(&mut writer, 1, &[0]);
     assert_eq!(books(&database), [(0, 0)]);
@@ -149,8 +155,8 @@ fn a_found_event_was_seen_when_it_was_first_stored_and_the_export_does_not_say_w
     let grown = Event { count: found.count + 5, ..found.clone() };
     let read = item(0, 5, "read", "x");
     let ids = [found.id.clone(), read.id.clone()];
-    writer.write(&WriteBatch { detected: vec![found], events: vec![read], ..WriteBatch::default() }, at(5_000)).unwrap();
-    writer.write(&WriteBatch { detected: vec![grown], ..WriteBatch::default() }, at(6_000)).unwrap();
+    writer.write(&WriteBatch { detected: vec![made(found)], events: vec![read], ..WriteBatch::default() }, at(5_000)).unwrap();
+    writer.write(&WriteBatch { detected: vec![made(grown)], ..WriteBatch::default() }, at(6_000)).unwrap();
     let reader = open_reader(&database.options()).unwrap();
     let [found, read] = ids.map(|id| reader.event(&id).unwrap().unwrap());
     assert_eq!((found.observed_at, found.count), (at(5_000), 6), "it grew, but was seen before");

@@ -28,6 +28,7 @@ fn checkpoint(epoch: u64, value: u32) -> Checkpoint {
         epoch,
         ledger: vec![ledger_row(epoch as i64)],
         deltas: vec![StateDelta { stage: "detection/0".into(), entries: vec![entry] }],
+        ..Checkpoint::default()
     }
 }
 
@@ -40,7 +41,7 @@ fn a_checkpoint_comes_back_and_removed_state_stays_away() {
     let removal = StateEntry { key: b"entity".to_vec(), value: None };
     let added = StateEntry { key: b"other".to_vec(), value: Some(Arc::new(8_u32)) };
     let deltas = vec![StateDelta { stage: "detection/0".into(), entries: vec![removal, added] }];
-    let second = Checkpoint { epoch: 2, ledger: vec![ledger_row(2)], deltas };
+    let second = Checkpoint { epoch: 2, ledger: vec![ledger_row(2)], deltas, ..Checkpoint::default() };
     writer.write(&WriteBatch { checkpoint: Some(second), ..WriteBatch::default() }, at(0)).unwrap();
     drop(writer);
     let snapshot = open_writer(&database.options()).unwrap().load_snapshot().unwrap();
@@ -65,7 +66,7 @@ fn a_checkpoint_written_in_parts_is_in_force_with_its_last_and_not_before() {
         ..WriteBatch::default()
     };
     let end = |epoch: u64| WriteBatch {
-        checkpoint: Some(Checkpoint { epoch, ledger: vec![ledger_row(epoch as i64)], deltas: vec![] }),
+        checkpoint: Some(Checkpoint { epoch, ledger: vec![ledger_row(epoch as i64)], ..Checkpoint::default() }),
         ..WriteBatch::default()
     };
     let key = |text: &str| text.as_bytes().to_vec();

@@ -1,8 +1,11 @@
 //! Dead letters that people decide on: how far a replay is, and the way back from a discard.
 
 use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, LetterSelection};
-use whydunit::model::dead_letter::{DeadLetterView, LetterFailure, LetterStatus, RejectionClass, ReplayOutcome, ReplayRun};
+use whydunit::model::dead_letter::{DeadLetter, DeadLetterView, LetterFailure, LetterStatus, RejectionClass, ReplayOutcome, ReplayRun};
+use whydunit::model::ledger::{LedgerRow, LedgerSums};
 use whydunit::model::ports::{StoreReader, StoreWriter, WriteBatch};
+use whydunit::model::query::DeadLetterQuery;
+use whydunit::model::snapshot::Checkpoint;
 use whydunit::store::{SqliteReader, SqliteWriter, open_reader, open_writer};
 
 use super::Database;
@@ -121,4 +124,48 @@ fn what_was_discarded_keeps_its_reason_and_can_be_put_back() {
     );
     assert_eq!(desk.ask(Action::RestoreDeadLetters { select: group() }), Ok(2));
     assert_eq!(desk.reader.dead_letter_groups().unwrap()[0].waiting, 3);
+}
+
+#[test]
+fn two_connectors_that_cannot_read_the_same_record_have_a_letter_each() {
+    let database = Database::new();
+    let mut writer = open_writer(&database.options()).unwrap();
+    let of = |connector: &str| DeadLetter { connector: connector.into(), id: format!("{connector}/5"), ..letter(5) };
+    let write = |writer: &mut SqliteWriter, letters: Vec<DeadLetter>| {
+        let report = writer.write(&WriteBatch { letters, ..WriteBatch::default() }, at(0)).unwrap();
+        (report.letters_stored, report.letters_seen_before)
+    };
+    assert_eq!(write(&mut writer, vec![of("logs"), of("audit")]), (2, 0));
+    assert_eq!(write(&mut writer, vec![of("audit"), of("logs")]), (0, 2), "read again after a crash");
+    let partition = letter(5).position.partition;
+    let ledger = ["audit", "logs"].map(|connector| {
+        let sums = LedgerSums { records_read: 1, records_rejected: 1, ..LedgerSums::default() };
+        let partition = partition.clone();
+        LedgerRow { connector: connector.into(), partition, first_offset: 5, next_offset: 6, topic_id: None, sums }
+    });
+    let checkpoint = Checkpoint { epoch: 1, ledger: ledger.to_vec(), ..Checkpoint::default() };
+    writer.write(&WriteBatch { checkpoint: Some(checkpoint), ..WriteBatch::default() }, at(0)).unwrap();
+    let verdict = whydunit::app::verify::database(&database.options()).unwrap();
+    assert!(verdict.closes, "{:#?}", verdict.holes);
+    let reader = open_reader(&database.options()).unwrap();
+    assert_eq!(reader.dead_letters(&DeadLetterQuery::default()).unwrap().total, 2);
+    assert!(reader.letter_bytes("audit").unwrap() > 0 && reader.letter_bytes("audit").unwrap() == reader.letter_bytes("logs").unwrap());
+}
+
+#[test]
+fn verify_names_a_connector_whose_waiting_letters_do_not_weigh_what_is_kept_of_them() {
+    let database = Database::new();
+    let mut writer = open_writer(&database.options()).unwrap();
+    writer.write(&WriteBatch { letters: vec![letter(5), letter(6)], ..WriteBatch::default() }, at(0)).unwrap();
+    drop(writer);
+    let holes = || {
+        let verdict = whydunit::app::verify::database(&database.options()).unwrap();
+        verdict.holes.into_iter().filter(|hole| hole.found.contains("bytes of waiting dead letters")).collect::<Vec<_>>()
+    };
+    assert_eq!(holes(), []);
+    let edit = |sql: &str| rusqlite::Connection::open(database.options().path().unwrap()).unwrap().execute_batch(sql).unwrap();
+    edit("UPDATE letter_bytes SET bytes = bytes + 7");
+    assert_eq!(holes()[0].count, 7);
+    edit("DELETE FROM letter_bytes");
+    assert_eq!(holes().len(), 1);
 }

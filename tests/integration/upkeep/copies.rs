@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use whydunit::app::verify;
-use whydunit::model::ports::{StoreError, StoreReader as _, StoreWriter as _};
+use whydunit::model::Bucket;
+use whydunit::model::ports::{StoreError, StoreReader as _, StoreWriter as _, WriteBatch};
+use whydunit::model::signal::DetectedEvent;
 use whydunit::store::{Options, open_reader, open_writer};
 
 use super::good::Copy;
@@ -124,7 +126,8 @@ fn a_backup_goes_on_to_its_end_although_another_writes_between_any_two_of_its_st
         told.push((done, total));
         assert!(told.len() < 1_000, "it begins anew each time: {:?}", &told[..5]);
         let event = crate::memory::things::random_event(3, told.len() as u64);
-        writer.write(&whydunit::model::ports::WriteBatch { detected: vec![event], ..Default::default() }, super::good::at(0)).unwrap();
+        let detected = vec![DetectedEvent { bucket: Bucket::of(event.timestamp), event }];
+        writer.write(&WriteBatch { detected, ..WriteBatch::default() }, super::good::at(0)).unwrap();
     })
     .unwrap();
     assert!(!told.is_empty() && told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");

@@ -36,6 +36,7 @@ fn every_read_answers() {
         "/investigations/known/graph",
         "/investigations/known/notes",
         "/investigations/known/activity",
+        "/investigations/known/explain?event=known",
         "/events?source=git&type=commit&from=2026-03-23T14:00:00Z",
         "/events/search?q=pool",
         "/events/facets",

@@ -11,7 +11,7 @@ use whydunit::model::connector::{ConnectorOrder, ConnectorState, ConnectorStatus
 use whydunit::model::dead_letter::{
     DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay, ReplayRun,
 };
-use whydunit::model::investigation::{Activity, EngineFindings, Investigation, InvestigationSummary, Note, Priority, Status};
+use whydunit::model::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
 use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, StoreError, StoreReader};
 use whydunit::model::position::{PartitionKey, Position};
@@ -81,6 +81,18 @@ impl StoreReader for Memory {
         self.asked((id, range, step_s))?;
         let timeline = Timeline { from: now(), to: now(), step_s: step_s.unwrap_or(15), lanes: Vec::new(), onset: None, detected_at: None };
         Ok((id == KNOWN).then_some(timeline))
+    }
+    fn event_link(&self, id: &str, event_id: &str) -> Result<Option<EventLink>, StoreError> {
+        self.asked((id, event_id))?;
+        let at = now();
+        let link = || EventLink {
+            event_id: KNOWN.into(),
+            confidence: 0.7,
+            reason: "slow call".into(),
+            linked_by: "whydunit".into(),
+            linked_at: at,
+        };
+        Ok((id == KNOWN && event_id == KNOWN).then(link))
     }
     fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
         self.asked(query)?;
@@ -245,6 +257,7 @@ pub fn start_with_clock(
         status: memory.clone(),
         control: memory.clone(),
         dry_runs: memory.clone(),
+        explain: whydunit::engine::correlate::explain,
         live: hub.clone(),
         now,
         version: "0.0.0-test",

@@ -63,6 +63,10 @@ fn an_investigation_is_opened_worked_on_by_two_and_resolved() {
     let linked = send(&web, "POST", &format!("{path}/events"), "*", "k4", &json!({"event_id": "known"}));
     assert_eq!(linked.status, 200, "{}", linked.text);
     assert_eq!(web.get(&format!("{path}/events")).json()[0]["id"], "known");
+    let why = web.get(&format!("{path}/explain?event=known")).json();
+    assert_eq!((&why["belongs"], &why["because"]), (&true.into(), &"Linked by ana: linked by hand.".into()), "{why}");
+    assert_eq!(web.get(&format!("{path}/explain?event=none")).status, 404);
+    assert_eq!(web.get(&format!("{path}/explain")).fields(), ["event"]);
     let note = send(&web, "POST", &format!("{path}/notes"), "*", "k5", &json!({"body": "the pool is small", "event_id": "known"}));
     assert_eq!(note.status, 201, "{}", note.text);
     let note_path = note.header("location").trim_start_matches("/api/v1").to_owned();

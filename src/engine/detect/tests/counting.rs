@@ -1,9 +1,11 @@
 //! Every item counted ends in exactly one row.
 
-use super::drive::Pipeline;
+use super::drive::{Pipeline, changed};
 use super::traffic::{Fault, Item, START_S, batch, shop};
+use crate::engine::detect::entity::Entity;
+use crate::engine::detect::heat::Heat;
 use crate::engine::detect::{DetectOptions, Detector};
-use crate::model::{Bucket, Severity, Symbol, Timestamp};
+use crate::model::{Bucket, EntityKey, Severity, Symbol, Timestamp};
 
 fn rows(pipeline: &Pipeline) -> (u64, u64, u64) {
     let rows = pipeline.closed.iter().flat_map(|closed| &closed.rows);
@@ -87,7 +89,7 @@ fn lines_of(services: std::ops::Range<u64>, second: i64) -> Vec<(usize, Item)> {
 fn flooded(shards: usize, backwards: bool) -> Pipeline {
     let options = DetectOptions { max_entities: 10, ..DetectOptions::default() };
     let mut pipeline = Pipeline::new(shards, None);
-    pipeline.detectors = (0..shards).map(|_| Detector::new(&options)).collect();
+    pipeline.detectors = (0..shards).map(|shard| Detector::of_shard(shard, &options)).collect();
     pipeline.next = Some(Bucket::of(Timestamp::from_seconds(START_S)));
     let bucket = |number: i64| START_S + number * Bucket::SECONDS;
     for number in 0..5 {
@@ -110,7 +112,73 @@ fn more_services_than_are_kept_are_counted_all_the_same_and_which_are_let_go_dep
     let kept = |pipeline: &Pipeline| pipeline.detectors.iter().map(Detector::entities).sum::<usize>();
     let (forwards, backwards) = (flooded(1, false), flooded(1, true));
     assert_eq!(rows(&forwards), (200, 0, 0), "every line in one row, none late");
-    assert_eq!((evicted(&forwards), kept(&forwards)), (190, 10));
+    // Of forty new ones in a bucket twenty at most fit; the others are counted as one service.
+    let crowded = |pipeline: &Pipeline| pipeline.detectors.iter().map(Detector::crowded_items).sum::<u64>();
+    for pipeline in [&forwards, &backwards] {
+        assert_eq!((evicted(pipeline), crowded(pipeline), kept(pipeline)), (51, 140, 10));
+    }
     assert_eq!(forwards.said, backwards.said);
     assert_eq!(rows(&flooded(3, true)), (200, 0, 0));
+}
+
+/// One shard that keeps ten services, and reads these.
+fn crowd(items: &[(usize, Item)]) -> Pipeline {
+    let mut pipeline = Pipeline::new(1, None);
+    pipeline.detectors = vec![Detector::new(&DetectOptions { max_entities: 10, ..DetectOptions::default() })];
+    pipeline.next = Some(Bucket::of(Timestamp::from_seconds(START_S)));
+    pipeline.observe(batch(&[], items));
+    pipeline
+}
+
+#[test]
+fn a_flood_of_new_services_before_a_bucket_closes_stays_bounded_and_every_line_is_counted() {
+    let items = lines_of(0..10_000, START_S + 1);
+    let backwards: Vec<_> = items.iter().rev().cloned().collect();
+    let [mut forwards, mut backwards] = [crowd(&items), crowd(&backwards)];
+    for pipeline in [&mut forwards, &mut backwards] {
+        assert_eq!(pipeline.detectors[0].entities(), 21, "twice ten, and the one that stands for the rest");
+        pipeline.close_until(Timestamp::from_seconds(START_S + 60));
+        assert_eq!(rows(pipeline), (10_000, 0, 0));
+        assert_eq!(pipeline.detectors[0].crowded_items(), 9_980);
+        assert!(pipeline.detectors[0].entities() <= 10);
+    }
+    assert_eq!(forwards.said, backwards.said, "who is counted apart depends on no order");
+    let others = forwards.closed.iter().flat_map(|closed| &closed.rows).find(|row| row.entity.service == "(other services)").unwrap();
+    assert_eq!(others.items, 9_980);
+}
+
+#[test]
+fn services_of_a_flood_that_wait_for_a_later_bucket_stay_bounded_too() {
+    let mut pipeline = crowd(&[]);
+    let mut sent = 0;
+    for number in 0..40 {
+        let items = lines_of(number * 30..number * 30 + 30, START_S + 1_800);
+        sent += items.len() as u64;
+        pipeline.observe(batch(&[], &items));
+        pipeline.close_until(Timestamp::from_seconds(START_S + (number as i64 + 1) * Bucket::SECONDS));
+        assert!(pipeline.detectors[0].entities() <= 21);
+    }
+    pipeline.close_until(Timestamp::from_seconds(START_S + 3_600));
+    assert_eq!(rows(&pipeline).0, sent);
+}
+
+#[test]
+fn a_service_in_trouble_that_fell_silent_is_let_go_after_those_that_are_well() {
+    let hot = Heat { since: Some(Bucket(100)), last: Some(Bucket(104)), ..Heat::default() };
+    let key = |number: u64| EntityKey { environment: Symbol(1), service: Symbol(number) };
+    let mut detector = Detector::new(&DetectOptions { max_entities: 2, ..DetectOptions::default() });
+    for number in 1..=4_u64 {
+        let mut entity = Entity { last_seen: Bucket(95 + number as i64), first_seen: Some(Bucket(90)), ..Entity::new(key(number)) };
+        if number == 1 {
+            entity.lines.heat = hot.clone();
+        }
+        let bytes = [&[b'e'][..], &1_u64.to_be_bytes(), &number.to_be_bytes()].concat();
+        detector.restore(&bytes, &postcard::to_stdvec(&entity).unwrap()).unwrap();
+    }
+    changed(&mut detector);
+    detector.close(Bucket(105));
+    assert_eq!((detector.entities(), detector.evicted_entities()), (2, 2));
+    let gone: Vec<Vec<u8>> = changed(&mut detector).into_iter().filter(|entry| entry.value.is_none()).map(|entry| entry.key).collect();
+    let number = |key: &Vec<u8>| key[16];
+    assert_eq!(gone.iter().map(number).collect::<Vec<_>>(), [2, 3], "the one in trouble had been silent for longest");
 }

@@ -522,6 +522,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/investigations/{id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why an event is in it; of an event that is not, why not. */
+        get: operations["investigation_explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/investigations/{id}/graph": {
         parameters: {
             query?: never;
@@ -718,6 +735,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description What a check looks at.
+         * @enum {string}
+         */
+        About: "environment" | "kind" | "time" | "service" | "suspicion";
         /** @description One recorded change of an investigation. */
         Activity: {
             /** Format: date-time */
@@ -817,6 +839,11 @@ export interface components {
             /** @description 1 to 100 ids. */
             ids: string[];
             reason: components["schemas"]["CloseReason"];
+        };
+        Check: {
+            about: components["schemas"]["About"];
+            holds: boolean;
+            sentence: string;
         };
         /**
          * @description Why an investigation was closed without a root cause.
@@ -1129,6 +1156,19 @@ export interface components {
              * @description −log10 p where it has one.
              */
             surprise?: number | null;
+        };
+        Explanation: {
+            /** @description The answer as one sentence. */
+            because: string;
+            /** @description Linked to it, by whydunit or by a person. */
+            belongs: boolean;
+            /** @description What whydunit goes by, in that order: the first that does not hold is why an event is left out. */
+            checks: components["schemas"]["Check"][];
+            /** @description Other investigations that it is linked to. */
+            elsewhere: string[];
+            event_id: string;
+            investigation_id: string;
+            link?: components["schemas"]["EventLink"] | null;
         };
         /** @description Counts of events by one field's values, most first. */
         Facet: {
@@ -3373,6 +3413,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Investigation"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    investigation_explain: {
+        parameters: {
+            query: {
+                /** @description Id of the event. */
+                event: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
                 };
             };
             /** @description Refused, with the reason. */

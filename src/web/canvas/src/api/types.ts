@@ -35,6 +35,7 @@ export type Investigation = Answered<Schemas['Investigation']>;
 export type InvestigationSummary = Answered<Schemas['InvestigationSummary']>;
 export type Note = Answered<Schemas['Note']>;
 export type Activity = Answered<Schemas['Activity']>;
+export type Explanation = Answered<Schemas['Explanation']>;
 export type EventItem = Answered<Schemas['Event']>;
 export type Bar = Answered<Schemas['Bar']>;
 export type Mark = Answered<Schemas['Mark']>;

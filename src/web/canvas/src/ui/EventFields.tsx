@@ -10,13 +10,14 @@ import { SeverityLabel } from './marks';
 /** Read later than this after it happened is worth saying. */
 const LATE_MS = 2_000;
 
-/** Everything known of one event: fields, diff, exemplars, data, and where its record stands to the byte. */
-export function EventFields({ event, here }: { event: EventItem; here?: string }) {
+/** Everything known of one event, `children` below its title: fields, diff, exemplars, data, and where its record stands to the byte. */
+export function EventFields({ event, here, children }: { event: EventItem; here?: string; children?: ReactNode }) {
   const { fields, more, diff, exemplars, rest } = eventFacts(event);
   return (
     <div className="event-fields">
       <div className="row" style={{ gap: 6 }}><SeverityLabel severity={event.severity} /><span className="dim small trunc">{words(event.event_type).toLowerCase()}, {event.source === 'ci' ? 'CI' : event.source}</span></div>
       <p className="event-title">{event.title}</p>
+      {children}
       <Fields list={[...when(event), ...fields]} />
       {diff !== null && <Block title="Diff"><Diff text={diff} /></Block>}
       {exemplars.length > 0 && <Block title={`Exemplars, ${exemplars.length} of ${count(event.count)}`}>{exemplars.map((one, index) => <OneExemplar key={index} one={one} title={event.title} />)}</Block>}

@@ -82,11 +82,23 @@ story('from the suspect to its proof: brush, event, diff, graph, charts, timelin
     await page.waitForSelector('.linked-note', WAIT);
     await page.locator('.linked li button').first().click();
     await page.waitForSelector('.event-source', WAIT);
+    await page.waitForSelector('.belonging', WAIT);
+    assert.match(await text(page, '.belonging summary'), /^Belongs here Linked by whydunit: ./);
+    await page.locator('.belonging summary').click();
+    await until('what it went by', async () => (await page.locator('.belonging li:visible').count()) >= 3);
     await page.keyboard.press('t');
     await page.waitForSelector('.timeline-table td', WAIT);
     await page.keyboard.press('t');
     const words = await page.getAttribute('canvas[role=img]', 'aria-label');
     assert.match(words, /Onset \d\d:\d\d:\d\d.*Changes [1-9].*Git [1-9].*CI [1-9].*Metrics \d.*Logs \d.*Traces \d/s);
+  });
+});
+
+story('an event that is not linked says why not', async () => {
+  const note = (await demo.read('/events?type=note')).find((event) => !event.investigation_ids.length);
+  await on(`/investigations/${id}?event=${encodeURIComponent(note.id)}`, async (page) => {
+    await page.waitForSelector('.belonging', WAIT);
+    assert.match(await text(page, '.belonging summary'), /^Not linked A note is no finding of a detector/);
   });
 });
 

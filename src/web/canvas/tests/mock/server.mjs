@@ -130,9 +130,20 @@ export async function startMock({ mode = 'incident', port = 0 } = {}) {
       return save(found, who, 'verdict', `${third} ${body.verdict}`);
     }
     if (sub === 'events') return page(state.events.filter((one) => one.investigation_ids.includes(id)), url);
+    if (sub === 'explain') return explained(id, url.searchParams.get('event'));
     if (sub === 'activity') return { json: state.activity.filter((one) => one.investigation_id === id) };
     if (sub === 'notes') return notes(method, id, third, body, who);
     return problem(404, 'Not found', `no path ${url.pathname}`);
+  }
+
+  function explained(id, eventId) {
+    const event = state.events.find((one) => one.id === eventId);
+    if (!event) return problem(404, 'Not found', `no event with id ${eventId}`);
+    const belongs = event.investigation_ids.includes(id);
+    const because = belongs ? 'Linked by whydunit: slow call of payment, which belongs.' : 'search is no neighbour of a service that belongs on the graph shown here, so it may be another fault.';
+    const checks = [{ about: 'environment', holds: true, sentence: 'It is of production, as the investigation is.' }, { about: 'service', holds: belongs, sentence: belongs ? 'payment belongs: it shows evidence of this fault.' : because }];
+    const link = belongs ? { event_id: eventId, confidence: 0.7, reason: 'slow call of payment, which belongs', linked_by: 'whydunit', linked_at: event.timestamp } : null;
+    return { json: { investigation_id: id, event_id: eventId, belongs, because, link, checks, elsewhere: [] } };
   }
 
   function notes(method, id, note, body, who) {

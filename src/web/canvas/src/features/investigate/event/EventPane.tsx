@@ -50,7 +50,20 @@ function OneEvent({ eventId, here, picked }: { eventId: string; here: string; pi
   if (error instanceof Problem && error.status === 404) return <Empty title="This event is not kept"><span>What stood on the timeline remains there; its record is gone.</span></Empty>;
   if (error) return <Failed error={error} what="The event" retry={() => void refetch()} />;
   if (isPending) return <GhostRows rows={4} />;
-  return <>{!picked && <p className="label event-lead">Strongest sign</p>}<EventFields event={data} here={here} /></>;
+  return <>{!picked && <p className="label event-lead">Strongest sign</p>}<EventFields event={data} here={here}><Belonging id={here} eventId={eventId} /></EventFields></>;
+}
+
+/** Why it is here, or why it is not: the sentence, and what whydunit went by. */
+function Belonging({ id, eventId }: { id: string; eventId: string }) {
+  const { data } = useQuery(queries.explain(id, eventId));
+  // What stands above it says what is wrong when nothing can be read.
+  if (!data) return null;
+  return (
+    <details className="belonging">
+      <summary><b>{data.belongs ? 'Belongs here' : 'Not linked'}</b> <span className="sec">{data.because}</span></summary>
+      {data.checks.length > 0 && <ul className="evidence">{data.checks.map(({ about, holds, sentence }) => <li key={about} className={holds ? '' : 'against'}><span className="sr-only">{holds ? 'holds: ' : 'does not hold: '}</span><span>{sentence}</span></li>)}</ul>}
+    </details>
+  );
 }
 
 function Linked({ id, current, pick, brush }: { id: string; current: string | null; pick: (eventId: string) => void; brush: Span | null }) {
