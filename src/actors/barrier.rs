@@ -17,7 +17,7 @@ use crate::model::ledger::LedgerRow;
 use crate::model::snapshot::{Checkpoint, StateDelta};
 
 /// Entries handed in at a time.
-const PIECE: usize = 1_000;
+const PIECE: usize = 500;
 
 /// What the sources had read where the checkpoint cut, and what the stages have handed in.
 #[derive(Debug)]

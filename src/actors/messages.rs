@@ -129,7 +129,7 @@ pub struct BarrierPart {
     pub seen_before: Vec<SeenBefore>,
 }
 
-/// supervisor → every source, before the last checkpoint: stop after the batch in hand; go on when `resume` fires or is dropped.
+/// supervisor → every source before the last checkpoint, the replays before every one: stop after the batch in hand; go on when `resume` fires or is dropped.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Hold {

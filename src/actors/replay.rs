@@ -18,7 +18,6 @@ use crate::engine::decode;
 use crate::engine::detect::{DetectOptions, ShardInput, probe};
 use crate::engine::resilience::redecode::{Redecoder, failure, outcome};
 use crate::model::dead_letter::{Replay, ReplayOutcome};
-use crate::model::ledger::LedgerSums;
 use crate::model::observation::ObservationBatch;
 use crate::model::ports::{StoreReader, WriteBatch};
 
@@ -34,15 +33,14 @@ pub struct ReplayStage {
     /// Records that stopped a stage, and what it takes to find out: a replay of one must not.
     suspects: SharedSuspects,
     detect: DetectOptions,
+    /// Ahead of what is sent, and of the outcomes: this stage stops for every cut.
     books: Arc<QueueBooks>,
-    /// The first replay that is not taken up yet.
-    next: i64,
     /// Fired when a person's write was stored.
     written: Arc<Notify>,
     status: Arc<StatusBoard>,
     /// A look is due: the limited rate has put it off.
     waiting: bool,
-    /// Stopped for the last checkpoint.
+    /// Stopped for a checkpoint.
     held: bool,
     _life: LifeLine,
 }
@@ -74,7 +72,6 @@ impl ReplayStage {
         status: Arc<StatusBoard>,
         life: LifeLine,
     ) -> Self {
-        let next = books.lock().next_offset;
         Self {
             redecoder,
             per_second: ways.per_second.max(1),
@@ -83,7 +80,6 @@ impl ReplayStage {
             recorder: ways.recorder,
             suspects: ways.suspects,
             detect: ways.detect,
-            next,
             books,
             written,
             status,
@@ -102,7 +98,8 @@ impl ReplayStage {
         if self.waiting || self.held {
             return;
         }
-        let replays = match self.reader.replays(self.next, self.step()) {
+        let next = self.books.lock().next_offset;
+        let replays = match self.reader.replays(next, self.step()) {
             Ok(replays) => replays,
             Err(error) => {
                 tracing::warn!(%error, "replays not read; trying again");
@@ -110,7 +107,8 @@ impl ReplayStage {
             }
         };
         let Some(last) = replays.last() else { return };
-        self.next = last.id + 1;
+        self.status.note_activity();
+        self.books.lock().next_offset = last.id + 1;
         self.waiting = true;
         let pause = Duration::from_secs_f64(replays.len() as f64 / f64::from(self.per_second));
         let decoded: Vec<_> = replays.iter().map(|replay| self.decode(replay)).collect();
@@ -121,8 +119,8 @@ impl ReplayStage {
         });
     }
 
-    /// What one letter became; a panic is its failure, not the stage's.
-    fn decode(&mut self, replay: &Replay) -> Redecoded {
+    /// What one letter became, booked; a panic is its failure, not the stage's.
+    fn decode(&mut self, replay: &Replay) -> (Option<ObservationBatch>, ReplayOutcome) {
         let now = clock::now();
         let letter = &replay.letter;
         let redecoder = &mut self.redecoder;
@@ -139,39 +137,55 @@ impl ReplayStage {
             redecoder.forget(&letter.connector);
             Err(failure(&letter.connector, &decode::panicked(0, "decoding it again")))
         });
+        self.books.lock().sums.records_read += 1;
         match decoded {
-            Ok(batch) => Redecoded { outcome: outcome(replay.id, letter, &batch, now), sums: sums_of(&batch), batch: Some(batch) },
+            Ok(batch) => {
+                self.book(&batch);
+                let outcome = outcome(replay.id, letter, &batch, now);
+                (Some(batch), outcome)
+            }
             Err(failure) => {
+                self.books.lock().sums.records_rejected += 1;
                 let letter_id = letter.id.clone();
-                let outcome = ReplayOutcome { replay: replay.id, letter_id, at: now, items_read: 0, failure: Some(failure) };
-                Redecoded { outcome, sums: LedgerSums { records_read: 1, records_rejected: 1, ..LedgerSums::default() }, batch: None }
+                (None, ReplayOutcome { replay: replay.id, letter_id, at: now, items_read: 0, failure: Some(failure) })
             }
         }
     }
 
-    /// What came of the letters first, then what was in them, each booked as it is queued: whatever a crash leaves out lies behind
-    /// the books and is decoded again.
-    fn deliver(&self, decoded: Vec<Redecoded>, ctx: &mut Context<Self>) {
-        let (joins, recorder, books, status) = (self.joins.clone(), self.recorder.clone(), self.books.clone(), self.status.clone());
+    fn book(&self, batch: &ObservationBatch) {
+        let mut books = self.books.lock();
+        let sums = &mut books.sums;
+        let stored = batch.events.len() as u64;
+        for counts in &batch.counts {
+            sums.records_decoded += counts.records_decoded;
+            sums.records_rejected += counts.records_rejected;
+            sums.items_decoded += counts.items_decoded;
+            sums.items_rejected += counts.items_rejected;
+            sums.items_folded += counts.items_decoded.saturating_sub(stored);
+        }
+        sums.items_stored += stored;
+    }
+
+    /// Observations first, then what came of the letters: a crash between the two decodes them again.
+    fn deliver(&self, decoded: Vec<(Option<ObservationBatch>, ReplayOutcome)>, ctx: &mut Context<Self>) {
+        let (joins, recorder) = (self.joins.clone(), self.recorder.clone());
         let send = async move {
-            let replays = decoded.iter().map(|decoded| decoded.outcome.clone()).collect();
-            if recorder.send(WriteBatch { replays, ..WriteBatch::default() }.into()).await.is_err() {
-                return false;
-            }
-            for Redecoded { outcome, sums, batch } in decoded {
-                let messages = batch.map_or_else(Vec::new, |batch| messages_of(batch, joins.len()));
-                let delivery = joins.queue(|| {
-                    status.note_activity();
-                    let mut books = books.lock();
-                    books.next_offset = outcome.replay + 1;
-                    books.sums = books.sums.and(&sums);
-                    messages
+            let mut replays = Vec::with_capacity(decoded.len());
+            for (batch, outcome) in decoded {
+                replays.push(outcome);
+                let Some(batch) = batch.filter(|batch| batch.items() > 0) else { continue };
+                let (inputs, events) = ShardInput::split(batch, joins.len());
+                let mut passing = Some(Passing { events, ..Passing::default() });
+                let messages = inputs.into_iter().map(|input| {
+                    let passing = passing.take().unwrap_or_default();
+                    (!input.is_empty() || !passing.is_empty()).then_some(ToJoin::Observed { input, passing })
                 });
-                if !delivery.taken().await {
+                let messages = messages.collect();
+                if !joins.queue(|| messages).taken().await {
                     return false;
                 }
             }
-            true
+            recorder.send(WriteBatch { replays, ..WriteBatch::default() }.into()).await.is_ok()
         };
         ctx.wait(send.into_actor(self).map(|delivered, _, ctx| {
             if !delivered {
@@ -188,41 +202,6 @@ impl ReplayStage {
             stage.listen(ctx);
         }));
     }
-}
-
-/// One letter decoded again.
-struct Redecoded {
-    outcome: ReplayOutcome,
-    /// What it adds to the books.
-    sums: LedgerSums,
-    batch: Option<ObservationBatch>,
-}
-
-fn sums_of(batch: &ObservationBatch) -> LedgerSums {
-    let stored = batch.events.len() as u64;
-    let mut sums = LedgerSums { records_read: 1, items_stored: stored, ..LedgerSums::default() };
-    for counts in &batch.counts {
-        sums.records_decoded += counts.records_decoded;
-        sums.records_rejected += counts.records_rejected;
-        sums.items_decoded += counts.items_decoded;
-        sums.items_rejected += counts.items_rejected;
-        sums.items_folded += counts.items_decoded.saturating_sub(stored);
-    }
-    sums
-}
-
-/// What each join gets of a batch.
-fn messages_of(batch: ObservationBatch, joins: usize) -> Vec<Option<ToJoin>> {
-    if batch.items() == 0 {
-        return Vec::new();
-    }
-    let (inputs, events) = ShardInput::split(batch, joins);
-    let mut passing = Some(Passing { events, ..Passing::default() });
-    let messages = inputs.into_iter().map(|input| {
-        let passing = passing.take().unwrap_or_default();
-        (!input.is_empty() || !passing.is_empty()).then_some(ToJoin::Observed { input, passing })
-    });
-    messages.collect()
 }
 
 impl Actor for ReplayStage {

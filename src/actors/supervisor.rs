@@ -39,6 +39,8 @@ pub struct SourceHandle {
     /// Name of its stage.
     pub stage: String,
     pub books: SourceBooks,
+    /// Its books are ahead of what it has sent: it stops for every cut.
+    pub stops_for_cut: bool,
     pub hold: Recipient<Hold>,
     pub stop: Recipient<Stop>,
     pub ping: Recipient<Ping>,
@@ -301,7 +303,7 @@ impl Supervisor {
         let sources = pipeline.sources.iter().filter(|source| !self.down.contains(&source.name));
         let (held, resumes) = checkpoint::hold(&sources.map(|source| source.hold.clone()).collect::<Vec<_>>());
         self.draining = Some(Draining { epoch: self.epoch, _resumes: resumes });
-        let gathering = Gathering::of(pipeline, self.epoch);
+        let gathering = Gathering::last(pipeline, self.epoch);
         let last = async move {
             if held.await {
                 gathering.gather().await;

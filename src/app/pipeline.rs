@@ -317,7 +317,7 @@ impl Builder<'_> {
         let replay = ReplayStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
             ReplayStage::new(redecoder, reader, ways, ours, written, status, life)
         });
-        source_alone(REPLAY, &replay, books)
+        SourceHandle { stops_for_cut: true, ..source_alone(REPLAY, &replay, books) }
     }
 }
 
@@ -353,6 +353,7 @@ impl LoneConnector {
             name,
             stage,
             books,
+            stops_for_cut: false,
             hold: connector.clone().recipient(),
             stop: connector.clone().recipient(),
             ping: connector.clone().recipient(),
@@ -372,6 +373,7 @@ where
         name: name.to_owned(),
         stage: name.to_owned(),
         books: SourceBooks::Queue(books),
+        stops_for_cut: false,
         hold: stage.clone().recipient(),
         stop: stage.clone().recipient(),
         ping: stage.clone().recipient(),

@@ -16,6 +16,8 @@ use crate::telemetry::metrics::metrics;
 /// Everyone a checkpoint asks.
 pub(super) struct Gathering {
     sources: Vec<SourceBooks>,
+    /// Who stops for the cut.
+    stop: Vec<Recipient<Hold>>,
     joins: Joins,
     epoch: u64,
 }
@@ -23,16 +25,32 @@ pub(super) struct Gathering {
 impl Gathering {
     /// A source whose stage is down has left its books.
     pub(super) fn of(pipeline: &Pipeline, epoch: u64) -> Self {
-        Self { sources: pipeline.sources.iter().map(|source| source.books.clone()).collect(), joins: pipeline.joins.clone(), epoch }
+        let sources = &pipeline.sources;
+        Self {
+            sources: sources.iter().map(|source| source.books.clone()).collect(),
+            stop: sources.iter().filter(|source| source.stops_for_cut).map(|source| source.hold.clone()).collect(),
+            joins: pipeline.joins.clone(),
+            epoch,
+        }
+    }
+
+    /// The last one, once all sources have stopped.
+    pub(super) fn last(pipeline: &Pipeline, epoch: u64) -> Self {
+        Self { stop: Vec::new(), ..Self::of(pipeline, epoch) }
     }
 
     /// Whether every stage has handed over.
     pub(super) async fn gather(self) -> bool {
         let began = Instant::now();
-        let Self { sources, joins, epoch } = self;
+        let Self { sources, stop, joins, epoch } = self;
+        tracing::debug!(epoch, "checkpoint began");
+        let (stopped, resumes) = hold(&stop);
+        if !stopped.await {
+            return false;
+        }
         // Where books are torn, the life line of the stage that tore them takes the pipeline down.
         let Some(Cut { delivery, handed_over, stood }) = joins.cut(epoch, &sources) else { return false };
-        tracing::debug!(epoch, "checkpoint began");
+        drop(resumes);
         // An error means a stage died with the barrier: its life line has told us already.
         let whole = delivery.taken().await && handed_over.await.is_ok();
         if whole {

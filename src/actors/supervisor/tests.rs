@@ -102,6 +102,7 @@ impl Built {
             name: "logs".to_owned(),
             stage: "connector/logs".to_owned(),
             books: SourceBooks::Connector(kept.clone()),
+            stops_for_cut: false,
             hold: source.clone().recipient(),
             stop: source.clone().recipient(),
             ping: source.clone().recipient(),

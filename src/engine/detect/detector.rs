@@ -191,10 +191,10 @@ impl Detector {
         let mut live: Vec<EntityKey> = self.entities.iter().filter(|(_, entity)| entity.is_live(bucket)).map(|(key, _)| key).collect();
         live.sort_unstable();
         for key in live {
+            let entity = self.entities.edit(key, || Entity::new(key));
             let is_other = key == self.crowd.other();
             // It never ends learning: it is no service, and nothing is said of it.
             let learning_buckets = if is_other { i64::MAX } else { learning_buckets };
-            let entity = self.entities.edit(key, || Entity::new(key));
             let close = entity.close(bucket, learning_buckets, &|metric| is_resource(&self.names.text(metric)));
             if entity.first_seen.is_some() {
                 self.crowd.settle(key);

@@ -93,7 +93,9 @@ impl<K: Copy + Eq + Hash + Ord, V: Clone> KeyedState<K, V> {
 
     pub fn remove(&mut self, key: K) -> Option<Arc<V>> {
         let slot = self.slots.remove(&key)?;
-        self.changed.push(key);
+        if slot.era < self.era {
+            self.changed.push(key);
+        }
         if !self.due.is_empty() {
             self.gone.insert(key);
             if slot.era + 1 == self.era {
@@ -130,6 +132,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Clone> KeyedState<K, V> {
         }
         let mut piece = self.handed_over.split_off(self.handed_over.len().saturating_sub(at_most));
         piece.sort_unstable_by_key(|(key, _)| *key);
+        piece.dedup_by_key(|(key, _)| *key);
         (piece, self.due.is_empty() && self.handed_over.is_empty())
     }
 }

@@ -92,12 +92,13 @@ impl OffsetLedger {
     /// Books what came of one batch.
     pub fn book(&mut self, booking: &Booking) {
         for (index, added) in booking.rows.iter().enumerate() {
-            let row = open(&mut self.rows, &mut self.ahead, &added.connector, &added.partition, added.first_offset);
+            let start = added.first_offset;
+            let row = open(&mut self.rows, &mut self.ahead, &added.connector, &added.partition, start);
             row.next_offset = row.next_offset.max(added.next_offset);
             row.sums = row.sums.and(&added.sums);
             let passed = take_passed(&mut self.ahead, &added.partition, added.next_offset);
             if !passed.is_empty() {
-                let missed_end = added.first_offset.saturating_add_unsigned(added.sums.missed);
+                let missed_end = start.saturating_add_unsigned(added.sums.missed);
                 book_removed(&mut row.sums, passed, missed_end, &offsets_of(&booking.records, index));
             }
         }
@@ -143,7 +144,7 @@ impl Booking {
             let first = fresh(&batch.records.connector, &partition.key, partition.next_offset.saturating_sub_unsigned(offsets));
             LedgerRow { next_offset: partition.next_offset, sums, ..first }
         });
-        Self { rows: rows.collect(), records: batch.records.clone() }
+        Self { rows: rows.collect(), records: Arc::clone(&batch.records) }
     }
 }
 
@@ -272,8 +273,6 @@ fn one_to_one_by_partition(batch: &ObservationBatch) -> Vec<OneToOne> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-
-    use std::sync::Arc;
 
     use super::*;
     use crate::model::Source;

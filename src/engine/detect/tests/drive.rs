@@ -14,6 +14,7 @@ use crate::model::{Bucket, Event, Timestamp};
 /// Seconds the newest item must be past a bucket's end before it closes.
 const GRACE_S: i64 = 10;
 
+/// What changed since the last call, handed over whole.
 pub fn changed(stage: &mut impl InPieces) -> Vec<StateEntry> {
     stage.freeze();
     let mut entries = Vec::new();
