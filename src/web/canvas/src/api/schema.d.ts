@@ -1451,6 +1451,11 @@ export interface components {
          * @description Sums of one partition since its first record. Balances twice:
          *     `records_read = records_decoded + records_seen_before + records_rejected` and
          *     `items_decoded = items_stored + items_folded + items_seen_before`; rejected items lie in dead letters.
+         *
+         *     An offset is booked once a checkpoint is past it. A record that was read and stored before a crash, and that the broker has
+         *     removed before it could be read again, is booked as what became of it then (decoded and stored, or dead-lettered), not as absent
+         *     or missed: its event, or its letter with its bytes, is there. Its items that are only counted are counted once it is booked; of
+         *     such a record they are gone with it, like those of any record that was removed unread.
          */
         LedgerSums: {
             /**
