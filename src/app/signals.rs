@@ -1,5 +1,6 @@
 //! The end on request: Ctrl-C and SIGTERM, heard on a thread of their own whatever the rest is busy with.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,27 +11,41 @@ const END_WITHIN: Duration = Duration::from_millis(9_500);
 /// Exit code of a process stopped at once by a second signal, as a shell says it of Ctrl-C.
 const STOPPED_AT_ONCE: i32 = 130;
 
-/// Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once.
-pub async fn signalled() {
+/// Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once. They are heard from this call on, whether or
+/// not anybody waits yet.
+pub fn signalled() -> impl Future<Output = ()> {
     let (told, signal) = oneshot::channel();
-    let listener = std::thread::Builder::new().name("signals".to_owned()).spawn(move || listen(told));
-    if let Err(error) = listener {
-        tracing::error!(%error, "signals cannot be heard; SIGKILL ends the process, and costs nothing that is stored");
+    let (hears, heard) = mpsc::sync_channel(1);
+    match std::thread::Builder::new().name("signals".to_owned()).spawn(move || listen(told, &hears)) {
+        // An error means that it could not be set up, and has said so.
+        Ok(_) => drop(heard.recv()),
+        Err(error) => deaf(&error),
     }
-    if signal.await.is_err() {
-        std::future::pending::<()>().await;
+    async move {
+        if signal.await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
-fn listen(told: oneshot::Sender<()>) {
+fn deaf(error: &std::io::Error) {
+    tracing::error!(%error, "signals cannot be heard; SIGKILL ends the process, and costs nothing that is stored");
+}
+
+/// Says on `hears` that it listens.
+fn listen(told: oneshot::Sender<()>, hears: &mpsc::SyncSender<()>) {
     let heard = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
         let _entered = runtime.enter();
         let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok((runtime, signals))
     });
     match heard {
-        Ok((runtime, (interrupt, terminate))) => runtime.block_on(until_the_end(interrupt, terminate, told)),
-        Err(error) => tracing::error!(%error, "signals cannot be heard; SIGKILL ends the process, and costs nothing that is stored"),
+        Ok((runtime, (interrupt, terminate))) => {
+            // Whoever started us waits for it.
+            let _ = hears.send(());
+            runtime.block_on(until_the_end(interrupt, terminate, told));
+        }
+        Err(error) => deaf(&error),
     }
 }
 

@@ -95,6 +95,14 @@ fn a_signal_ends_it_while_no_broker_is_there_or_one_is_that_never_answers() {
 }
 
 #[test]
+fn a_signal_the_moment_it_says_where_its_page_is_ends_it_well() {
+    let home = Home::new(&settings("127.0.0.1:1", "logs", ""));
+    for _ in 0..5 {
+        home.run().terminate();
+    }
+}
+
+#[test]
 fn a_broker_and_then_a_topic_that_come_later_are_waited_for_and_read_within_seconds() {
     let mut server = KafkaServer::start();
     server.stop();
