@@ -97,8 +97,9 @@ impl ShardInput {
             only.spans = batch.spans;
             return (inputs, events);
         }
-        // The join of shard 0 hands them on to every detector.
-        inputs[0].definitions = batch.definitions;
+        // Every join hands them on to every detector: each then knows a name before any join can bring something of it, and before
+        // a bucket closes that it is in.
+        inputs.iter_mut().for_each(|input| input.definitions.clone_from(&batch.definitions));
         for line in batch.logs {
             let shard = if line.trace.is_none() { line.entity.shard(shards) } else { line.trace.shard(shards) };
             inputs[shard].logs.push(line);
