@@ -85,11 +85,3 @@ fn the_same_seed_takes_the_same_steps() {
         assert!(first.export == second.export, "seed {seed}");
     }
 }
-
-/// Names went by way of the first join only: where that was behind, a bucket could close with a service that had no name yet.
-#[test]
-fn a_service_is_counted_under_its_name_though_a_join_is_behind() {
-    for seed in [770_956, 771_772, 777_112] {
-        holds_in(World::draw(seed), seed, &[]);
-    }
-}
