@@ -126,12 +126,11 @@ impl ReplayStage {
         let redecoder = &mut self.redecoder;
         let (suspects, detect) = (&self.suspects, &self.detect);
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            let decoded = redecoder.decode(letter, replay.edited.as_deref(), now)?;
-            let known = suspects.lock().of(&letter.connector, &letter.position).filter(|suspect| suspect.is_guilty()).cloned();
-            match probe::survives(&decoded, detect).err().or(known.map(|suspect| suspect.reason)) {
-                Some(reason) => Err(failure(&letter.connector, &decode::panicked(0, &reason))),
-                None => Ok(decoded),
-            }
+            redecoder.decode_unless(letter, replay.edited.as_deref(), now, |decoded| {
+                let known = suspects.lock().of(&letter.connector, &letter.position).filter(|suspect| suspect.is_guilty()).cloned();
+                let reason = probe::survives(decoded, detect).err().or(known.map(|suspect| suspect.reason))?;
+                Some(failure(&letter.connector, &decode::panicked(0, &reason)))
+            })
         }))
         .unwrap_or_else(|_| {
             redecoder.forget(&letter.connector);

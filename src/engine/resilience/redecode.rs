@@ -43,6 +43,28 @@ impl Redecoder {
         Ok(decoder.decode_items(Arc::new(batch_of(letter, name.clone(), *source, edited)), only, now))
     }
 
+    /// As [`Redecoder::decode`], unless `refusal` says why what came out must not go on. The names it defines do not go on
+    /// either, so the next letter tells them again.
+    ///
+    /// # Errors
+    /// A connector that is no longer configured; the refusal.
+    pub fn decode_unless(
+        &mut self,
+        letter: &LetterRecord,
+        edited: Option<&[u8]>,
+        now: Timestamp,
+        refusal: impl FnOnce(&ObservationBatch) -> Option<LetterFailure>,
+    ) -> Result<ObservationBatch, LetterFailure> {
+        let decoded = self.decode(letter, edited, now)?;
+        match refusal(&decoded) {
+            Some(failure) => {
+                self.forget(&letter.connector);
+                Err(failure)
+            }
+            None => Ok(decoded),
+        }
+    }
+
     /// Forgets a decoder that panicked.
     pub fn forget(&mut self, connector: &str) {
         self.decoders.remove(connector);
@@ -190,6 +212,16 @@ mod tests {
         assert_eq!((seen.format.as_str(), seen.items, seen.error_class), ("json_logs", 1, None));
         assert_eq!(seen.preview[0]["message"], "payment refused");
         assert_eq!(seen.preview[0]["service"], "cart");
+    }
+
+    #[test]
+    fn a_name_first_seen_in_a_letter_that_is_refused_is_told_with_the_next_one() {
+        let (mut redecoder, at) = (redecoder("auto"), Timestamp::from_seconds(0));
+        let refused = failure("logs", &crate::engine::decode::panicked(0, "on purpose"));
+        let first = redecoder.decode_unless(&letter(LINE, vec![]), None, at, |_| Some(refused.clone()));
+        assert_eq!(first.unwrap_err(), refused);
+        let next = redecoder.decode_unless(&letter(LINE, vec![]), None, at, |_| None).unwrap();
+        assert!(next.definitions.iter().any(|definition| &*definition.text == "cart"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::drive::{Pipeline, changed};
 use super::traffic::{Fault, Item, START_S, batch, shop};
 use crate::engine::detect::entity::Entity;
 use crate::engine::detect::heat::Heat;
-use crate::engine::detect::{DetectOptions, Detector};
+use crate::engine::detect::{DetectOptions, Detector, ShardInput, TraceJoin};
 use crate::model::{Bucket, EntityKey, Severity, Symbol, Timestamp};
 
 fn rows(pipeline: &Pipeline) -> (u64, u64, u64) {
@@ -40,6 +40,25 @@ fn what_came_twice_is_seen_before_and_not_counted_again() {
     pipeline.close_until(Timestamp::from_seconds(START_S + 3_600));
     assert_eq!(rows(&pipeline).0, items);
     assert_eq!(pipeline.seen_before.iter().map(|seen| seen.items).sum::<u64>(), items);
+}
+
+/// A join may be behind the others, and what it brings closed over already: whatever another one brings must have a name.
+#[test]
+fn what_any_join_brings_has_the_name_of_its_service_whichever_of_them_is_behind() {
+    const SHARDS: usize = 3;
+    let shop = shop(7, 6, Fault::None, 0);
+    let lines: Vec<(usize, Item)> = shop.items.iter().filter(|item| matches!(item, Item::Line(_))).take(300).cloned().enumerate().collect();
+    let bucket = lines.iter().map(|(_, item)| Bucket::of(item.at())).max().unwrap();
+    let (inputs, _) = ShardInput::split(batch(&shop.definitions, &lines), SHARDS);
+    for (join, input) in inputs.into_iter().enumerate() {
+        let mut detector = Detector::new(&DetectOptions::default());
+        detector.observe(TraceJoin::new(&DetectOptions::default()).observe(input));
+        let closed = detector.close(bucket);
+        assert!(!closed.rows.is_empty(), "join {join} brings nothing, so nothing is shown");
+        for row in closed.rows {
+            assert!(!row.entity.service.starts_with('#'), "join {join}: {row:?}");
+        }
+    }
 }
 
 #[test]
