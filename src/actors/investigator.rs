@@ -63,6 +63,7 @@ impl InvestigatorStage {
             }
             let (bucket, mut parts) = entry.remove_entry();
             through = Some(bucket);
+            batch.edges.extend(self.core.edges_before(bucket));
             let mut learning = None;
             for part in &mut parts {
                 metrics().late_items(part.rows.iter().map(|row| row.late).sum());

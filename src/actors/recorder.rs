@@ -150,6 +150,7 @@ impl RecorderStage {
         self.pending.letters.extend(batch.letters);
         self.pending.replays.extend(batch.replays);
         self.pending.rows.extend(batch.rows);
+        self.pending.edges.extend(batch.edges);
         self.pending.pauses.extend(batch.pauses);
         if let Some(mut checkpoint) = batch.checkpoint {
             // One whose writing has not begun is overtaken; one that is being written is let finish, or none ever would.

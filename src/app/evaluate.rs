@@ -14,8 +14,8 @@ use crate::evaluation::calendar::Calendar;
 use crate::evaluation::pool::QuietPool;
 use crate::evaluation::{
     ChangeEpisode, ChangeOutcome, ChangePack, ChangeRun, ChangesReport, Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan,
-    EpisodeResult, EvaluationError, FeedRecord, Opening, Pack, RankedChange, RankedService, Report, build, evaluate_changes, feed, plans,
-    score,
+    EpisodeResult, EvaluationError, FeedRecord, HeldOut, Opening, Pack, RankedChange, RankedService, Report, Trial, build,
+    evaluate_changes, feed, held_out, plans, score,
 };
 use crate::kafka;
 use crate::model::investigation::EngineFindings;
@@ -37,6 +37,8 @@ pub struct Options {
     pub shards: usize,
     /// Episodes side by side.
     pub threads: usize,
+    /// Without the second, told run of each incident.
+    pub unaided_only: bool,
     /// Write each episode to this Kafka and read it from there, instead of from memory.
     pub kafka: Option<kafka::Options>,
 }
@@ -66,6 +68,34 @@ pub fn evaluate(pack: &Pack, options: &Options, done: &(dyn Fn(&str) + Sync)) ->
     results.sort_by_key(|(index, _)| *index);
     let results: Vec<_> = results.into_iter().map(|(_, result)| result).collect();
     Ok(score(&pack.set, &Calendar::of(pack), pack.services().len(), &results))
+}
+
+/// Thresholds of opening that are tried on a whole pack to see what others would have chosen; the first are those in use.
+const STRONG: [f64; 3] = [8.0, 6.0, 10.0];
+const WEAK: [f64; 2] = [4.0, 5.0];
+const PERSIST: [u32; 3] = [2, 1, 3];
+/// How many trials [`held_out_tables`] makes.
+pub const TRIALS: usize = STRONG.len() * WEAK.len() * PERSIST.len();
+
+/// Runs the pack with a grid of opening thresholds, and judges each service, and each kind of fault, with those chosen on the others.
+///
+/// # Errors
+/// A pack that makes no episodes.
+pub fn held_out_tables(pack: &Pack, options: &Options, done: &(dyn Fn(&str) + Sync)) -> Result<Vec<HeldOut>, EvaluationError> {
+    let mut trials = Vec::new();
+    for strong in STRONG {
+        for weak in WEAK {
+            for persist in PERSIST {
+                let correlate = CorrelateOptions { strong, weak, persist, ..options.correlate.clone() };
+                let name = format!("strong {strong}, weak {weak}, persist {persist}");
+                let report = evaluate(pack, &Options { correlate, unaided_only: true, ..options.clone() }, done)?;
+                trials.push(Trial { name, report });
+            }
+        }
+    }
+    let by_service = held_out(&trials, "service", |case| &case.service);
+    let by_type = held_out(&trials, "fault type", |case| &case.fault_type);
+    Ok(by_service.into_iter().chain(by_type).collect())
 }
 
 /// How many episodes [`evaluate`] will run.
@@ -116,7 +146,7 @@ fn run_episode(episode: &Episode, options: &Options) -> Result<EpisodeOutcome, S
     let plan = &episode.plan;
     let unaided = recorded::run(&run_of(&format!("{}/unaided", plan.id), &episode.records, plan.ends_at, options))?;
     let told = match (episode.told_record(), plan.label_at) {
-        (Some(record), Some(label_at)) => {
+        (Some(record), Some(label_at)) if !options.unaided_only => {
             let mut records = episode.records.clone();
             records.push(record);
             let found = recorded::run(&run_of(&format!("{}/told", plan.id), &records, plan.ends_at, options))?;

@@ -29,7 +29,7 @@ pub use feed::{Disorder, FeedRecord};
 pub use pack::{ChangePack, Label, LoadReport, Pack, RecordedPack};
 pub use replay::{ReplayOptions, ReplayStream};
 pub use runner::{EpisodeOutcome, EpisodeResult, EpisodeRun, Opening, Progress, RankedService, evaluate};
-pub use score::{Report, score};
+pub use score::{HeldOut, Report, Trial, held_out, score};
 
 /// Why a pack cannot be opened or replayed.
 #[derive(Debug, Error)]

@@ -40,6 +40,9 @@ pub enum Action {
         ids: Vec<String>,
         reason: CloseReason,
         comment: Option<String>,
+        /// Until this event time, what opened these false alarms opens nothing.
+        #[serde(default)]
+        mute_until: Option<Timestamp>,
     },
     ReopenInvestigation {
         id: String,

@@ -101,6 +101,14 @@ impl Priority {
     }
 }
 
+/// A detector's key at a service, whose signal had a part in opening an investigation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Opener {
+    pub service: String,
+    pub detector: String,
+    pub key: String,
+}
+
 /// What the engine owns of an investigation. Replaced as a whole with each `revision`; people never write it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EngineFindings {
@@ -141,6 +149,9 @@ pub struct EngineFindings {
     /// Why it was opened: families and strengths.
     pub opened_because: String,
     pub opened_families: Vec<Family>,
+    /// Whose signals opened it; nobody's when it was told. What a false alarm is counted for, and can mute.
+    #[serde(default)]
+    pub opened_by: Vec<Opener>,
     /// Services first, then changes, then none; each kind with ranks of its own.
     pub suspects: Vec<Suspect>,
     /// Strongest signals, at most 40, strongest first.

@@ -21,6 +21,7 @@ pub mod snapshot;
 pub mod source;
 pub mod suspect;
 pub mod time;
+pub mod topology;
 pub mod verify;
 pub mod view;
 

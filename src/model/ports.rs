@@ -20,6 +20,8 @@ use super::record::RecordBatch;
 use super::retention::{Holdings, Removal, Removed};
 use super::signal::{BucketRow, DetectedEvent};
 use super::snapshot::{Checkpoint, Snapshot, StatePart};
+use super::suspect::Suspect;
+use super::topology::{EdgeHour, Topology};
 use super::view::{AnalyticsSummary, Facet, Timeline};
 use super::{Event, Timestamp};
 
@@ -134,6 +136,7 @@ pub struct WriteBatch {
     pub letters: Vec<DeadLetter>,
     pub replays: Vec<ReplayOutcome>,
     pub rows: Vec<BucketRow>,
+    pub edges: Vec<EdgeHour>,
     pub pauses: Vec<PauseChange>,
     /// Without force until its checkpoint comes.
     pub state: Option<StatePart>,
@@ -153,6 +156,7 @@ impl WriteBatch {
             + self.letters.len()
             + self.replays.len()
             + self.rows.len()
+            + self.edges.len()
             + self.pauses.len()
     }
 }
@@ -198,6 +202,8 @@ pub trait StoreReader: Send + Sync {
     fn investigations(&self, query: &InvestigationQuery) -> Result<Page<InvestigationSummary>, StoreError>;
     fn investigation_facets(&self, query: &InvestigationQuery) -> Result<Vec<Facet>, StoreError>;
     fn investigation(&self, id: &str) -> Result<Option<Investigation>, StoreError>;
+    /// Its suspects as they were ranked at a time; none before its first ranking. `None` where there is no such investigation.
+    fn suspects_at(&self, investigation_id: &str, at: Timestamp) -> Result<Option<Vec<Suspect>>, StoreError>;
     fn notes(&self, investigation_id: &str) -> Result<Vec<Note>, StoreError>;
     fn activity(&self, investigation_id: &str) -> Result<Vec<Activity>, StoreError>;
     fn timeline(&self, investigation_id: &str, range: TimeRange, step_s: Option<u32>) -> Result<Option<Timeline>, StoreError>;
@@ -222,6 +228,8 @@ pub trait StoreReader: Send + Sync {
         Ok(None)
     }
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
+    /// Services and calls as they were at a time, or now; of one environment or of all.
+    fn topology(&self, environment: Option<&str>, at: Option<Timestamp>) -> Result<Topology, StoreError>;
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.
     fn inbox(&self, from: i64, limit: u32) -> Result<Vec<InboxRow>, StoreError>;

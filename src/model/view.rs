@@ -125,5 +125,7 @@ pub struct AnalyticsSummary {
     /// Median seconds from detection to resolution.
     pub median_resolve_s: Option<f64>,
     pub false_alarms: u64,
+    /// Of these, by the detectors whose signals opened them; two detectors may have opened one.
+    pub false_alarms_by_detector: Vec<FacetValue>,
     pub dead_letters_waiting: u64,
 }

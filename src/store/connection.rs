@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0006_retention.sql"),
     include_str!("migrations/0007_replay_runs.sql"),
     include_str!("migrations/0008_ahead.sql"),
+    include_str!("migrations/0009_topology.sql"),
 ];
 
 /// Marks the file as ours ("whyd").

@@ -9,6 +9,7 @@
 //! | POST | `/investigations/{id}/close` `/reopen` `/resolve` `/assign` | the investigation as it now stands |
 //! | GET POST | `/investigations/{id}/events` | its events; links one |
 //! | GET | `/investigations/{id}/timeline` `/suspects` `/graph` `/activity` | its pictures |
+//! | GET | `/investigations/{id}/suspects?at=` | what was known then |
 //! | GET | `/investigations/{id}/explain?event=` | why an event is in it, or why it is not |
 //! | POST | `/investigations/{id}/suspects/{suspect_id}/verdict` | a person's verdict |
 //! | GET POST | `/investigations/{id}/notes` | its notes; a new one |
@@ -23,6 +24,7 @@
 //! | POST | `/dead-letters/{id}/replay` `/dead-letters/replay` | decodes one or many again (202: the order is durable) |
 //! | POST | `/dead-letters/discard` | discards many, with a reason |
 //! | GET | `/analytics/summary` | counts and medians |
+//! | GET | `/topology?at=` | who calls whom, now or at a time |
 //! | GET | `/health` `/openapi.json` | how the process fares; this API's document |
 //! | GET | `/stream` | live updates as server-sent events |
 //!

@@ -10,7 +10,7 @@ use super::node::{Node, newest_ends};
 use super::picture::joined;
 use crate::engine::rank::{CallGraph, Local};
 use crate::model::entity::ServiceName;
-use crate::model::investigation::EventLink;
+use crate::model::investigation::{EventLink, Opener};
 use crate::model::signal::{ClosedBucket, Family, Signal};
 use crate::model::suspect::Verdict;
 use crate::model::{Bucket, Event, Timestamp};
@@ -35,6 +35,8 @@ pub struct Case {
     pub updated_at: Timestamp,
     pub because: String,
     pub families: Vec<Family>,
+    /// Whose signals opened it.
+    pub opened_by: Vec<Opener>,
     pub last_hot: Bucket,
     pub recovered_at: Option<Timestamp>,
     /// A person closed it: it says nothing more.

@@ -231,6 +231,7 @@ mod tests {
             confidence: 0.5,
             opened_because: String::new(),
             opened_families: Vec::new(),
+            opened_by: Vec::new(),
             suspects: vec![suspect(1, "c1", "9c41e07b of payment"), suspect(6, "c6", "0aa0aa0a of cart")],
             signals: Vec::new(),
             graph: ServiceGraph { nodes: Vec::new(), edges: vec![edge] },

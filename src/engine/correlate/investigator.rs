@@ -9,6 +9,7 @@ use super::CorrelateOptions;
 use super::case::{Case, texts_of};
 use super::findings::{self, CANDIDATE_S, World};
 use super::links::Links;
+use super::mutes::Mutes;
 use super::node::Node;
 use super::opening::{self, Firing};
 use crate::engine::rank::{CallGraph, Change, Local, same_service};
@@ -60,6 +61,7 @@ pub struct Investigator {
     pub(super) changes: BTreeMap<(Timestamp, String), Arc<Change>>,
     /// Waiting for their buckets.
     pub(super) alerts: BTreeMap<(Timestamp, String), Arc<Alert>>,
+    pub(super) mutes: Arc<Mutes>,
     pub(super) dirty: BTreeSet<Vec<u8>>,
 }
 
@@ -74,6 +76,7 @@ impl Investigator {
             cases: BTreeMap::new(),
             changes: BTreeMap::new(),
             alerts: BTreeMap::new(),
+            mutes: Arc::default(),
             dirty: teach_until.iter().map(|_| TEACH_UNTIL.to_vec()).collect(),
         }
     }
@@ -120,7 +123,10 @@ impl Investigator {
     /// A person's write that changes what the engine does: closing, reopening, verdict.
     pub fn command(&mut self, row: &InboxRow) {
         match &row.command.action {
-            Action::CloseInvestigations { ids, .. } => ids.iter().for_each(|id| self.set_closed(id, true)),
+            Action::CloseInvestigations { ids, mute_until, .. } => ids.iter().for_each(|id| {
+                mute_until.iter().for_each(|until| self.mute(id, *until));
+                self.set_closed(id, true);
+            }),
             Action::ReopenInvestigation { id, .. } => self.set_closed(id, false),
             Action::PatchInvestigation { id, patch } => match patch.status {
                 Some(Status::Resolved | Status::Closed) => self.set_closed(id, true),
@@ -137,6 +143,9 @@ impl Investigator {
     }
 
     fn set_closed(&mut self, id: &str, closed: bool) {
+        if !closed {
+            self.unmute(id);
+        }
         if let Some(case) = self.case(id) {
             case.closed = closed;
             case.apart |= !closed && case.merged_into.take().is_some();
@@ -165,6 +174,7 @@ impl Investigator {
         self.dirty.insert(b"t".to_vec());
         let signals = self.take(bucket, &mut closed);
         let alerts = self.due_alerts(bucket);
+        self.end_mutes(bucket);
         let mut environments: BTreeSet<String> = self.nodes.keys().map(|name| name.environment.clone()).collect();
         environments.extend(self.cases.values().map(|case| case.environment.clone()));
         let only = if environments.len() == 1 { environments.first().cloned() } else { None };
@@ -263,7 +273,7 @@ impl Investigator {
             return;
         }
         let graph = self.graph(environment, bucket);
-        let firing = opening::firing(signals, &graph, &self.options);
+        let firing = opening::firing(signals, &graph, &self.options, &|signal| self.mutes.cover(environment, signal, bucket));
         self.count_runs(environment, bucket, signals, &firing, running);
         let links = Links::new(&graph, self.nodes_of(environment), bucket, self.options.weak);
         self.extend_cases(environment, bucket, signals, &firing, closed, &links);

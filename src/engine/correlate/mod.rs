@@ -9,12 +9,14 @@ mod investigator;
 mod links;
 mod membership;
 mod merging;
+mod mutes;
 mod node;
 mod opening;
 mod opening_cases;
 mod picture;
 mod sentences;
 mod state;
+mod topology;
 pub mod watermark;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::entity::ServiceName;
 use crate::model::signal::{EdgeCount, EntityLoad, Signal};
+use crate::model::topology::{EdgeHour, hour_of};
 use crate::model::{Bucket, Event, Timestamp};
 
 /// Buckets of numbers kept for told rankings (15 min).
@@ -29,6 +30,18 @@ pub struct Edge {
     updated: Bucket,
     /// Newest buckets: calls, failed calls, nanoseconds.
     ring: VecDeque<(Bucket, u64, u64, u64)>,
+    /// The hour of its newest call so far.
+    hour: HourSums,
+}
+
+/// Sums of the buckets of one hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct HourSums {
+    first: Bucket,
+    last: Bucket,
+    calls: u64,
+    failed: u64,
+    duration_ns: u64,
 }
 
 /// Strength of one detector at one close.
@@ -78,6 +91,7 @@ impl Node {
         let known = self.callees.entry(edge.callee.service.clone()).or_default();
         known.weight = known.weight_at(bucket) + edge.calls as f64;
         known.updated = bucket;
+        known.hour.add(bucket, edge);
         known.ring.push_back((bucket, edge.calls, edge.failed, edge.duration_ns));
         while known.ring.front().is_some_and(|(oldest, ..)| bucket.0 - oldest.0 >= CURRENT_BUCKETS) {
             known.ring.pop_front();
@@ -184,6 +198,14 @@ impl Node {
         self.callees.iter().map(move |(callee, edge)| (callee, edge.weight_at(bucket))).filter(|(_, weight)| *weight >= LEAST_WEIGHT)
     }
 
+    /// What its calls came to in the hour of the newest one, of callees that it has called since `from`.
+    pub fn edge_hours(&self, from: Bucket) -> impl Iterator<Item = EdgeHour> {
+        self.callees.iter().filter(move |(_, edge)| edge.hour.calls > 0 && edge.hour.last >= from).map(|(callee, edge)| {
+            let HourSums { first, last, calls, failed, duration_ns } = edge.hour;
+            EdgeHour { caller: self.name.clone(), callee: callee.clone(), first, last, calls, failed, duration_ns }
+        })
+    }
+
     /// Calls, failed calls and nanoseconds to each callee in the newest buckets from `from`.
     pub fn calls_since(&self, from: Bucket) -> impl Iterator<Item = (&String, (u64, u64, u64))> {
         self.callees.iter().map(move |(callee, edge)| {
@@ -217,6 +239,18 @@ pub fn newest_ends(signals: &[Signal], weak: f64) -> BTreeMap<&str, Option<Times
         *ended = ended.zip(signal.ended).map(|(known, ended)| known.max(ended));
     }
     newest
+}
+
+impl HourSums {
+    fn add(&mut self, bucket: Bucket, edge: &EdgeCount) {
+        if self.calls == 0 || hour_of(self.first) != hour_of(bucket) {
+            *self = Self { first: bucket, ..Self::default() };
+        }
+        self.last = bucket;
+        self.calls += edge.calls;
+        self.failed += edge.failed;
+        self.duration_ns = self.duration_ns.saturating_add(edge.duration_ns);
+    }
 }
 
 impl Edge {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::CorrelateOptions;
 use crate::engine::rank::CallGraph;
+use crate::model::investigation::Opener;
 use crate::model::signal::{Family, Signal};
 
 /// Why the rule holds at a service.
@@ -14,17 +15,23 @@ use crate::model::signal::{Family, Signal};
 pub struct Firing {
     pub because: String,
     pub families: Vec<Family>,
+    pub by: Vec<Opener>,
     pub surprise: f64,
 }
 
-/// Services of one environment at which the rule holds now.
-pub fn firing(signals: &BTreeMap<String, Vec<Signal>>, graph: &CallGraph, options: &CorrelateOptions) -> BTreeMap<String, Firing> {
+/// Services of one environment at which the rule holds now, by signals that are not muted.
+pub fn firing(
+    signals: &BTreeMap<String, Vec<Signal>>,
+    graph: &CallGraph,
+    options: &CorrelateOptions,
+    is_muted: &dyn Fn(&Signal) -> bool,
+) -> BTreeMap<String, Firing> {
     let mut found = BTreeMap::new();
     // Strongest signal of each family at each service that is at least weak.
     let weak: BTreeMap<&String, BTreeMap<Family, &Signal>> =
-        signals.iter().map(|(service, signals)| (service, by_family(signals, options.weak))).collect();
+        signals.iter().map(|(service, signals)| (service, by_family(signals, options.weak, is_muted))).collect();
     for (service, families) in &weak {
-        let opens = |signal: &&Signal| signal.surprise >= options.strong && !signal.after_deployment;
+        let opens = |signal: &&Signal| signal.surprise >= options.strong && !signal.after_deployment && !is_muted(signal);
         let strongest = signals.get(*service).into_iter().flatten().filter(opens);
         if let Some(signal) = strongest.max_by(|left, right| left.surprise.total_cmp(&right.surprise)) {
             found.insert((*service).clone(), strong(signal));
@@ -50,9 +57,9 @@ fn are_independent(mine: &Signal, other: &Signal) -> bool {
     !(mine.after_deployment || other.after_deployment) || mine.service == other.service
 }
 
-fn by_family(signals: &[Signal], weak: f64) -> BTreeMap<Family, &Signal> {
+fn by_family<'a>(signals: &'a [Signal], weak: f64, is_muted: &dyn Fn(&Signal) -> bool) -> BTreeMap<Family, &'a Signal> {
     let mut best: BTreeMap<Family, &Signal> = BTreeMap::new();
-    for signal in signals.iter().filter(|signal| signal.surprise >= weak) {
+    for signal in signals.iter().filter(|signal| signal.surprise >= weak && !is_muted(signal)) {
         let kept = best.entry(signal.family).or_insert(signal);
         if signal.surprise > kept.surprise {
             *kept = signal;
@@ -65,8 +72,13 @@ fn strong(signal: &Signal) -> Firing {
     Firing {
         because: format!("one strong sign at two closes running: {} (S = {:.0})", signal.sentence, signal.surprise),
         families: vec![signal.family],
+        by: vec![opener(signal)],
         surprise: signal.surprise,
     }
+}
+
+fn opener(signal: &Signal) -> Opener {
+    Opener { service: signal.service.service.clone(), detector: signal.detector.clone(), key: signal.key.clone() }
 }
 
 fn two_weak(mine: &Signal, other: &Signal) -> Firing {
@@ -82,6 +94,7 @@ fn two_weak(mine: &Signal, other: &Signal) -> Firing {
             part(other)
         ),
         families,
+        by: vec![opener(mine), opener(other)],
         surprise: mine.surprise.max(other.surprise),
     }
 }
@@ -122,7 +135,7 @@ mod tests {
             signal.after_deployment = deployed && signal.detector == "log_shape";
             by_service.entry(signal.service.service.clone()).or_default().push(signal);
         }
-        firing(&by_service, &graph, &CorrelateOptions::default()).into_keys().collect()
+        firing(&by_service, &graph, &CorrelateOptions::default(), &|_| false).into_keys().collect()
     }
 
     #[test]

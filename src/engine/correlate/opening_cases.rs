@@ -67,6 +67,7 @@ impl Investigator {
             updated_at: bucket.end(),
             because: because.to_owned(),
             families: why.families.clone(),
+            opened_by: why.by.clone(),
             last_hot: bucket,
             ..Case::default()
         };
@@ -120,7 +121,7 @@ impl Investigator {
             None => hints,
         };
         let first = alert.service.clone().or_else(|| component.first().cloned()).unwrap_or_else(|| "unknown".to_owned());
-        let why = Firing { because: format!("told: {}", alert.title), families: Vec::new(), surprise: 0.0 };
+        let why = Firing { because: format!("told: {}", alert.title), families: Vec::new(), by: Vec::new(), surprise: 0.0 };
         let before = self.cases.len();
         if let Some(service) = &alert.service {
             self.node(&ServiceName { environment: environment.to_owned(), service: service.clone() }).last_seen = bucket;

@@ -20,6 +20,7 @@ impl Investigator {
         let (kind, rest) = key.split_first()?;
         match kind {
             b't' => self.bucket.map(|bucket| Arc::new(bucket) as Arc<dyn Encode>),
+            b'm' => Some(Arc::clone(&self.mutes) as Arc<dyn Encode>),
             b'u' => self.teach_until.map(|until| Arc::new(until) as Arc<dyn Encode>),
             b's' => {
                 let text = std::str::from_utf8(rest).ok()?;
@@ -40,6 +41,7 @@ impl Investigator {
         let (kind, rest) = key.split_first().ok_or_else(|| "investigator state: empty key".to_owned())?;
         match kind {
             b't' => self.bucket = Some(postcard::from_bytes(value).map_err(wrong)?),
+            b'm' => self.mutes = Arc::new(postcard::from_bytes(value).map_err(wrong)?),
             b'u' => self.teach_until = Some(postcard::from_bytes(value).map_err(wrong)?),
             b's' => {
                 let node: Node = postcard::from_bytes(value).map_err(wrong)?;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::{CorrelateOptions, Investigator};
 use crate::engine::detect::tests::drive::Pipeline;
 use crate::engine::detect::tests::traffic::{ENVIRONMENT, Fault, START_S, shop};
 use crate::model::command::{Action, Command, InboxRow};
@@ -128,12 +129,49 @@ fn a_false_alarm_stays_silent_until_it_has_been_quiet() {
     early.items.retain(|item| item.at() < at(780));
     pipeline.run(&early, 500, 0, 1);
     let id = last(&pipeline).id.clone();
-    write(&mut pipeline, Action::CloseInvestigations { ids: vec![id.clone()], reason: CloseReason::FalseAlarm, comment: None });
+    write(
+        &mut pipeline,
+        Action::CloseInvestigations { ids: vec![id.clone()], reason: CloseReason::FalseAlarm, comment: None, mute_until: None },
+    );
     let said = pipeline.findings.len();
     let mut late = shop;
     late.items.retain(|item| item.at() >= at(880));
     pipeline.run(&late, 500, 0, 1);
     assert_eq!(pipeline.findings.len(), said, "a closed investigation says nothing more, and no second one opens beside it");
+}
+
+/// Investigations opened when a fault that was called a false alarm comes again, after more than half an hour without it.
+fn opened_again(mute_until_s: Option<i64>, reopened: bool) -> usize {
+    let during = |fault: Fault, from_s: i64, to_s: i64| {
+        let mut shop = shop(21, 59, fault, FAULT_AT_S);
+        shop.items.retain(|item| (at(from_s)..at(to_s)).contains(&item.at()));
+        shop
+    };
+    let mut pipeline = Pipeline::new(1, None);
+    pipeline.run(&during(Fault::Failing(0.6), 0, 780), 500, 0, 1);
+    let first = last(&pipeline).id.clone();
+    let (ids, mute_until) = (vec![first.clone()], mute_until_s.map(at));
+    write(&mut pipeline, Action::CloseInvestigations { ids, reason: CloseReason::FalseAlarm, comment: None, mute_until });
+    if reopened {
+        write(&mut pipeline, Action::ReopenInvestigation { id: first.clone(), reason: "it was none".to_owned() });
+    }
+    // A mute outlives the process.
+    let mut restored = Investigator::new(&CorrelateOptions::default(), None);
+    for entry in pipeline.investigator.delta() {
+        entry.value.iter().for_each(|value| restored.restore(&entry.key, &value.encode().unwrap()).unwrap());
+    }
+    pipeline.investigator = restored;
+    pipeline.run(&during(Fault::None, 880, 3_000), 500, 0, 1);
+    pipeline.run(&during(Fault::Failing(0.6), 3_100, 3_500), 500, 0, 1);
+    self::ids(&pipeline).into_iter().filter(|id| *id != first).count()
+}
+
+#[test]
+fn what_was_a_false_alarm_can_be_muted_until_a_given_time() {
+    assert_eq!(opened_again(None, false), 1, "the same again is news");
+    assert_eq!(opened_again(Some(3_600), false), 0);
+    assert_eq!(opened_again(Some(2_000), false), 1, "the mute was over");
+    assert_eq!(opened_again(Some(3_600), true), 1, "reopening takes the mute back");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! ranking count against us.
 
 mod comparators;
+mod held_out;
 mod statistics;
 mod table;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use comparators::{Comparator, comparators};
+pub use held_out::{HeldOut, Trial, held_out};
 pub use statistics::{Accuracy, AccuracyIntervals, accuracy, median, poisson_rate, position, wilson};
 
 use super::calendar::Calendar;

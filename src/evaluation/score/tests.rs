@@ -214,3 +214,37 @@ fn the_table_shows_every_case_with_its_interval() {
         assert!(text.contains(part), "no {part} in\n{text}");
     }
 }
+
+#[test]
+fn thresholds_chosen_on_the_other_services_are_judged_on_the_one_left_out() {
+    let hit = |service: &'static str| vec![opening(20, &[(service, 0.9)])];
+    // "bold" finds all but opens falsely in a's quiet time; "calm" misses b.
+    let bold = scored(&[
+        result(fault("one", "a"), hit("a")),
+        result(quiet("one"), vec![opening(10_100, &[("a", 0.9)])]),
+        result(fault("two", "b"), hit("b")),
+        result(quiet("two"), vec![]),
+        result(fault("three", "c"), hit("c")),
+        result(quiet("three"), vec![]),
+    ]);
+    let calm = scored(&[
+        result(fault("one", "a"), hit("a")),
+        result(quiet("one"), vec![]),
+        result(fault("two", "b"), vec![]),
+        result(quiet("two"), vec![]),
+        result(fault("three", "c"), hit("c")),
+        result(quiet("three"), vec![]),
+    ]);
+    let trial = |name: &str, report: Report| Trial { name: name.to_owned(), report };
+    let table = held_out(&[trial("calm", calm), trial("bold", bold)], "service", |case| &case.service).unwrap();
+    let row = |name: &str| table.groups.iter().find(|group| group.group == name).unwrap();
+    // Without a, nothing speaks against the bold one; its false opening is a's own then.
+    assert_eq!((row("a").chosen.as_str(), row("a").recall, row("a").false_openings), ("bold", 1.0, 1));
+    // With a among those who choose, one false opening in less than half an hour is too many.
+    assert_eq!((row("b").chosen.as_str(), row("b").recall), ("calm", 0.0));
+    assert_eq!((row("c").chosen.as_str(), row("c").ac1), ("calm", 1.0));
+    assert_eq!((table.pooled.n, table.pooled.false_openings), (3, 1));
+    assert!((table.pooled.recall - 2.0 / 3.0).abs() < 1e-12);
+    assert!((row("a").quiet_hours - 780.0 / 3_600.0).abs() < 1e-12, "{}", row("a").quiet_hours);
+    assert!(table.to_text().contains("bold"), "{}", table.to_text());
+}

@@ -142,17 +142,29 @@ fn log_fields(tx: &Transaction<'_>, id: &str, patch: &InvestigationPatch, who: &
     Ok(())
 }
 
+/// Why investigations are closed, and what follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing<'a> {
+    pub reason: CloseReason,
+    pub comment: Option<&'a str>,
+    /// Until then, what opened them opens nothing; only of false alarms, and not of a time that is over.
+    pub mute_until: Option<Timestamp>,
+}
+
 /// All or none: one id that cannot be closed leaves every one as it was.
 pub(super) fn close(
     tx: &Transaction<'_>,
     ids: &[String],
-    reason: CloseReason,
-    comment: Option<&str>,
+    closing: &Closing<'_>,
     expected: Option<u64>,
     who: &str,
     now: Timestamp,
 ) -> Result<CommandOutcome, Fault> {
+    let &Closing { reason, comment, mute_until } = closing;
     let mut faults = rules::Faults::default();
+    if mute_until.is_some_and(|until| until <= now) {
+        faults.add("mute_until", "is over already");
+    }
     if ids.is_empty() || ids.len() > rules::BULK_LIMIT {
         faults.add("ids", format!("1 to {} of them", rules::BULK_LIMIT));
     }
@@ -168,10 +180,9 @@ pub(super) fn close(
         }
         set_status(tx, id, Status::Closed, Some(reason), now)?;
         raise_version(tx, id, now)?;
-        let detail = match comment.filter(|comment| !comment.trim().is_empty()) {
-            Some(comment) => format!("closed as {}: {comment}", reason.as_str()),
-            None => format!("closed as {}", reason.as_str()),
-        };
+        let muted = mute_until.map(|until| format!("; what opened it is muted until {until}")).unwrap_or_default();
+        let said = comment.filter(|comment| !comment.trim().is_empty()).map(|comment| format!(": {comment}")).unwrap_or_default();
+        let detail = format!("closed as {}{muted}{said}", reason.as_str());
         log(tx, Some(id), now, who, "closed", &detail)?;
     }
     Ok(CommandOutcome::Closed { ids: ids.into_iter().cloned().collect() })

@@ -52,8 +52,9 @@ fn perform(tx: &Transaction<'_>, command: &Command, now: Timestamp) -> Result<Co
         }
         Action::CreateInvestigation { id, new } => investigations::create(tx, id, new, who, now),
         Action::PatchInvestigation { id, patch } => investigations::patch(tx, id, patch, expected, who, now),
-        Action::CloseInvestigations { ids, reason, comment } => {
-            investigations::close(tx, ids, *reason, comment.as_deref(), expected, who, now)
+        Action::CloseInvestigations { ids, reason, comment, mute_until } => {
+            let closing = investigations::Closing { reason: *reason, comment: comment.as_deref(), mute_until: *mute_until };
+            investigations::close(tx, ids, &closing, expected, who, now)
         }
         Action::ReopenInvestigation { id, reason } => investigations::reopen(tx, id, reason, expected, who, now),
         Action::LinkEvent { id, event_id, reason } => investigations::link(tx, id, event_id, reason, expected, who, now),

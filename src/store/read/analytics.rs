@@ -36,6 +36,7 @@ pub(super) fn summary(connection: &Connection, range: TimeRange) -> Result<Analy
         median_detect_s: median_s(connection, "detected_at - started_at", "created_by = 'whydunit'", &filter)?,
         median_resolve_s: median_s(connection, "resolved_at - detected_at", "resolved_at IS NOT NULL", &filter)?,
         false_alarms: total(&closed)?,
+        false_alarms_by_detector: by_opener(connection, &closed)?,
         dead_letters_waiting: connection
             .prepare_cached("SELECT count(*) FROM letters WHERE status = 'waiting'")?
             .query_row([], |row| row.get(0))?,
@@ -44,6 +45,18 @@ pub(super) fn summary(connection: &Connection, range: TimeRange) -> Result<Analy
 
 fn counts(connection: &Connection, column: &str, filter: &Filter) -> Result<Vec<FacetValue>, Fault> {
     let sql = format!("SELECT {column}, count(*) FROM investigations{} GROUP BY 1", filter.sql());
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(&filter.values), |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))?;
+    Ok(most_first(rows.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Investigations by the detectors that opened them.
+fn by_opener(connection: &Connection, filter: &Filter) -> Result<Vec<FacetValue>, Fault> {
+    let sql = format!(
+        "SELECT json_extract(o.value, '$.detector'), count(DISTINCT n) FROM \
+         (SELECT n, coalesce(json_extract(findings, '$.opened_by'), '[]') AS openers FROM investigations{}), json_each(openers) o GROUP BY 1",
+        filter.sql()
+    );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(&filter.values), |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))?;
     Ok(most_first(rows.collect::<Result<Vec<_>, _>>()?))

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::dims;
 use crate::model::Timestamp;
 use crate::model::investigation::{Activity, CloseReason, EngineFindings, EventLink, Investigation, Note, Priority, Status};
-use crate::model::suspect::Verdict;
+use crate::model::suspect::{Suspect, Verdict};
 use crate::store::error::Fault;
 
 const COLUMNS: &str = "id, title, description, status, close_reason, impact_severity, priority, detected_at, started_at, recovered_at, \
@@ -33,7 +33,6 @@ pub(in crate::store) fn investigation(connection: &Connection, id: &str) -> Resu
     Ok(Some(found))
 }
 
-/// People's verdicts lie apart from the engine's suspects, so that a new ranking keeps them.
 pub(super) fn event_link(connection: &Connection, investigation_id: &str, event_id: &str) -> Result<Option<EventLink>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT event_id, confidence, reason, linked_by, linked_at FROM event_links WHERE investigation_id = ? AND event_id = ?",
@@ -45,6 +44,18 @@ pub(super) fn event_link(connection: &Connection, investigation_id: &str, event_
     Ok(link.optional()?)
 }
 
+/// The newest ranking that was made at or before `at`, as the engine made it.
+pub(super) fn suspects_at(connection: &Connection, investigation_id: &str, at: Timestamp) -> Result<Option<Vec<Suspect>>, Fault> {
+    if !exists(connection, investigation_id)? {
+        return Ok(None);
+    }
+    let mut statement = connection
+        .prepare_cached("SELECT suspects FROM rankings WHERE investigation_id = ? AND updated_at <= ? ORDER BY revision DESC LIMIT 1")?;
+    let found: Option<String> = statement.query_row(rusqlite::params![investigation_id, at.nanos()], |row| row.get(0)).optional()?;
+    Ok(Some(found.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default()))
+}
+
+/// People's verdicts lie apart from the engine's suspects, so that a new ranking keeps them.
 fn merge_verdicts(connection: &Connection, findings: &mut EngineFindings) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached("SELECT suspect_id, verdict, comment, who FROM verdicts WHERE investigation_id = ?")?;
     let mut rows = statement.query([&findings.id])?;

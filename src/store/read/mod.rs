@@ -11,6 +11,7 @@ pub(super) mod investigations;
 mod letters;
 mod paging;
 mod timeline;
+mod topology;
 
 use std::io::Write;
 use std::time::Duration;
@@ -29,6 +30,8 @@ use crate::model::investigation::{Activity, EventLink, Investigation, Investigat
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, StoreReader};
 use crate::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
+use crate::model::suspect::Suspect;
+use crate::model::topology::Topology;
 use crate::model::verify::BookFacts;
 use crate::model::view::{AnalyticsSummary, Facet, Timeline};
 use crate::model::{Event, Timestamp};
@@ -117,6 +120,10 @@ impl StoreReader for SqliteReader {
         self.read(|connection| investigations::investigation(connection, id))
     }
 
+    fn suspects_at(&self, investigation_id: &str, at: Timestamp) -> Result<Option<Vec<Suspect>>, StoreError> {
+        self.read(|connection| investigations::suspects_at(connection, investigation_id, at))
+    }
+
     fn notes(&self, investigation_id: &str) -> Result<Vec<Note>, StoreError> {
         self.read(|connection| investigations::notes(connection, investigation_id))
     }
@@ -185,6 +192,10 @@ impl StoreReader for SqliteReader {
 
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
         self.read(write::ledger)
+    }
+
+    fn topology(&self, environment: Option<&str>, at: Option<Timestamp>) -> Result<Topology, StoreError> {
+        self.read(|connection| topology::topology(connection, environment, at))
     }
 
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::ahead;
 use super::events::EventIndex;
+use super::{ahead, edges};
 use crate::model::event::Provenance;
 use crate::model::position::{PartitionKey, Position};
 use crate::model::retention::{Holdings, Removal, Removed, RemovedTotal};
@@ -189,6 +189,9 @@ impl Pruner {
                 .query_map(params![environment, from, before, BUCKETS_AT_ONCE], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             removed.more |= buckets.len() == BUCKETS_AT_ONCE;
+            let edges = edges::remove(tx, &environment, Bucket(before))?;
+            removed.more |= edges >= u64::from(edges::ROWS_AT_ONCE);
+            removed.count += edges;
             for bucket in buckets {
                 self.rows_from.insert(environment.clone(), bucket + 1);
                 let is_kept =
@@ -411,7 +414,7 @@ fn kept(tx: &Transaction<'_>) -> Result<Kept, Fault> {
 }
 
 /// By the index's order, one look each.
-pub(super) fn environments(connection: &Connection) -> Result<Vec<String>, Fault> {
+pub(in crate::store) fn environments(connection: &Connection) -> Result<Vec<String>, Fault> {
     let mut statement = connection.prepare_cached("SELECT min(environment) FROM bucket_rows WHERE environment > ?")?;
     let mut found: Vec<String> = Vec::new();
     // A name before all others, or none at all.

@@ -192,13 +192,17 @@ pub struct CloseRequest {
     pub reason: CloseReason,
     #[schema(max_length = 2000)]
     pub comment: Option<String>,
+    /// Of a false alarm: until this event time, what opened it (`findings.opened_by`) opens nothing. Reopening takes it back.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub mute_until: Option<Timestamp>,
 }
 
 impl CloseRequest {
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let (reason, comment) = close_reason(&mut fields);
+        let mute_until = mute_until(&mut fields, reason);
         fields.finish()?;
-        Ok(Self { reason, comment })
+        Ok(Self { reason, comment, mute_until })
     }
 }
 
@@ -212,6 +216,14 @@ fn close_reason(fields: &mut Fields) -> (CloseReason, Option<String>) {
     (reason.unwrap_or(CloseReason::FalseAlarm), fields.optional_text("comment", PROSE_CHARS_MAX))
 }
 
+fn mute_until(fields: &mut Fields, reason: CloseReason) -> Option<Timestamp> {
+    let until = fields.time("mute_until")?;
+    if reason != CloseReason::FalseAlarm {
+        fields.fault("mute_until", "only of a false alarm");
+    }
+    Some(until)
+}
+
 /// Closing several at once; all or none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BulkCloseRequest {
@@ -221,6 +233,9 @@ pub struct BulkCloseRequest {
     pub reason: CloseReason,
     #[schema(max_length = 2000)]
     pub comment: Option<String>,
+    /// As for one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub mute_until: Option<Timestamp>,
 }
 
 impl BulkCloseRequest {

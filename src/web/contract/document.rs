@@ -7,7 +7,9 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi as D
 use utoipa::{Modify, OpenApi};
 
 use crate::web::rejection::Details;
-use crate::web::routes::{analytics, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, stream};
+use crate::web::routes::{
+    analytics, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, stream, topology,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,7 +27,7 @@ use crate::web::routes::{analytics, connectors, dead_letters, events, health, in
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
         dead_letters::dry_run, dead_letters::replay, dead_letters::replay_many, dead_letters::discard_many,
         dead_letters::replay_runs, dead_letters::restore, dead_letters::restore_many, ledger::show,
-        analytics::summary, health::health, health::openapi, stream::stream
+        analytics::summary, topology::topology, health::health, health::openapi, stream::stream
     ),
     components(schemas(Details)),
     modifiers(&Common)

@@ -25,7 +25,11 @@ const TIMELINE: &[Param] = &[
 
 const EXPLAIN: &[Param] = &[Param { required: true, ..param("event", Kind::Text, "Id of the event.") }];
 
+const AS_OF: &[Param] =
+    &[param("at", Kind::Time, "As they were ranked then, by event time, without what people said since; as they are when absent.")];
+
 documents!(ExplainParams: EXPLAIN);
+documents!(SuspectParams: AS_OF);
 documents!(TimelineParams: TIMELINE);
 documents!(EventListParams: EVENT_FILTERS, PAGING);
 
@@ -100,7 +104,8 @@ pub async fn close(id: Segment, mut request: Request) -> Answer {
     request.no_query()?;
     let expected = request.expected_version()?;
     let body = CloseRequest::read(request.fields().await?)?;
-    let action = Action::CloseInvestigations { ids: vec![id.0.clone()], reason: body.reason, comment: body.comment };
+    let action =
+        Action::CloseInvestigations { ids: vec![id.0.clone()], reason: body.reason, comment: body.comment, mute_until: body.mute_until };
     change(&request, &id.0, action, expected).await
 }
 
@@ -194,10 +199,14 @@ pub async fn timeline(id: Segment, request: Request) -> Answer {
 }
 
 /// Suspects in order of rank, with evidence, counter-evidence and verdicts.
-#[utoipa::path(get, path = "/api/v1/investigations/{id}/suspects", tag = "investigation", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<Suspect>)))]
+#[utoipa::path(get, path = "/api/v1/investigations/{id}/suspects", tag = "investigation",
+    params(("id" = String, Path), SuspectParams), responses((status = 200, body = Vec<Suspect>)))]
 pub async fn suspects(id: Segment, request: Request) -> Answer {
-    request.no_query()?;
+    if let Some(at) = request.query(&[AS_OF])?.time("at") {
+        let wanted = id.0.clone();
+        let found = request.api.read(move |reader| reader.suspects_at(&wanted, at)).await?;
+        return json(&found.ok_or_else(|| Problem::not_found(format!("no investigation with id {}", id.0)))?);
+    }
     json(&load(&request, &id.0).await?.findings.map(|findings| findings.suspects).unwrap_or_default())
 }
 

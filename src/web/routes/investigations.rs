@@ -106,7 +106,7 @@ pub async fn create(mut request: Request) -> Answer {
 pub async fn close_many(mut request: Request) -> Answer {
     request.no_query()?;
     let body = BulkCloseRequest::read(request.fields().await?)?;
-    let action = Action::CloseInvestigations { ids: body.ids, reason: body.reason, comment: body.comment };
+    let action = Action::CloseInvestigations { ids: body.ids, reason: body.reason, comment: body.comment, mute_until: body.mute_until };
     match request.submit(action, None).await? {
         CommandOutcome::Closed { ids } => json(&Closed { ids }),
         other => Err(unexpected(&other)),

@@ -10,6 +10,7 @@ pub mod investigations;
 pub mod ledger;
 pub mod notes;
 pub mod stream;
+pub mod topology;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub fn routes(api: &Api, streams: Arc<Semaphore>, closing: &watch::Sender<bool>)
         dead_letters::routes(api),
         ledger::routes(api),
         analytics::routes(api),
+        topology::routes(api),
         health::routes(api),
         stream::routes(api, streams, closing),
     ]);

@@ -151,28 +151,33 @@ fn a_connector_stops_at_the_cap_of_its_dead_letters_over_a_restart_and_goes_on_o
     server.create_topic("capped.bin", 1, &[]);
     let connectors = [("capped", "capped.bin")];
     let home = Home::new(&settings(&server.brokers(), &connectors, 1));
-    // 60 letters of 100,000 bytes: the cap of 1 MiB is reached with the eleventh.
-    send_garbage(server, "capped.bin", 60, 100_000, 1_000);
+    // Letters of 100,000 bytes: the cap of 1 MiB is reached with the eleventh. What is on its way by then is still read, and on a
+    // busy machine that may be some dozens.
+    const LETTERS: usize = 240;
+    send_garbage(server, "capped.bin", LETTERS, 100_000, 1_000);
     let run = home.run();
     run.wait_until("it is paused", PATIENCE, |run| is_paused(run, "capped", "max_mib_per_connector"));
     let first = read_of(&run, "capped");
-    assert!((11..60).contains(&first), "{first} were read");
+    assert!((11..LETTERS as u64).contains(&first), "{first} were read");
     run.terminate();
     let run = home.run();
     run.wait_until("it is paused again", PATIENCE, |run| is_paused(run, "capped", "max_mib_per_connector"));
     assert_eq!(read_of(&run, "capped"), 0, "what waited before counts");
     let discard = serde_json::json!({ "connector": "capped", "reason": "sent by a test" });
-    assert_eq!(run.post("/api/v1/dead-letters/discard", &discard)["count"], first);
+    // What was on its way when it was paused has come since.
+    assert!(run.post("/api/v1/dead-letters/discard", &discard)["count"].as_u64() >= Some(first));
     run.wait_until("it goes on and stops again", PATIENCE, |run| {
         read_of(run, "capped") >= 11 && is_paused(run, "capped", "max_mib_per_connector")
     });
-    let second = read_of(&run, "capped");
     run.terminate();
     home.settings(&settings(&server.brokers(), &connectors, 1_024));
     let run = home.run();
-    run.wait_until("with a larger cap all is read", PATIENCE, |run| first + second + read_of(run, "capped") == 60);
+    run.wait_until("with a larger cap the rest is read", PATIENCE, |run| {
+        let capped = connector(run, "capped");
+        capped["records_total"].as_u64() > Some(0) && capped["lag_records"] == 0
+    });
     run.terminate();
     let books = books(&home.export());
     assert_books_balance(&books);
-    assert_eq!(books["records_rejected"], 60);
+    assert_eq!(books["records_rejected"], LETTERS);
 }

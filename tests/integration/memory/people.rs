@@ -51,7 +51,7 @@ impl Desk {
 
     fn close(&mut self, ids: &[&str]) -> Result<CommandOutcome, CommandError> {
         let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-        self.ask(Action::CloseInvestigations { ids, reason: CloseReason::FalseAlarm, comment: None }, None)
+        self.ask(Action::CloseInvestigations { ids, reason: CloseReason::FalseAlarm, comment: None, mute_until: None }, None)
     }
 
     fn reopen(&mut self) -> Result<CommandOutcome, CommandError> {

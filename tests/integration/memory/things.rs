@@ -186,6 +186,7 @@ pub fn findings(id: &str, revision: u64) -> EngineFindings {
         confidence: 0.8,
         opened_because: "failures and latency, both strong".into(),
         opened_families: vec![Family::Failures],
+        opened_by: Vec::new(),
         suspects: vec![
             suspect("service:payment", SuspectKind::Service, 1, "payment", 0.9),
             suspect("change:deploy", SuspectKind::Change, 1, "deploy 42", 0.8),

@@ -17,6 +17,7 @@ use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, Pip
 use whydunit::model::position::{PartitionKey, Position};
 use whydunit::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use whydunit::model::suspect::{Suspect, SuspectKind, Verdict};
+use whydunit::model::topology::Topology;
 use whydunit::model::view::{AnalyticsSummary, Facet, ServiceGraph, Timeline};
 use whydunit::model::{Event, Severity, Source, Timestamp};
 use whydunit::web::{self, Hub, Options, Parts, Server};
@@ -70,6 +71,10 @@ impl StoreReader for Memory {
     fn investigation(&self, id: &str) -> Result<Option<Investigation>, StoreError> {
         self.asked(id)?;
         Ok((id == KNOWN).then(investigation))
+    }
+    fn suspects_at(&self, id: &str, at: Timestamp) -> Result<Option<Vec<Suspect>>, StoreError> {
+        self.asked((id, at))?;
+        Ok((id == KNOWN).then(Vec::new))
     }
     fn notes(&self, id: &str) -> Result<Vec<Note>, StoreError> {
         self.asked(id)?;
@@ -150,6 +155,10 @@ impl StoreReader for Memory {
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
         self.asked("ledger")?;
         Ok(Vec::new())
+    }
+    fn topology(&self, environment: Option<&str>, at: Option<Timestamp>) -> Result<Topology, StoreError> {
+        self.asked((environment, at))?;
+        Ok(Topology::default())
     }
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError> {
         self.asked(range)?;
@@ -388,7 +397,7 @@ pub fn investigation() -> Investigation {
     }
 }
 
-fn findings() -> EngineFindings {
+pub fn findings() -> EngineFindings {
     EngineFindings {
         id: KNOWN.to_owned(),
         revision: 3,
@@ -408,6 +417,7 @@ fn findings() -> EngineFindings {
         confidence: 0.5,
         opened_because: String::new(),
         opened_families: Vec::new(),
+        opened_by: Vec::new(),
         suspects: vec![suspect()],
         signals: Vec::new(),
         graph: ServiceGraph::default(),

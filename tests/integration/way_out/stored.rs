@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use whydunit::model::Timestamp;
 use whydunit::model::command::{Command, CommandError, CommandOutcome};
+use whydunit::model::entity::ServiceName;
 use whydunit::model::ports::{BoxFuture, Commands, StoreWriter, WriteBatch};
+use whydunit::model::topology::EdgeHour;
+use whydunit::model::{Bucket, Timestamp};
 use whydunit::store::{Options, open_reader, open_writer};
 
-use super::ports::{Memory, Running, event, now, start_with_clock};
+use super::ports::{Memory, Running, event, findings, now, start_with_clock};
 
 /// Executes commands at once.
 struct Direct(Arc<Mutex<dyn StoreWriter>>);
@@ -30,10 +32,15 @@ fn ticking() -> Timestamp {
 
 /// A server on a database of its own; the folder goes with it.
 fn start() -> (Running, tempfile::TempDir) {
+    start_with(&WriteBatch { events: vec![event()], ..WriteBatch::default() })
+}
+
+/// The same, with this in it.
+fn start_with(first: &WriteBatch) -> (Running, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let options = Options::file(folder.path().join("whydunit.db"));
     let mut writer = open_writer(&options).unwrap();
-    writer.write(&WriteBatch { events: vec![event()], ..WriteBatch::default() }, now()).unwrap();
+    writer.write(first, now()).unwrap();
     let reader = Arc::new(open_reader(&options).unwrap());
     let web = start_with_clock(Arc::new(Memory::default()), reader, Arc::new(Direct(Arc::new(Mutex::new(writer)))), ticking, |_| {});
     (web, folder)
@@ -134,4 +141,65 @@ fn an_event_without_a_time_of_its_own_is_taken_once_too_however_late_it_is_repea
         assert_eq!((told.status, again.status), (202, 202), "{} {}", told.text, again.text);
         assert_eq!(told.json(), again.json(), "the first answer again");
     }
+}
+
+/// Calls between two bucket numbers of one hour.
+fn calls(caller: &str, callee: &str, first: i64, last: i64, calls: u64) -> EdgeHour {
+    let caller = ServiceName { environment: "prod".to_owned(), service: caller.to_owned() };
+    let (first, last) = (Bucket(first), Bucket(last));
+    EdgeHour { caller, callee: callee.to_owned(), first, last, calls, failed: calls / 10, duration_ns: calls * 20_000_000 }
+}
+
+#[test]
+fn who_called_whom_is_told_as_it_was_at_any_time() {
+    let hour = now().nanos() / 1_000_000_000 / 3_600 * 240;
+    let edges = vec![
+        calls("web", "cart", hour - 240, hour - 1, 7_200),
+        calls("web", "cart", hour, hour + 79, 2_400),
+        // A service that was taken out of use, and one that came later.
+        calls("cart", "old-store", hour - 240, hour - 200, 300),
+        calls("cart", "new-store", hour + 60, hour + 79, 600),
+    ];
+    let (web, _folder) = start_with(&WriteBatch { edges, ..WriteBatch::default() });
+    let names = |at: &str| -> Vec<String> {
+        let picture = web.get(&format!("/topology{at}"));
+        assert_eq!(picture.status, 200, "{}", picture.text);
+        let edges = picture.json()["edges"].as_array().unwrap().clone();
+        edges.iter().map(|edge| format!("{}>{}", edge["caller"].as_str().unwrap(), edge["callee"].as_str().unwrap())).collect()
+    };
+    let at = |bucket: i64| format!("?environment=prod&at={}", Bucket(bucket).start());
+    assert_eq!(names(&at(hour - 210)), ["web>cart", "cart>old-store"]);
+    assert_eq!(names(&at(hour - 20)), ["web>cart"], "half an hour without a call");
+    assert_eq!(names(&at(hour + 79)), ["web>cart", "cart>new-store"]);
+    assert_eq!(names(""), ["web>cart", "cart>new-store"], "as it is now");
+    assert!(names(&at(hour - 300)).is_empty(), "before anything was known");
+    assert!(names("?environment=staging").is_empty());
+
+    let now = web.get("/topology").json();
+    assert_eq!(now["edges"][0]["calls_per_second"], json!(2.0), "9,600 calls in 320 buckets: {now}");
+    assert_eq!((&now["edges"][0]["failed_share"], &now["edges"][0]["mean_ms"]), (&json!(0.1), &json!(20.0)));
+    let cart = now["services"].as_array().unwrap().iter().find(|service| service["service"] == "cart").unwrap();
+    assert_eq!((&cart["calls_in_per_second"], &cart["calls_out_per_second"]), (&json!(2.0), &json!(0.125)), "{cart}");
+    assert_eq!(web.get("/topology?at=noon").fields(), ["at"]);
+}
+
+#[test]
+fn what_was_known_at_a_time_can_be_asked_for() {
+    let ranked = |revision: u64, first: &str, after_s: i64| {
+        let mut findings = findings();
+        (findings.revision, findings.updated_at) = (revision, now().plus_seconds(after_s));
+        findings.suspects[0].entity = first.to_owned();
+        findings
+    };
+    let findings = vec![ranked(1, "checkout", 15), ranked(2, "payment", 60)];
+    let (web, _folder) = start_with(&WriteBatch { findings, ..WriteBatch::default() });
+    let first = |after_s: i64| {
+        let at = now().plus_seconds(after_s);
+        web.get(&format!("/investigations/known/suspects?at={at}")).json()[0]["entity"].as_str().map(str::to_owned)
+    };
+    assert_eq!(first(0), None, "nothing was known yet");
+    assert_eq!(first(59).as_deref(), Some("checkout"));
+    assert_eq!(first(60).as_deref(), Some("payment"));
+    assert_eq!(web.get("/investigations/known/suspects").json()[0]["entity"], "payment");
+    assert_eq!(web.get("/investigations/none/suspects?at=2026-03-23T14:00:00Z").status, 404);
 }

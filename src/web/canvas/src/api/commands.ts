@@ -15,7 +15,9 @@ export const commands = {
   patch: async (id: string, version: number | '*', patch: InvestigationPatch) =>
     (await ask<Investigation>(inv(id), { method: 'PATCH', body: patch, ifMatch: version })).data,
   resolve: (id: string, root_cause: string) => post<Investigation>(`${inv(id)}/resolve`, { root_cause }),
-  close: (id: string, reason: CloseReason, comment?: string) => post<Investigation>(`${inv(id)}/close`, { reason, comment }),
+  /** With `muteDays`, what opened a false alarm opens nothing for so long. */
+  close: (id: string, reason: CloseReason, muteDays = 0) =>
+    post<Investigation>(`${inv(id)}/close`, muteDays ? { reason, mute_until: new Date(Date.now() + muteDays * 86_400_000).toISOString() } : { reason }),
   closeMany: (ids: string[], reason: CloseReason) => post<unknown>('/investigations/close', { ids, reason }),
   /** Puts a status back as it was: every way back leads through "open". */
   restore: async (id: string, was: Status): Promise<Investigation> => {

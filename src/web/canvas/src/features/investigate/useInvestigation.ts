@@ -91,7 +91,7 @@ export function useInvestigation(investigation: Investigation) {
     if (mark) pickEvent(mark.event_id, mark.at);
   };
   const ends = {
-    resolve: () => setResolving(true), falseAlarm: () => writes.close('false_alarm'), duplicate: () => writes.close('duplicate'), reopen: writes.reopen,
+    resolve: () => setResolving(true), falseAlarm: () => writes.close('false_alarm'), mute: () => writes.close('false_alarm', 7), duplicate: () => writes.close('duplicate'), reopen: writes.reopen,
   };
   const showDiff = () => {
     const event = (suspect?.kind === 'change' ? suspect : lead)?.event_id;
@@ -140,6 +140,7 @@ export function useInvestigation(investigation: Investigation) {
     { id: 'assign', title: 'Assign', keys: ['a'], run: () => setMenu('assign') },
     { id: 'tag', title: 'Tag', keys: ['l'], run: () => setMenu('tag') },
     { id: 'false-alarm', title: 'Close as false alarm', keys: ['f'], run: ends.falseAlarm },
+    { id: 'mute', title: 'False alarm: mute what opened it for 7 days', keys: ['shift+f'], run: ends.mute },
     { id: 'duplicate', title: 'Close as duplicate', keys: ['shift+d'], run: ends.duplicate },
     { id: 'export', title: 'Save as Markdown', keys: ['shift+e'], run: exportReport },
     { id: 'back', title: 'Back', keys: ['Escape'], quiet: true, run: () => (writes.conflict ? writes.settle(false) : brush ? setBrush(null) : params.get('drawer') ? patchUrl({ drawer: null }) : go('/investigations')) },

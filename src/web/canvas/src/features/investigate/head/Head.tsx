@@ -25,7 +25,7 @@ interface Props {
   patch: (change: InvestigationPatch) => void;
   conflict: Conflict | null;
   settle: (mine: boolean) => void;
-  ends: { resolve: () => void; falseAlarm: () => void; duplicate: () => void; reopen: () => void };
+  ends: { resolve: () => void; falseAlarm: () => void; mute: () => void; duplicate: () => void; reopen: () => void };
   tag: (name: string, on: boolean) => void;
 }
 
@@ -77,7 +77,7 @@ function statusItems(status: Status, patch: Props['patch'], ends: Props['ends'])
   if (status === 'open') items.push({ key: 'progress', face: 'In progress', run: () => patch({ status: 'in_progress' }) });
   if (status === 'open' || status === 'in_progress') items.push({ key: 'resolve', face: 'Resolved…', run: ends.resolve });
   if (status === 'resolved') items.push({ key: 'close', face: 'Closed', run: () => patch({ status: 'closed' }) });
-  if (status !== 'closed') items.push({ key: 'false', face: 'Close as false alarm', run: ends.falseAlarm }, { key: 'duplicate', face: 'Close as duplicate', run: ends.duplicate });
+  if (status !== 'closed') items.push({ key: 'false', face: 'Close as false alarm', run: ends.falseAlarm }, { key: 'mute', face: 'False alarm: mute it for 7 days', run: ends.mute }, { key: 'duplicate', face: 'Close as duplicate', run: ends.duplicate });
   if (status !== 'open') items.push({ key: 'reopen', face: 'Reopen', run: ends.reopen });
   return items;
 }

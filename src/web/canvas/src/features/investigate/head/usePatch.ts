@@ -60,6 +60,6 @@ export function usePatch(investigation: Investigation | undefined) {
     },
     resolve: (rootCause: string) => attempt(() => commands.resolve(id, rootCause), null, 'Resolved'),
     reopen: () => void attempt(() => commands.reopen(id, 'it is not over'), null, 'Reopened'),
-    close: (reason: CloseReason) => void (investigation && attempt(() => commands.close(id, reason), null, `Closed as ${words(reason).toLowerCase()}`, () => void attempt(() => commands.restore(id, investigation.status), null, null))),
+    close: (reason: CloseReason, muteDays = 0) => void (investigation && attempt(() => commands.close(id, reason, muteDays), null, `Closed as ${words(reason).toLowerCase()}${muteDays ? `; what opened it opens nothing for ${muteDays} days` : ''}`, () => void attempt(() => commands.restore(id, investigation.status), null, null))),
   };
 }
