@@ -149,7 +149,8 @@ pub struct EngineFindings {
     /// Why it was opened: families and strengths.
     pub opened_because: String,
     pub opened_families: Vec<Family>,
-    /// Whose signals opened it; nobody's when it was told. What a false alarm is counted for, and can mute.
+    /// Whose signals opened it, or were able to while it went on; nobody's when it was told. What a false alarm is counted for, and
+    /// can mute.
     #[serde(default)]
     pub opened_by: Vec<Opener>,
     /// Services first, then changes, then none; each kind with ranks of its own.

@@ -17,6 +17,8 @@ use crate::model::{Bucket, Event, Timestamp};
 
 /// Links of one investigation that are remembered as told; older ones are not told again because events only come once.
 const MAX_LINKED: usize = 5_000;
+/// Openers of one investigation that are remembered.
+const MAX_OPENERS: usize = 100;
 /// What ended this long before the newest symptom of the investigation does not explain what goes on, seconds.
 const OVER_S: f64 = 45.0;
 /// The onset is looked at again this long after the opening (2 min).
@@ -35,8 +37,8 @@ pub struct Case {
     pub updated_at: Timestamp,
     pub because: String,
     pub families: Vec<Family>,
-    /// Whose signals opened it.
-    pub opened_by: Vec<Opener>,
+    /// Whose signals opened it, or were able to since.
+    pub opened_by: BTreeSet<Opener>,
     pub last_hot: Bucket,
     pub recovered_at: Option<Timestamp>,
     /// A person closed it: it says nothing more.
@@ -112,6 +114,13 @@ impl Case {
             *best = signal.clone();
         }
         best.series = picture.unwrap_or_else(|| std::mem::take(&mut best.series));
+    }
+
+    /// Notes whose signals were able to open it.
+    pub fn take_openers(&mut self, openers: &[Opener]) {
+        for opener in openers.iter().take(MAX_OPENERS.saturating_sub(self.opened_by.len())) {
+            self.opened_by.insert(opener.clone());
+        }
     }
 
     pub fn take_text(&mut self, service: &str, text: &str) {

@@ -47,6 +47,7 @@ impl Investigator {
                 if bucket.0 - case.last_hot.0 >= quiet {
                     case.recovered_at = Some(case.last_hot.end());
                 } else {
+                    members.iter().filter_map(|service| firing.get(service)).for_each(|why| case.take_openers(&why.by));
                     // One that joins now brings this bucket along itself.
                     take_bucket(&mut case, bucket, signals, closed, &self.options);
                     self.join_connected(&mut case, bucket, links);

@@ -1,7 +1,7 @@
 //! What a person does not want to be woken by for a while: a detector's key at a service, after a false alarm. It opens nothing
 //! and makes nothing turn hot again; as evidence in what something else opened it counts as before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ impl Mutes {
         })
     }
 
-    fn mute(&mut self, environment: &str, openers: &[Opener], until: Timestamp, investigation: &str) {
+    fn mute(&mut self, environment: &str, openers: &BTreeSet<Opener>, until: Timestamp, investigation: &str) {
         for opener in openers {
             let mute = Mute { until, investigation: investigation.to_owned() };
             self.0.insert((environment.to_owned(), opener.clone()), mute);

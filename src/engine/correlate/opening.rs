@@ -15,6 +15,7 @@ use crate::model::signal::{Family, Signal};
 pub struct Firing {
     pub because: String,
     pub families: Vec<Family>,
+    /// All that are able to.
     pub by: Vec<Opener>,
     pub surprise: f64,
 }
@@ -32,9 +33,9 @@ pub fn firing(
         signals.iter().map(|(service, signals)| (service, by_family(signals, options.weak, is_muted))).collect();
     for (service, families) in &weak {
         let opens = |signal: &&Signal| signal.surprise >= options.strong && !signal.after_deployment && !is_muted(signal);
-        let strongest = signals.get(*service).into_iter().flatten().filter(opens);
-        if let Some(signal) = strongest.max_by(|left, right| left.surprise.total_cmp(&right.surprise)) {
-            found.insert((*service).clone(), strong(signal));
+        let able: Vec<&Signal> = signals.get(*service).into_iter().flatten().filter(opens).collect();
+        if let Some(signal) = able.iter().max_by(|left, right| left.surprise.total_cmp(&right.surprise)) {
+            found.insert((*service).clone(), strong(signal, &able));
             continue;
         }
         let around: BTreeSet<&String> =
@@ -68,11 +69,11 @@ fn by_family<'a>(signals: &'a [Signal], weak: f64, is_muted: &dyn Fn(&Signal) ->
     best
 }
 
-fn strong(signal: &Signal) -> Firing {
+fn strong(signal: &Signal, able: &[&Signal]) -> Firing {
     Firing {
         because: format!("one strong sign at two closes running: {} (S = {:.0})", signal.sentence, signal.surprise),
         families: vec![signal.family],
-        by: vec![opener(signal)],
+        by: able.iter().map(|signal| opener(signal)).collect(),
         surprise: signal.surprise,
     }
 }

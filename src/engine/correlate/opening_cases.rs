@@ -67,7 +67,7 @@ impl Investigator {
             updated_at: bucket.end(),
             because: because.to_owned(),
             families: why.families.clone(),
-            opened_by: why.by.clone(),
+            opened_by: why.by.iter().cloned().collect(),
             last_hot: bucket,
             ..Case::default()
         };

@@ -242,10 +242,11 @@ impl BulkCloseRequest {
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let ids: Vec<_> = fields.texts("ids", BULK_IDS_MAX, ID_CHARS_MAX).unwrap_or_default().into_iter().collect();
         let (reason, comment) = close_reason(&mut fields);
+        let mute_until = mute_until(&mut fields, reason);
         let empty = ids.is_empty();
         match fields.finish() {
             Ok(()) if empty => Err(Problem::invalid(vec![("ids".to_owned(), "needs at least one id".to_owned())])),
-            Ok(()) => Ok(Self { ids, reason, comment }),
+            Ok(()) => Ok(Self { ids, reason, comment, mute_until }),
             Err(problem) => Err(problem),
         }
     }
