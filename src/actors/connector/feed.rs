@@ -117,7 +117,7 @@ impl ConnectorStage {
         match trouble.class.as_str() {
             // Nothing is there to wait for.
             "unknown_topic" => self.watermark(|watermark| watermark.give_up(&self.name)),
-            _ => self.unread_since = self.unread_since.or(Some(now)),
+            _ => self.unread_from(now),
         }
         self.state(ConnectorState::BackingOff, &trouble.message);
     }
@@ -162,9 +162,16 @@ impl ConnectorStage {
         self.note_error(notice, clock::now());
     }
 
+    /// Nothing of it is read from now on, although there is a feed.
+    pub(super) fn unread_from(&mut self, now: Timestamp) {
+        self.unread_since.get_or_insert(now);
+        self.watermark(|watermark| watermark.unread(&self.name));
+    }
+
     pub(super) fn well(&mut self) {
         if self.pause().is_none() {
             self.unread_since = None;
+            self.watermark(|watermark| watermark.read_again(&self.name, clock::now()));
         }
         self.well_but();
     }

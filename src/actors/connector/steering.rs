@@ -190,7 +190,7 @@ impl ConnectorStage {
         self.guard(|guard| {
             guard.pause.get_or_insert(Pause::ByPerson);
         });
-        self.unread_since.get_or_insert_with(clock::now);
+        self.unread_from(clock::now());
         if let Some(feed) = &self.feed {
             feed.pause();
         }

@@ -2,9 +2,11 @@
 //!
 //! A driving partition (logs, metrics, traces) holds it at its own newest event time until it has been read to its end;
 //! at its end it stops holding after [`SILENT_S`] of silence. Others hold it only until first read to their end. A partition
-//! that a rebalance takes away holds as long, since most come back at once. The watermark never goes back.
+//! that a rebalance takes away holds as long, since most come back at once. While a connector does not read, since its broker does
+//! not answer or a person paused it, neither silence nor absence says anything of its partitions: they hold until it is given up.
+//! The watermark never goes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +70,8 @@ pub struct WatermarkTracker {
     known: BTreeMap<(Arc<str>, PartitionKey), Timestamp>,
     /// Connectors whose assignment is not known yet; they hold while `waiting`.
     waiting: BTreeMap<Arc<str>, bool>,
+    /// Connectors that do not read now.
+    unread: BTreeSet<Arc<str>>,
     oldest: Option<Timestamp>,
     /// The first bucket that this run closes.
     first: Option<Bucket>,
@@ -113,8 +117,25 @@ impl WatermarkTracker {
         self.waiting.insert(connector.clone(), true);
     }
 
+    /// The connector does not read for now: its broker does not answer, or it is paused.
+    pub fn unread(&mut self, connector: &Arc<str>) {
+        self.unread.insert(connector.clone());
+    }
+
+    /// It reads again: from now on silence and absence count.
+    pub fn read_again(&mut self, connector: &Arc<str>, now: Timestamp) {
+        if !self.unread.remove(connector) {
+            return;
+        }
+        for (_, partition) in self.partitions.iter_mut().filter(|((owner, _), _)| owner == connector) {
+            partition.away_since = partition.away_since.map(|_| now);
+            partition.last_news = now;
+        }
+    }
+
     /// The connector cannot be reached or was stopped: what it has not read cannot be waited for.
     pub fn give_up(&mut self, connector: &Arc<str>) {
+        self.unread.remove(connector);
         self.waiting.insert(connector.clone(), false);
         let known = &mut self.known;
         self.partitions.retain(|key, partition| {
@@ -128,6 +149,7 @@ impl WatermarkTracker {
 
     pub fn assigned(&mut self, connector: &Arc<str>, drives: bool, partitions: impl Iterator<Item = (PartitionKey, bool)>, now: Timestamp) {
         self.waiting.insert(connector.clone(), false);
+        self.read_again(connector, now);
         for (key, at_end) in partitions {
             self.forget_other_lives(connector, &key);
             let entry = (connector.clone(), key);
@@ -170,9 +192,10 @@ impl WatermarkTracker {
 
     /// Partitions that were taken away and have not come back.
     fn let_go(&mut self, now: Timestamp) {
-        let known = &mut self.known;
+        let (known, unread) = (&mut self.known, &self.unread);
         self.partitions.retain(|key, partition| {
-            let is_gone = partition.away_since.is_some_and(|since| now.seconds_since(since) >= SILENT_S as f64);
+            let is_long = partition.away_since.is_some_and(|since| now.seconds_since(since) >= SILENT_S as f64);
+            let is_gone = is_long && !unread.contains(&key.0);
             if let (true, true, Some(newest)) = (is_gone, partition.drives, partition.newest) {
                 known.insert(key.clone(), newest);
             }
@@ -236,7 +259,10 @@ impl WatermarkTracker {
             return None;
         }
         let mut slowest: Option<Timestamp> = None;
-        for partition in self.partitions.values().filter(|partition| partition.holds(now)) {
+        for ((owner, _), partition) in &self.partitions {
+            if !partition.holds(now, self.unread.contains(owner)) {
+                continue;
+            }
             // One that holds and has shown no event time yet holds everything.
             let newest = partition.newest.filter(|_| partition.drives)?;
             slowest = Some(slowest.map_or(newest, |slowest| slowest.min(newest)));
@@ -280,14 +306,15 @@ impl WatermarkTracker {
 }
 
 impl Partition {
-    fn holds(&self, now: Timestamp) -> bool {
+    /// `unread`: its connector does not read now.
+    fn holds(&self, now: Timestamp, unread: bool) -> bool {
         if self.finished {
             return false;
         }
         if !self.caught_up {
             return true;
         }
-        let silent = now.seconds_since(self.last_news) >= SILENT_S as f64;
+        let silent = !unread && now.seconds_since(self.last_news) >= SILENT_S as f64;
         self.drives && !(self.at_end && (silent || self.newest.is_none()))
     }
 }
@@ -447,6 +474,32 @@ mod tests {
         story.tracker.finished(&"logs".into());
         story.tracker.advance(at(0));
         assert_eq!(story.tracker.closed_through(), Some(Bucket::of(at(1_000))));
+    }
+
+    #[test]
+    fn while_a_broker_does_not_answer_what_was_taken_away_and_what_is_silent_hold_until_it_is_given_up() {
+        for (is_away, at_end) in [(true, false), (false, true)] {
+            let mut story = Story::with_partitions(1);
+            story.tracker.assigned(&"other".into(), true, std::iter::once((key(7), false)), at(0));
+            story.reads(0, 1_000, at_end, 0);
+            if is_away {
+                story.tracker.revoked(&"logs".into(), &[key(0)], at(0));
+            }
+            story.tracker.unread(&"logs".into());
+            let newest = Some(at(1_200));
+            let others = Progress { partition: &key(7), oldest: newest, newest, at_end: false, now: at(1) };
+            story.tracker.progress(&"other".into(), true, &others);
+            story.tracker.advance(at(45));
+            assert_eq!(story.tracker.watermark(), Some(at(990)), "away: {is_away}");
+            // It answers again, and has half a minute to bring them back.
+            story.tracker.read_again(&"logs".into(), at(45));
+            story.tracker.advance(at(74));
+            assert_eq!(story.tracker.watermark(), Some(at(990)), "away: {is_away}");
+            story.tracker.unread(&"logs".into());
+            story.tracker.give_up(&"logs".into());
+            story.tracker.advance(at(74));
+            assert_eq!(story.tracker.watermark(), Some(at(1_190)), "away: {is_away}");
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::model::topology::{HOUR_BUCKETS, Topology, TopologyEdge, TopologyService, hour_of};
 use crate::model::{Bucket, Timestamp};
 use crate::store::error::Fault;
-use crate::store::write::environments;
 
 /// An edge without a call this long is not of the picture (30 min).
 const LIVES_BUCKETS: i64 = 120;
@@ -43,6 +42,18 @@ pub(super) fn topology(connection: &Connection, environment: Option<&str>, at: O
     Ok(Topology { at: at.or_else(|| newest.map(Bucket::end)), services, edges, edges_cut })
 }
 
+/// By the key's order, one look each.
+fn environments(connection: &Connection) -> Result<Vec<String>, Fault> {
+    let mut next = connection.prepare_cached("SELECT min(environment) FROM edge_hours WHERE environment > ?")?;
+    let mut found = Vec::new();
+    let mut last = connection.query_row("SELECT min(environment) FROM edge_hours", [], |row| row.get::<_, Option<String>>(0))?;
+    while let Some(name) = last {
+        last = next.query_row([&name], |row| row.get(0))?;
+        found.push(name);
+    }
+    Ok(found)
+}
+
 fn newest_call(connection: &Connection, environment: &str) -> Result<Option<Bucket>, Fault> {
     let newest = connection
         .prepare_cached(
@@ -70,6 +81,9 @@ fn edges_at(connection: &Connection, environment: &str, now: Bucket, out: &mut V
         sums.failed = sums.failed.saturating_add(row.get(5)?);
         sums.duration_ns = sums.duration_ns.saturating_add(row.get(6)?);
         sums.last = last.min(now.0);
+    }
+    if found.is_empty() {
+        return Ok(());
     }
     // All edges are averaged over the same time: one that is called seldom is not called often.
     let seconds = ((to.saturating_sub(from) + 1) * Bucket::SECONDS) as f64;

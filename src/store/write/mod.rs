@@ -23,7 +23,6 @@ pub(super) use self::checkpoint::{ledger, ledger_rows};
 use self::events::{EventIndex, Made, Stored};
 use self::log::Log;
 use self::prune::Pruner;
-pub(super) use self::prune::environments;
 use super::connection;
 use super::error::Fault;
 use super::options::{Location, Options};

@@ -414,7 +414,7 @@ fn kept(tx: &Transaction<'_>) -> Result<Kept, Fault> {
 }
 
 /// By the index's order, one look each.
-pub(in crate::store) fn environments(connection: &Connection) -> Result<Vec<String>, Fault> {
+pub(super) fn environments(connection: &Connection) -> Result<Vec<String>, Fault> {
     let mut statement = connection.prepare_cached("SELECT min(environment) FROM bucket_rows WHERE environment > ?")?;
     let mut found: Vec<String> = Vec::new();
     // A name before all others, or none at all.

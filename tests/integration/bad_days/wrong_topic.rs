@@ -179,5 +179,5 @@ fn a_connector_stops_at_the_cap_of_its_dead_letters_over_a_restart_and_goes_on_o
     run.terminate();
     let books = books(&home.export());
     assert_books_balance(&books);
-    assert_eq!(books["records_rejected"], LETTERS);
+    assert_eq!(books["records_rejected"], LETTERS as u64);
 }
