@@ -731,6 +731,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/topology": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Services and the calls between them: those with a call in the half hour before. */
+        get: operations["topology_topology"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -761,6 +778,8 @@ export interface components {
             events_by_source: components["schemas"]["FacetValue"][];
             /** Format: int64 */
             false_alarms: number;
+            /** @description Of these, by the detectors whose signals opened them; two detectors may have opened one. */
+            false_alarms_by_detector: components["schemas"]["FacetValue"][];
             /** Format: int64 */
             investigations_total: number;
             /**
@@ -838,6 +857,11 @@ export interface components {
             comment?: string | null;
             /** @description 1 to 100 ids. */
             ids: string[];
+            /**
+             * Format: date-time
+             * @description As for one.
+             */
+            mute_until?: string | null;
             reason: components["schemas"]["CloseReason"];
         };
         Check: {
@@ -853,6 +877,11 @@ export interface components {
         /** @description Closing without a root cause. */
         CloseRequest: {
             comment?: string | null;
+            /**
+             * Format: date-time
+             * @description Of a false alarm: until this event time, what opened it (`findings.opened_by`) opens nothing. Reopening takes it back.
+             */
+            mute_until?: string | null;
             reason: components["schemas"]["CloseReason"];
         };
         /** @description What a bulk close closed. */
@@ -1053,6 +1082,11 @@ export interface components {
             new_links?: components["schemas"]["EventLink"][];
             /** @description Why it was opened: families and strengths. */
             opened_because: string;
+            /**
+             * @description Whose signals opened it, or were able to while it went on; nobody's when it was told. What a false alarm is counted for, and
+             *     can mute.
+             */
+            opened_by?: components["schemas"]["Opener"][];
             opened_families: components["schemas"]["Family"][];
             /**
              * Format: date-time
@@ -1634,6 +1668,12 @@ export interface components {
             /** @description Markdown. */
             body: string;
         };
+        /** @description A detector's key at a service, whose signal had a part in opening an investigation. */
+        Opener: {
+            detector: string;
+            key: string;
+            service: string;
+        };
         PartitionBooks: components["schemas"]["LedgerRow"] & {
             unaccounted: components["schemas"]["Unaccounted"];
         };
@@ -1908,6 +1948,60 @@ export interface components {
             step_s: number;
             /** Format: date-time */
             to: string;
+        };
+        /** @description Services and the calls between them, as they were at a time. */
+        Topology: {
+            /**
+             * Format: date-time
+             * @description The time asked for, or that of the newest call known.
+             */
+            at?: string | null;
+            /** @description Most called first. */
+            edges: components["schemas"]["TopologyEdge"][];
+            /** @description True when only the most called edges are here. */
+            edges_cut: boolean;
+            /** @description By environment and name. */
+            services: components["schemas"]["TopologyService"][];
+        };
+        /** @description Calls from one service to another: means since the start of the hour before. */
+        TopologyEdge: {
+            callee: string;
+            caller: string;
+            /** Format: double */
+            calls_per_second: number;
+            environment: string;
+            /**
+             * Format: double
+             * @description 0 to 1.
+             */
+            failed_share: number;
+            /**
+             * Format: date-time
+             * @description The newest call known at that time.
+             */
+            last_seen: string;
+            /**
+             * Format: double
+             * @description Mean client-side duration, milliseconds.
+             */
+            mean_ms: number;
+        };
+        /** @description A service that calls or is called. */
+        TopologyService: {
+            /**
+             * Format: double
+             * @description Calls a second that others made to it, and that it made.
+             */
+            calls_in_per_second: number;
+            /** Format: double */
+            calls_out_per_second: number;
+            environment: string;
+            /**
+             * Format: double
+             * @description Share of the calls made to it that failed, 0 to 1; 0 for one that nobody calls.
+             */
+            failed_share: number;
+            service: string;
         };
         /** @description Why the breaker is opened. */
         TripRequest: {
@@ -3735,7 +3829,10 @@ export interface operations {
     };
     investigation_suspects: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description As they were ranked then, by event time, without what people said since; as they are when absent. */
+                at?: string;
+            };
             header?: never;
             path: {
                 id: string;
@@ -3922,6 +4019,40 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["LiveUpdate"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    topology_topology: {
+        parameters: {
+            query?: {
+                /** @description Of this environment; of all when absent. */
+                environment?: string;
+                /** @description As it was then, by event time; as it is when absent. */
+                at?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Topology"];
                 };
             };
             /** @description Refused, with the reason. */
