@@ -41,6 +41,8 @@ pub struct Options {
     pub unaided_only: bool,
     /// Write each episode to this Kafka and read it from there, instead of from memory.
     pub kafka: Option<kafka::Options>,
+    /// From memory, each record comes at its time, so many times as fast as it was; all at once when absent.
+    pub speed: Option<f64>,
 }
 
 /// Runs every episode twice, unaided and told, and scores the pack.
@@ -165,11 +167,15 @@ fn run_of(name: &str, records: &[FeedRecord], until: Timestamp, options: &Option
         correlate: options.correlate.clone(),
         shards: options.shards,
         store: name.to_owned(),
-        through: options.kafka.as_ref().map_or(Through::Memory, |kafka| Through::Kafka {
-            options: kafka.clone(),
-            // New topics each time: what an earlier evaluation left must not be read again.
-            prefix: format!("evaluate.{}.{}", clock::now().nanos(), name.replace('/', ".")),
-        }),
+        through: match (&options.kafka, options.speed) {
+            (Some(kafka), _) => Through::Kafka {
+                options: kafka.clone(),
+                // New topics each time: what an earlier evaluation left must not be read again.
+                prefix: format!("evaluate.{}.{}", clock::now().nanos(), name.replace('/', ".")),
+            },
+            (None, Some(speed)) => Through::Paced { speed },
+            (None, None) => Through::Memory,
+        },
     }
 }
 

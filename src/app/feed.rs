@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::actors::connector::Feed;
 use crate::model::ports::{AssignedPartition, FeedControl, FeedMessage, StoredOffsets};
@@ -35,6 +38,39 @@ pub struct MemoryTopic {
     pub records: Arc<Vec<MemoryRecord>>,
 }
 
+/// When records of a recording come: each at its time after the first, so much faster. Those that lie together come together, as a
+/// broker's do.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    started: Instant,
+    first: Timestamp,
+    speed: f64,
+}
+
+/// Between two looks of a paced feed for records whose time has come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+impl Pace {
+    /// From now on, what happened from `first` on comes at `speed` times its own speed. Needs a tokio runtime.
+    pub fn starting(first: Timestamp, speed: f64) -> Self {
+        Self { started: Instant::now(), first, speed }
+    }
+
+    fn is_due(&self, at: Timestamp) -> bool {
+        at.seconds_since(self.first) <= self.started.elapsed().as_secs_f64() * self.speed
+    }
+
+    /// Waits until something is due. How many of the first records are, at least one of those there are; a record comes no sooner than
+    /// those before it.
+    async fn wait(&self, records: &[MemoryRecord]) -> usize {
+        let Some(first) = records.first() else { return 0 };
+        let after_s = (first.timestamp.seconds_since(self.first) / self.speed).max(0.0);
+        let looks = (after_s / LOOK_EVERY.as_secs_f64()).ceil();
+        tokio::time::sleep_until(self.started + LOOK_EVERY.mul_f64(looks)).await;
+        records.iter().skip(1).take_while(|record| self.is_due(record.timestamp)).count() + 1
+    }
+}
+
 #[derive(Debug, Default)]
 struct Control {
     stopped: AtomicBool,
@@ -54,28 +90,36 @@ impl MemoryTopic {
         PartitionKey { cluster: CLUSTER.into(), topic: self.topic.clone(), incarnation: 0, partition: 0 }
     }
 
-    /// Reads on from the stored offset to the end, then ends. Needs a tokio runtime.
-    pub fn open(&self, offsets: &dyn StoredOffsets) -> Feed {
+    /// Reads on from the stored offset to the end, as fast as it is taken or at a pace, then ends. Needs a tokio runtime.
+    pub fn open(&self, offsets: &dyn StoredOffsets, pace: Option<Pace>) -> Feed {
         let (sender, receiver) = mpsc::channel(CHANNEL);
         let control = Arc::new(Control::default());
         let start = offsets.stored(&self.connector, CLUSTER, &self.topic, 0).map_or(0, |stored| stored.next_offset);
-        tokio::spawn(self.clone().send_all(start, sender, control.clone()));
+        tokio::spawn(self.clone().send_all(start, pace, sender, control.clone()));
         (receiver, control)
     }
 
-    async fn send_all(self, start: i64, sender: mpsc::Sender<FeedMessage>, control: Arc<Control>) {
-        let end_offset = self.records.len() as i64;
+    async fn send_all(self, start: i64, pace: Option<Pace>, sender: mpsc::Sender<FeedMessage>, control: Arc<Control>) {
+        let all = self.records.len();
+        let mut next = usize::try_from(start).unwrap_or(0).min(all);
+        // A paced feed knows nothing yet of what comes later.
+        let end_offset = if pace.is_some() { start } else { all as i64 };
         let assigned = AssignedPartition { key: self.key(), start_offset: start, end_offset, topic_id: None };
         // A closed channel means the connector is gone; so is the need for this feed.
         if sender.send(FeedMessage::Assigned(vec![assigned])).await.is_err() {
             return;
         }
-        let rest = self.records.get(usize::try_from(start).unwrap_or(0)..).unwrap_or_default();
-        for (index, records) in rest.chunks(BATCH_RECORDS).enumerate() {
+        while next < all {
+            let end = match &pace {
+                Some(pace) => next + pace.wait(&self.records[next..]).await,
+                None => all,
+            };
             if control.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let batch = self.batch(records, start + (index * BATCH_RECORDS) as i64, end_offset);
+            let through = end.min(next + BATCH_RECORDS);
+            let batch = self.batch(&self.records[next..through], next as i64, end as i64);
+            next = through;
             if sender.send(FeedMessage::Batch(batch)).await.is_err() {
                 return;
             }

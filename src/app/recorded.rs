@@ -12,6 +12,7 @@ use super::pipeline::{self, OpenFeed, PipelineParts, Placement, SourcePart};
 use crate::actors::kept::Guards;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Supervisor};
+use crate::clock;
 use crate::engine::correlate::CorrelateOptions;
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::DetectOptions;
@@ -50,6 +51,8 @@ pub enum Through {
     /// From memory, behind the same messages as the Kafka consumer's.
     #[default]
     Memory,
+    /// The same, each record at its time after the first, so many times as fast as it was, by a clock that waits for nobody.
+    Paced { speed: f64 },
     /// Written to topics of their own on a Kafka, named `<prefix>.<topic>`, and read from there.
     Kafka { options: kafka::Options, prefix: String },
 }
@@ -93,8 +96,19 @@ pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, Store
     let captured = Arc::new(Mutex::new(Captured::default()));
     let status = Arc::new(StatusBoard::default());
     let (parts_reader, parts_run, tee) = (reader.clone(), run.clone(), captured.clone());
-    let ending = System::new().block_on(async move {
-        let sources = match sources(&parts_run).await {
+    let pace = match run.through {
+        Through::Paced { speed } => Some((first_time(run), speed)),
+        _ => None,
+    };
+    let system = match pace {
+        // Where everything waits, time goes on by itself.
+        Some(_) => System::with_tokio_rt(paused),
+        None => System::new(),
+    };
+    let ending = system.block_on(async move {
+        let _time = pace.map(|(first, _)| clock::start_at(first));
+        let pace = pace.map(|(first, speed)| feed::Pace::starting(first, speed));
+        let sources = match sources(&parts_run, pace).await {
             Ok(sources) => sources,
             Err(reason) => return Ending::Failed(reason),
         };
@@ -119,13 +133,22 @@ pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, Store
     Ok(Found { findings: captured.findings, dead_letters: captured.letters, export })
 }
 
+#[allow(clippy::expect_used)] // actix asks for a runtime, not for a reason why there is none
+fn paused() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime of this thread")
+}
+
+fn first_time(run: &Run) -> Timestamp {
+    run.topics.iter().flat_map(|topic| topic.records.iter()).map(|record| record.timestamp).min().unwrap_or(Timestamp::EPOCH)
+}
+
 /// One source a topic; through Kafka, everything is written before anything is read.
-async fn sources(run: &Run) -> Result<Vec<SourcePart>, String> {
+async fn sources(run: &Run, pace: Option<feed::Pace>) -> Result<Vec<SourcePart>, String> {
     let mut sources = Vec::new();
     for topic in run.topics.iter().cloned() {
         let (name, source, decode) = (topic.connector.clone(), topic.source, run.decode.clone());
         let open: OpenFeed = match &run.through {
-            Through::Memory => Arc::new(move |offsets| Ok(topic.open(&*offsets))),
+            Through::Memory | Through::Paced { .. } => Arc::new(move |offsets| Ok(topic.open(&*offsets, pace))),
             Through::Kafka { options, prefix } => through_kafka(&topic, options, prefix).await.map_err(|error| error.to_string())?,
         };
         sources.push(SourcePart { name, source, decode, open });

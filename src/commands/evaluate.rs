@@ -35,12 +35,28 @@ pub struct Arguments {
     /// Also write the scores as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Records come at their times, so many times as fast as they did (1, 20), by a simulated clock; `max` as fast as they are
+    /// taken. The verdicts should be the same.
+    #[arg(long, value_name = "X|max", default_value = "max", value_parser = speed, conflicts_with = "brokers")]
+    speed: Speed,
     /// Write the records to this Kafka (host:port) and read them from there, instead of from memory.
     #[arg(long, value_name = "HOST:PORT")]
     brokers: Option<String>,
     /// Incidents run side by side; default: one a processor.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+}
+
+/// `None`: as fast as possible. A type of its own, since clap takes an `Option` for an argument that may be absent.
+#[derive(Clone, Copy, Debug)]
+struct Speed(Option<f64>);
+
+fn speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed(None));
+    }
+    let speed = text.parse().ok().filter(|speed| (0.1..=1e6).contains(speed));
+    speed.map(|speed| Speed(Some(speed))).ok_or_else(|| "a number from 0.1 to 1000000, or max".to_owned())
 }
 
 /// # Errors
@@ -60,6 +76,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         correlate: settings.correlate,
         shards: settings.pipeline.shards,
         kafka: arguments.brokers.clone().map(|brokers| kafka::Options { brokers, ..settings.kafka }),
+        speed: arguments.speed.0,
         unaided_only: false,
         threads: arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     };

@@ -113,6 +113,18 @@ fn a_stage_that_panics_is_rebuilt_and_the_result_is_the_same() {
     assert!(found.export == undisturbed.export, "what was found differs after a rebuild");
 }
 
+#[test]
+fn what_is_found_does_not_depend_on_how_fast_the_records_come() {
+    let topics = broken_shop("bad-deploy", 900);
+    let at_once = run(&run_of(topics.clone(), "at once")).expect("a run");
+    assert!(!at_once.findings.is_empty(), "the fault was not found");
+    for speed in [20.0, 1.0] {
+        let paced = Run { through: Through::Paced { speed }, ..run_of(topics.clone(), &format!("at {speed} times its speed")) };
+        let found = run(&paced).expect("a run");
+        assert!(found.export == at_once.export, "at {speed} times its speed something else is found");
+    }
+}
+
 /// A topic of notes, `of` of them different, each told again and again and now and then in other words.
 fn notes(connector: &str, count: i64, of: i64) -> MemoryTopic {
     let note = |n: i64| {
