@@ -41,7 +41,7 @@ pub struct Options {
     pub unaided_only: bool,
     /// Write each episode to this Kafka and read it from there, instead of from memory.
     pub kafka: Option<kafka::Options>,
-    /// From memory, each record comes at its time, so many times as fast as it was; all at once when absent.
+    /// Each record comes at its time, so many times as fast as it was; from memory by a simulated clock. All at once when absent.
     pub speed: Option<f64>,
 }
 
@@ -144,7 +144,11 @@ fn strength(finding: &&EngineFindings) -> i64 {
     (best * 1e9) as i64
 }
 
-fn run_episode(episode: &Episode, options: &Options) -> Result<EpisodeOutcome, String> {
+/// Runs one episode, unaided, and told unless that is not wanted.
+///
+/// # Errors
+/// The reason when the pipeline could not go on.
+pub fn run_episode(episode: &Episode, options: &Options) -> Result<EpisodeOutcome, String> {
     let plan = &episode.plan;
     let unaided = recorded::run(&run_of(&format!("{}/unaided", plan.id), &episode.records, plan.ends_at, options))?;
     let told = match (episode.told_record(), plan.label_at) {
@@ -168,7 +172,8 @@ fn run_of(name: &str, records: &[FeedRecord], until: Timestamp, options: &Option
         shards: options.shards,
         store: name.to_owned(),
         through: match (&options.kafka, options.speed) {
-            (Some(kafka), _) => Through::Kafka {
+            (Some(kafka), speed) => Through::Kafka {
+                speed,
                 options: kafka.clone(),
                 // New topics each time: what an earlier evaluation left must not be read again.
                 prefix: format!("evaluate.{}.{}", clock::now().nanos(), name.replace('/', ".")),

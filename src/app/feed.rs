@@ -60,6 +60,12 @@ impl Pace {
         at.seconds_since(self.first) <= self.started.elapsed().as_secs_f64() * self.speed
     }
 
+    /// Waits on a thread of its own, by the wall clock.
+    pub fn sleep(&self, until: Timestamp) {
+        let due = Duration::from_secs_f64((until.seconds_since(self.first) / self.speed).max(0.0));
+        std::thread::sleep(due.saturating_sub(self.started.elapsed()));
+    }
+
     /// Waits until something is due. How many of the first records are, at least one of those there are; a record comes no sooner than
     /// those before it.
     async fn wait(&self, records: &[MemoryRecord]) -> usize {

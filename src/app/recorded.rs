@@ -53,8 +53,9 @@ pub enum Through {
     Memory,
     /// The same, each record at its time after the first, so many times as fast as it was, by a clock that waits for nobody.
     Paced { speed: f64 },
-    /// Written to topics of their own on a Kafka, named `<prefix>.<topic>`, and read from there.
-    Kafka { options: kafka::Options, prefix: String },
+    /// Written to topics of their own on a Kafka, named `<prefix>.<topic>`, and read from there. With a speed each record is written at
+    /// its time after the first, so many times as fast as it was, while it is read; else all are written before.
+    Kafka { options: kafka::Options, prefix: String, speed: Option<f64> },
 }
 
 /// What a run found.
@@ -97,16 +98,14 @@ pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, Store
     let status = Arc::new(StatusBoard::default());
     let (parts_reader, parts_run, tee) = (reader.clone(), run.clone(), captured.clone());
     let pace = match run.through {
-        Through::Paced { speed } => Some((first_time(run), speed)),
+        Through::Paced { speed } | Through::Kafka { speed: Some(speed), .. } => Some((first_time(run), speed)),
         _ => None,
     };
-    let system = match pace {
-        // Where everything waits, time goes on by itself.
-        Some(_) => System::with_tokio_rt(paused),
-        None => System::new(),
-    };
+    let is_simulated = matches!(run.through, Through::Paced { .. });
+    // Where everything waits, time goes on by itself.
+    let system = if is_simulated { System::with_tokio_rt(paused) } else { System::new() };
     let ending = system.block_on(async move {
-        let _time = pace.map(|(first, _)| clock::start_at(first));
+        let _time = pace.filter(|_| is_simulated).map(|(first, _)| clock::start_at(first));
         let pace = pace.map(|(first, speed)| feed::Pace::starting(first, speed));
         let sources = match sources(&parts_run, pace).await {
             Ok(sources) => sources,
@@ -149,23 +148,43 @@ async fn sources(run: &Run, pace: Option<feed::Pace>) -> Result<Vec<SourcePart>,
         let (name, source, decode) = (topic.connector.clone(), topic.source, run.decode.clone());
         let open: OpenFeed = match &run.through {
             Through::Memory | Through::Paced { .. } => Arc::new(move |offsets| Ok(topic.open(&*offsets, pace))),
-            Through::Kafka { options, prefix } => through_kafka(&topic, options, prefix).await.map_err(|error| error.to_string())?,
+            Through::Kafka { options, prefix, .. } => {
+                through_kafka(&topic, options, prefix, pace).await.map_err(|error| error.to_string())?
+            }
         };
         sources.push(SourcePart { name, source, decode, open });
     }
     Ok(sources)
 }
 
-/// Writes a topic's records and returns how to read exactly them.
-async fn through_kafka(topic: &MemoryTopic, options: &kafka::Options, prefix: &str) -> Result<OpenFeed, kafka::KafkaError> {
+/// Writes a topic's records, or begins to, and returns how to read exactly them.
+async fn through_kafka(
+    topic: &MemoryTopic,
+    options: &kafka::Options,
+    prefix: &str,
+    pace: Option<feed::Pace>,
+) -> Result<OpenFeed, kafka::KafkaError> {
     let name = format!("{prefix}.{}", topic.topic);
     producer::create_topics(options, None, &[&name], 1).await?;
     let producer = producer::Producer::new(options, None)?;
-    for record in topic.records.iter() {
-        let feed::MemoryRecord { key, value, headers, timestamp } = record;
-        producer.send(&producer::OutgoingRecord::new(&name, key.as_deref(), value.as_deref(), headers, *timestamp))?;
+    let (written, topic_name) = (topic.records.clone(), name.clone());
+    let write = move |pace: Option<feed::Pace>| {
+        for record in written.iter() {
+            if let Some(pace) = &pace {
+                pace.sleep(record.timestamp);
+            }
+            let feed::MemoryRecord { key, value, headers, timestamp } = record;
+            producer.send(&producer::OutgoingRecord::new(&topic_name, key.as_deref(), value.as_deref(), headers, *timestamp))?;
+        }
+        producer.flush(FLUSH_TIMEOUT)
+    };
+    match pace {
+        None => write(None)?,
+        // What cannot be written never comes, and whoever waits for it says so.
+        Some(pace) => drop(std::thread::spawn(move || {
+            write(Some(pace)).unwrap_or_else(|error| tracing::error!(%error, "a recording was not written to its end"));
+        })),
     }
-    producer.flush(FLUSH_TIMEOUT)?;
     let config = kafka::ConsumerConfig {
         connector: topic.connector.clone(),
         source: kafka::SourceOptions { start: kafka::Start::Earliest, ..kafka::SourceOptions::new(topic.source, &[&name]) },

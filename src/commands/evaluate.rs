@@ -35,9 +35,9 @@ pub struct Arguments {
     /// Also write the scores as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Records come at their times, so many times as fast as they did (1, 20), by a simulated clock; `max` as fast as they are
-    /// taken. The verdicts should be the same.
-    #[arg(long, value_name = "X|max", default_value = "max", value_parser = speed, conflicts_with = "brokers")]
+    /// Records come at their times, so many times as fast as they did (1, 20): by a simulated clock, or with --brokers by the real
+    /// one. `max`: as fast as they are taken. The verdicts should be the same.
+    #[arg(long, value_name = "X|max", default_value = "max", value_parser = speed)]
     speed: Speed,
     /// Write the records to this Kafka (host:port) and read them from there, instead of from memory.
     #[arg(long, value_name = "HOST:PORT")]
