@@ -1,6 +1,9 @@
 //! Can this diff change behaviour at all, and how much: 0 to 1, with the reason. Rules of general engineering experience,
 //! no parser: they know Go, YAML and SQL best.
 
+#[cfg(test)]
+mod tests;
+
 use super::literal::literal_power;
 use super::structure::structural_power;
 
