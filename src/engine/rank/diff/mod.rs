@@ -1,11 +1,37 @@
-//! Can this diff change behaviour at all, and how much: 0 to 1, with the reason. Rules of general engineering experience,
-//! no parser: they know Go, YAML and SQL best.
+//! Can this diff change behaviour at all, and how much: 0 to 1, with the reason. Rules of general engineering experience, by kind of
+//! file and family of languages; no parser, bounded work, the strongest rule decides.
+//!
+//! A diff is cut into files ([`patch`]), each file's path says what it can reach and how it reads ([`file`]). Programs are freed of comments,
+//! logging, imports ([`code`]), moves, layout and renames ([`cancel`]); what is left is judged by its literals ([`literal`]) and its
+//! structure ([`structure`], [`guards`]). Settings are compared by key path ([`settings`], [`meaning`], [`value`], [`arguments`]), migrations by
+//! statement ([`sql`]), images by instruction ([`dockerfile`]), dependencies by version ([`dependency`]). A flag or setting
+//! that a service reports without a diff is judged by the values it tells ([`told`]).
+
+mod arguments;
+mod cancel;
+mod code;
+mod dependency;
+mod dockerfile;
+mod file;
+mod guards;
+mod literal;
+mod meaning;
+mod patch;
+mod settings;
+mod sql;
+mod structure;
+mod told;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
-use super::literal::literal_power;
-use super::structure::structural_power;
+use std::collections::BTreeMap;
+
+use cancel::Hunks;
+use code::lines_of;
+use file::{Language, Role, language, role};
+use patch::{FileDiff, Patch};
 
 /// How much a change can alter behaviour.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,126 +50,135 @@ impl DiffPower {
     pub fn new(power: f64, reason: &str) -> Self {
         Self { power, reason: reason.to_owned(), ..Self::default() }
     }
-}
 
-/// The changed lines of a diff, without those that only moved or changed their white space.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Hunks<'a> {
-    pub minus: Vec<&'a str>,
-    pub plus: Vec<&'a str>,
-    pub context: Vec<&'a str>,
-    /// Every line that is there after the change, in order; true for added ones.
-    pub after: Vec<(&'a str, bool)>,
-}
+    /// The first of the most powerful.
+    fn strongest(found: Vec<Self>) -> Self {
+        found.into_iter().reduce(|best, next| if next.power > best.power { next } else { best }).unwrap_or_default()
+    }
 
-impl<'a> Hunks<'a> {
-    fn of(diff: &'a str) -> Self {
-        let mut hunks = Self::default();
-        for line in diff.lines().filter(|line| !line.starts_with("+++ ") && !line.starts_with("--- ") && !line.starts_with("diff ")) {
-            if let Some(line) = line.strip_prefix('-') {
-                hunks.minus.push(line);
-            } else if let Some(line) = line.strip_prefix('+') {
-                hunks.plus.push(line);
-                hunks.after.push((line, true));
-            } else if !line.starts_with("@@") {
-                hunks.context.push(line);
-                hunks.after.push((line, false));
-            }
-        }
-        let squeezed = |lines: &[&str]| -> std::collections::BTreeSet<String> { lines.iter().map(|line| squeeze(line)).collect() };
-        let (minus, plus) = (squeezed(&hunks.minus), squeezed(&hunks.plus));
-        hunks.minus.retain(|line| !plus.contains(&squeeze(line)));
-        hunks.plus.retain(|line| !minus.contains(&squeeze(line)));
-        hunks
+    /// At most so powerful, for this reason.
+    fn at_most(self, power: f64, reason: &str) -> Self {
+        if self.power > power { Self::new(power, reason) } else { self }
     }
 }
 
 /// A line without its white space.
-pub fn squeeze(line: &str) -> String {
+fn squeeze(line: &str) -> String {
     line.split_whitespace().collect()
 }
 
-fn is_documentation(file: &str) -> bool {
-    const FOLDERS: [&str; 9] = ["doc", "docs", "test", "tests", "testdata", "__tests__", ".github", ".circleci", "examples"];
-    const ENDINGS: [&str; 6] = [".md", ".rst", ".txt", ".golangci.yml", ".editorconfig", ".gitignore"];
-    let lower = file.to_ascii_lowercase();
-    let name = lower.rsplit('/').next().unwrap_or_default();
-    lower.rsplit('/').skip(1).any(|folder| FOLDERS.contains(&folder))
-        || ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || name.split('.').next().is_some_and(|stem| stem.ends_with("_test") || stem == "license" || stem == "codeowners")
-}
+/// Files of a change that are judged; a change of more is a bulk edit, whose first files stand for it.
+const MAX_FILES: usize = 60;
 
-fn is_asset(file: &str) -> bool {
-    [".css", ".scss", ".svg", ".png", ".html", ".tmpl", ".less"].iter().any(|ending| file.to_ascii_lowercase().ends_with(ending))
-}
-
-fn is_other_environment(file: &str) -> bool {
-    file.split('/').rev().skip(1).any(|folder| matches!(folder, "staging" | "dev" | "sandbox"))
-}
-
-fn is_dependency_file(file: &str) -> bool {
-    const NAMES: [&str; 10] = [
-        "go.mod",
-        "go.sum",
-        "package.json",
-        "package-lock.json",
-        "yarn.lock",
-        "cargo.toml",
-        "cargo.lock",
-        "requirements.txt",
-        "poetry.lock",
-        "pom.xml",
-    ];
-    NAMES.contains(&file.to_ascii_lowercase().rsplit('/').next().unwrap_or_default())
-}
-
-/// Power of a change; `None` when nothing is known of it but its message.
+/// Power of a change; `None` when nothing is known of it but a message that tells no values.
 pub fn diff_power(message: &str, files: &[String], diff: Option<&str>) -> Option<DiffPower> {
-    let all = |is: fn(&str) -> bool| !files.is_empty() && files.iter().all(|file| is(file));
-    let kind: String = message.chars().take_while(|letter| letter.is_ascii_alphabetic()).flat_map(char::to_lowercase).collect();
-    let conventional = message[kind.len().min(message.len())..].starts_with([':', '(']);
-    if all(is_documentation) || (conventional && matches!(kind.as_str(), "docs" | "test" | "tests" | "style" | "ci")) {
+    let roles: Vec<Role> = files.iter().take(200).map(|file| role(file)).collect();
+    let all = |are: &[Role]| !roles.is_empty() && roles.iter().all(|role| are.contains(role));
+    if all(&[Role::Inert]) || diff.is_none() && is_said_to_be_inert(message) {
         return Some(DiffPower::new(0.02, "it changes only documentation, tests or style"));
     }
-    if all(is_other_environment) {
+    if all(&[Role::OtherEnvironment, Role::Inert]) {
         return Some(DiffPower::new(0.02, "it changes configuration of another environment only"));
     }
-    if all(|file| is_asset(file) || is_documentation(file)) {
+    if diff.is_none() && all(&[Role::Asset, Role::Inert, Role::Watching, Role::Generated]) {
         return Some(DiffPower::new(0.1, "it changes static assets only"));
     }
-    let hunks = Hunks::of(diff?);
-    if all(is_dependency_file) {
-        return Some(DiffPower::new(dependency_power(&hunks), "it updates dependencies"));
+    let Some(diff) = diff else { return told::told_power(message) };
+    // A diff without file names is of the first file that can act.
+    let acting = roles.iter().position(|role| matches!(role, Role::Program | Role::Dependencies)).unwrap_or(0);
+    let path = files.get(acting).map_or("", String::as_str);
+    let patch = Patch::of(diff, path);
+    let powers = patch.files.iter().take(MAX_FILES).map(file_power).collect();
+    let mut best = DiffPower::strongest(powers);
+    if best.reason.is_empty() {
+        best = DiffPower::new(0.02, "it changes nothing that can be read");
     }
-    let literal = literal_power(&hunks.minus, &hunks.plus);
-    let structural = structural_power(&hunks);
-    Some(if literal.power >= structural.power { literal } else { structural })
+    if patch.is_cut || patch.files.len() > MAX_FILES {
+        // What was not read can do anything a small code change can.
+        best.power = best.power.max(0.2);
+        best.reason.push_str(", as far as the diff was read");
+    }
+    Some(best)
 }
 
-/// A new major version may break, a minor one less, a patch hardly.
-fn dependency_power(hunks: &Hunks<'_>) -> f64 {
-    let mut power: f64 = 0.1;
-    for before in hunks.minus.iter().filter_map(|line| dependency(line)) {
-        for after in hunks.plus.iter().filter_map(|line| dependency(line)).filter(|after| after.0 == before.0) {
-            power = power.max(if before.1[0] != after.1[0] {
-                0.6
-            } else if before.1[1] != after.1[1] && before.1[0] != 0 {
-                0.2
-            } else {
-                0.1
-            });
+/// `docs:`, `test(cart):` and the like (conventionalcommits.org), believed only where no diff says otherwise.
+fn is_said_to_be_inert(message: &str) -> bool {
+    let kind: String = message.chars().take_while(|letter| letter.is_ascii_alphabetic()).flat_map(char::to_lowercase).collect();
+    message[kind.len().min(message.len())..].starts_with([':', '(']) && matches!(kind.as_str(), "docs" | "test" | "tests" | "style" | "ci")
+}
+
+fn file_power(file: &FileDiff<'_>) -> DiffPower {
+    let language = language(file.path);
+    let role = role(file.path);
+    match role {
+        Role::Inert => return DiffPower::new(0.02, "it changes only documentation, tests or style"),
+        Role::OtherEnvironment => return DiffPower::new(0.02, "it changes configuration of another environment only"),
+        Role::Watching => return DiffPower::new(0.05, "it changes only what watches the system"),
+        Role::Asset => return DiffPower::new(0.1, "it changes static assets only"),
+        Role::TakesBack => return DiffPower::new(0.05, "it runs only when a migration is taken back"),
+        Role::Dependencies | Role::Generated | Role::Program => {}
+    }
+    let lines = lines_of(file, language);
+    if role == Role::Dependencies {
+        return dependency::dependency_power(&lines, file);
+    }
+    let power = match language {
+        Language::Proto => proto_power(&Hunks::of(&lines, language)),
+        Language::Tree | Language::Flat => settings::settings_power(&lines, file, language),
+        Language::Dockerfile => dockerfile::dockerfile_power(&lines),
+        Language::Sql => {
+            let hunks = Hunks::of(&lines, language);
+            sql::sql_power(&lines, &hunks.minus, &hunks.plus, file.is_new)
         }
-    }
-    power
+        _ => {
+            let hunks = Hunks::of(&lines, language);
+            let literal = literal::literal_power(&hunks);
+            let structural = structure::structural_power(&hunks, language);
+            let migration = embedded_sql(&hunks);
+            DiffPower::strongest(vec![literal, structural, migration])
+        }
+    };
+    let by_hand = file.hunks.iter().flat_map(|hunk| hunk.lines.iter().map(|line| line.text).chain([hunk.section]));
+    let generated = role == Role::Generated || by_hand.take(400).any(|line| line.contains("DO NOT EDIT") || line.contains("@generated"));
+    if generated { power.at_most(0.1, "it changes only what a program wrote") } else { power }
 }
 
-/// Name and version of a dependency line.
-fn dependency(line: &str) -> Option<(String, [u64; 3])> {
-    let mut parts = line.split(|letter: char| letter.is_whitespace() || "\"':=^~,<>".contains(letter)).filter(|part| !part.is_empty());
-    let name = parts.next()?.to_owned();
-    let version = parts.find_map(|part| {
-        let numbers: Vec<u64> = part.trim_start_matches('v').split('.').map_while(|number| number.parse().ok()).collect();
-        <[u64; 3]>::try_from(numbers.get(..3)?).ok()
-    })?;
-    Some((name, version))
+/// Numbers and types of fields are what other programs read (protobuf.dev, updating a message type).
+fn proto_power(hunks: &Hunks<'_>) -> DiffPower {
+    // Name → type and number.
+    let fields = |lines: &[&str]| -> BTreeMap<String, String> {
+        let split = |line: &&str| {
+            let (left, number) = line.split_once('=')?;
+            let name = left.split_whitespace().last()?.to_owned();
+            Some((
+                name.clone(),
+                format!("{} = {}", left.trim().trim_end_matches(name.as_str()).trim(), number.trim().trim_end_matches(';')),
+            ))
+        };
+        lines.iter().filter_map(split).collect()
+    };
+    let (before, after) = (fields(&hunks.minus), fields(&hunks.plus));
+    let found = before.iter().map(|(name, old)| match after.get(name) {
+        Some(new) => DiffPower::new(0.7, &format!("it changes the field {name} from {old} to {new}")),
+        None => DiffPower::new(0.5, &format!("it removes the field {name}")),
+    });
+    let kept = DiffPower::new(if hunks.plus.is_empty() && hunks.minus.is_empty() { 0.02 } else { 0.1 }, "it adds what old readers skip");
+    DiffPower::strongest(found.chain([kept]).collect())
+}
+
+/// Schema changes written in a program: migrations of frameworks.
+fn embedded_sql(hunks: &Hunks<'_>) -> DiffPower {
+    const CALLS: [(&str, f64, &str); 9] = [
+        ("DROP INDEX", 0.7, "it drops an index"),
+        ("drop_index(", 0.7, "it drops an index"),
+        ("remove_index ", 0.7, "it drops an index"),
+        ("RemoveField(", 0.7, "it drops a column"),
+        ("drop_column(", 0.7, "it drops a column"),
+        ("remove_column ", 0.7, "it drops a column"),
+        ("RenameField(", 0.7, "it renames what running code asks for"),
+        ("ALTER TABLE", 0.6, "it changes the database schema"),
+        ("DROP TABLE", 0.7, "it drops a table"),
+    ];
+    let body = hunks.plus.join("\n");
+    CALLS.iter().find(|(call, ..)| body.contains(call)).map_or_else(DiffPower::default, |(_, power, reason)| DiffPower::new(*power, reason))
 }

@@ -52,12 +52,19 @@ const GROUPS: [&str; 13] = groups!(
     "typescript"
 );
 
+/// Cases written when the rules stood, to see how they do on what they were not written for.
+const LATER: &str = include_str!("../../../../tests/fixtures/diffs/later.toml");
+
 /// A diff of this power is shown as one that can have done it.
 const BAR: f64 = 0.3;
 
-fn corpus() -> Vec<(String, Case)> {
-    let groups = GROUPS.iter().map(|text| toml::from_str::<Group>(text).unwrap());
+fn read(groups: &[&str]) -> Vec<(String, Case)> {
+    let groups = groups.iter().map(|text| toml::from_str::<Group>(text).unwrap());
     groups.flat_map(|group| group.case.into_iter().map(move |case| (group.language.clone(), case))).collect()
+}
+
+fn corpus() -> Vec<(String, Case)> {
+    read(&GROUPS)
 }
 
 /// FNV-1a of the name, modulo 3: fixed before the rules were written.
@@ -76,7 +83,17 @@ impl Score {
     /// Share of pairs in which the risky one has more power; ties count half.
     fn auc(&self) -> f64 {
         let wins = self.risky.iter().flat_map(|risky| self.harmless.iter().map(move |harmless| (risky, harmless)));
-        let won: f64 = wins.map(|(risky, harmless)| if risky > harmless { 1.0 } else if risky == harmless { 0.5 } else { 0.0 }).sum();
+        let won: f64 = wins
+            .map(|(risky, harmless)| {
+                if risky > harmless {
+                    1.0
+                } else if risky == harmless {
+                    0.5
+                } else {
+                    0.0
+                }
+            })
+            .sum();
         won / (self.risky.len() * self.harmless.len()) as f64
     }
 
@@ -93,14 +110,20 @@ impl Score {
     }
 }
 
-/// AUC and share right at the bar with the rules that knew Go, YAML and SQL best, as they were when this corpus was made: development part, then
-/// what was set aside.
-const BEFORE: [(&str, f64, f64); 2] = [("development", 0.745, 0.716), ("set aside", 0.707, 0.693)];
+/// AUC and share right at the bar with the rules that knew Go, YAML and SQL best, as they were when this corpus was made: development
+/// part, what was set aside, and the later cases.
+const BEFORE: [(&str, f64, f64); 3] = [("development", 0.745, 0.716), ("set aside", 0.707, 0.693), ("later", 0.595, 0.581)];
+/// The same of the new rules on the later cases the first time they ran; gaps that these showed were closed afterwards, so this is the
+/// figure to believe of diffs that nobody here has seen.
+const LATER_AT_FIRST: (f64, f64) = (0.840, 0.806);
 
-fn measure() -> [(Score, BTreeMap<String, Score>); 2] {
-    let mut parts = [(Score::default(), BTreeMap::new()), (Score::default(), BTreeMap::new())];
-    for (language, case) in corpus() {
-        let (all, by_language): &mut (Score, BTreeMap<String, Score>) = &mut parts[usize::from(is_set_aside(&case))];
+type Part = (Score, BTreeMap<String, Score>);
+
+fn measure() -> [Part; 3] {
+    let mut parts = [Part::default(), Part::default(), Part::default()];
+    let cases = corpus().into_iter().map(|(language, case)| (usize::from(is_set_aside(&case)), language, case));
+    for (part, language, case) in cases.chain(read(&[LATER]).into_iter().map(|(language, case)| (2, language, case))) {
+        let (all, by_language) = &mut parts[part];
         let power = diff_power(&case.message, &case.files, Some(&case.diff)).unwrap_or_default().power;
         for score in [all, by_language.entry(language).or_default()] {
             match case.label {
@@ -114,12 +137,13 @@ fn measure() -> [(Score, BTreeMap<String, Score>); 2] {
 
 #[test]
 fn the_corpus_is_large_balanced_and_says_why() {
+    let later = read(&[LATER]);
     let corpus = corpus();
     let risky = corpus.iter().filter(|(_, case)| case.label == Label::Risky).count();
     assert!(corpus.len() >= 160 && risky * 5 >= corpus.len() * 2 && risky * 5 <= corpus.len() * 3, "{risky} of {}", corpus.len());
     let names: std::collections::BTreeSet<&str> = corpus.iter().map(|(_, case)| case.name.as_str()).collect();
     assert_eq!(names.len(), corpus.len(), "names are unique");
-    for (_, case) in &corpus {
+    for (_, case) in corpus.iter().chain(&later) {
         assert!(!case.why.is_empty() && !case.mechanism.is_empty() && case.diff.contains("@@ -"), "{}", case.name);
     }
     let aside = corpus.iter().filter(|(_, case)| is_set_aside(case)).count();
@@ -155,11 +179,77 @@ fn what_can_break_something_is_told_from_what_cannot_in_every_language() {
             score.false_alarms()
         );
     }
+    println!("later cases at their first run: AUC {:.3}, right {:.3}", LATER_AT_FIRST.0, LATER_AT_FIRST.1);
     for ((score, _), (part, auc, right)) in parts.iter().zip(FLOORS) {
         assert!(score.auc() >= auc, "{part}: AUC {:.3} is below {auc}", score.auc());
         assert!(score.right() >= right, "{part}: {:.3} right is below {right}", score.right());
+        let alarms = score.false_alarms();
+        assert!(alarms * 20 <= score.harmless.len(), "{part}: {alarms} of {} harmless ones raise an alarm", score.harmless.len());
+    }
+}
+
+/// What was in the unit tests before there was a corpus: general experience, in our own words.
+#[test]
+fn bare_lines_without_a_header_are_judged_too() {
+    let power = |file: &str, diff: &str| diff_power("change", &[file.to_owned()], Some(diff)).unwrap_or_default();
+    for (file, diff) in [
+        ("services/pay/handler.go", " \torder := build(cart)\n+\tif err := h.fraud.Check(ctx, order); err != nil {\n+\t\treturn err\n+\t}"),
+        (
+            "services/rates/store.go",
+            " func (s *Store) Refresh() error {\n+\ts.mu.Lock()\n+\tdefer s.mu.Unlock()\n \tr, err := s.client.FetchRates()",
+        ),
+        ("services/report/views.py", "     rows = load(user)\n+    for row in rows:\n+        row.name = Item.objects.find(row.item_id)"),
+        ("services/feed/state.go", "+var recent = map[string]Item{}\n+\trecent[id] = item"),
+        ("pkg/http/client.go", "-\tMaxRetries: 2,\n-\tBackoff: 500 * time.Millisecond,\n+\tMaxRetries: 10,\n+\tBackoff: 0,"),
+    ] {
+        assert!(power(file, diff).power >= BAR, "{diff}: {:?}", power(file, diff));
+    }
+    for (file, diff) in [
+        ("services/a/h.go", "-// Foo does a thing\n+// Foo does one thing and returns"),
+        ("services/a/h.go", "-\treturn errors.New(\"bad input\")\n+\treturn errors.New(\"invalid input\")"),
+        ("services/a/h.go", "-\tlogger.Info(\"done\")\n+\tlogger.Info(\"done\", \"route\", route)"),
+        ("web/app.css", "-.a { padding: 8px }\n+.a { padding: 12px }"),
+        ("docs/a.md", "-old\n+new"),
+    ] {
+        assert!(power(file, diff).power < BAR, "{diff}: {:?}", power(file, diff));
+    }
+}
+
+#[test]
+fn reasons_are_sentences_a_person_can_check() {
+    let reason = |file: &str, diff: &str| diff_power("change", &[file.to_owned()], Some(diff)).map(|power| power.reason);
+    let yaml = " pool:\n-  max_size: 40\n+  max_size: 8";
+    assert_eq!(reason("config/production.yaml", yaml).as_deref(), Some("it lowered pool.max_size from 40 to 8"));
+    assert_eq!(reason("db/1.sql", "+DROP INDEX a_idx;").as_deref(), Some("it drops an index"));
+    assert_eq!(reason("deploy/staging/a.yaml", yaml).as_deref(), Some("it changes configuration of another environment only"));
+    assert_eq!(reason("a.go", "-// a\n+// b").as_deref(), Some("it changes only comments or white space"));
+}
+
+#[test]
+fn a_diff_too_long_to_read_is_not_called_harmless() {
+    let long = format!("{}+x := 1\n", "+// a comment\n".repeat(5_000));
+    let power = diff_power("docs in code", &["a.go".to_owned()], Some(&long)).unwrap();
+    assert!(power.power >= 0.2 && power.reason.ends_with("as far as the diff was read"), "{power:?}");
+}
+
+/// Signs that the rules look for, so that random texts reach them.
+const SIGNS: &str = "\n- + @@ --- +++ diff --git a/x b/x @@ -1,2 +1,3 @@ # // /* */ \"\"\" ' \" ` { } [ ] ( ) : = ; , % {{ }} 5m -1 9e9 ۵ é 🦀 . .. v1.2.3 \t  \
+    for if try ALTER TABLE ADD NOT NULL DROP SELECT FROM WHERE AS ENV CMD -Xmx8g --a=b key: image: true \u{0} § … 1_0 0x1F )+ . _";
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_rules_fail(parts in proptest::collection::vec((0_usize..90, ".{0,6}"), 0..120), file in 0_usize..14) {
+        const FILES: [&str; 14] =
+            ["a.go", "A.java", "a.py", "a.ts", "a.rs", "a.sql", "a.yaml", "a.json", "a.toml", "Dockerfile", "a.tf", "go.mod", "a", "x.proto"];
+        let signs: Vec<&str> = SIGNS.split(' ').collect();
+        let text: String = parts.iter().map(|(sign, text)| format!("{}{text}", signs[sign % signs.len()])).collect();
+        for text in [text.clone(), format!("-{text}\n+{}", text.replace('1', "2")), text.replace(' ', "\n+"), text.replace('(', "\n-")] {
+            let power = diff_power(&text, &[FILES[file].to_owned()], Some(&text)).unwrap();
+            proptest::prop_assert!((0.0..=1.0).contains(&power.power), "{power:?} of {text:?}");
+            proptest::prop_assert!(!power.reason.is_empty(), "{text:?}");
+        }
     }
 }
 
 /// AUC and share right that no later change may lose: a little below what was measured.
-const FLOORS: [(&str, f64, f64); 2] = [("development", 0.74, 0.71), ("set aside", 0.70, 0.69)];
+const FLOORS: [(&str, f64, f64); 3] = [("development", 0.98, 0.96), ("set aside", 0.96, 0.94), ("later", 0.94, 0.92)];
