@@ -237,7 +237,7 @@ pub fn changed_value(path: &str, before: &str, after: &str) -> DiffPower {
         power = power.min(0.05);
     }
     let key = shown(path);
-    let number = !matches!(value_of(after), Value::Text | Value::Word(_));
+    let number = matches!(value_of(after), Value::Amount(..));
     DiffPower {
         power,
         reason: format!("it {verb} {key} from {} to {}", cut(before), cut(after)),

@@ -52,8 +52,10 @@ const GROUPS: [&str; 13] = groups!(
     "typescript"
 );
 
-/// Cases written when the rules stood, to see how they do on what they were not written for.
+/// Cases written when the rules stood; gaps that they showed were closed.
 const LATER: &str = include_str!("../../../../tests/fixtures/diffs/later.toml");
+/// Cases written after that, which no rule was changed for: of them, as of those set aside, only totals are looked at.
+const UNSEEN: &str = include_str!("../../../../tests/fixtures/diffs/unseen.toml");
 
 /// A diff of this power is shown as one that can have done it.
 const BAR: f64 = 0.3;
@@ -110,19 +112,36 @@ impl Score {
     }
 }
 
-/// AUC and share right at the bar with the rules that knew Go, YAML and SQL best, as they were when this corpus was made: development
-/// part, what was set aside, and the later cases.
-const BEFORE: [(&str, f64, f64); 3] = [("development", 0.745, 0.716), ("set aside", 0.707, 0.693), ("later", 0.595, 0.581)];
-/// The same of the new rules on the later cases the first time they ran; gaps that these showed were closed afterwards, so this is the
-/// figure to believe of diffs that nobody here has seen.
+/// AUC and share right at the bar with the rules that knew Go, YAML and SQL best, as they were when this corpus was made.
+const BEFORE: [(&str, f64, f64); 4] =
+    [("development", 0.745, 0.716), ("set aside", 0.707, 0.693), ("later", 0.595, 0.581), ("unseen", 0.749, 0.738)];
+/// The same of the development part by language.
+const BEFORE_BY_LANGUAGE: [(&str, f64, f64); 13] = [
+    ("config", 0.740, 0.710),
+    ("dependencies", 0.650, 0.556),
+    ("docker", 0.595, 0.538),
+    ("flags", 0.542, 0.714),
+    ("go", 0.980, 0.929),
+    ("helm", 0.750, 0.750),
+    ("java", 0.716, 0.667),
+    ("kubernetes", 0.917, 0.870),
+    ("python", 0.552, 0.571),
+    ("rust", 0.806, 0.750),
+    ("sql", 0.709, 0.562),
+    ("terraform", 0.720, 0.800),
+    ("typescript", 0.806, 0.789),
+];
+/// What the new rules made of the later cases the first time they ran.
 const LATER_AT_FIRST: (f64, f64) = (0.840, 0.806);
 
 type Part = (Score, BTreeMap<String, Score>);
 
-fn measure() -> [Part; 3] {
-    let mut parts = [Part::default(), Part::default(), Part::default()];
+fn measure() -> [Part; 4] {
+    let mut parts = [Part::default(), Part::default(), Part::default(), Part::default()];
     let cases = corpus().into_iter().map(|(language, case)| (usize::from(is_set_aside(&case)), language, case));
-    for (part, language, case) in cases.chain(read(&[LATER]).into_iter().map(|(language, case)| (2, language, case))) {
+    let later = read(&[LATER]).into_iter().map(|(language, case)| (2, language, case));
+    let unseen = read(&[UNSEEN]).into_iter().map(|(language, case)| (3, language, case));
+    for (part, language, case) in cases.chain(later).chain(unseen) {
         let (all, by_language) = &mut parts[part];
         let power = diff_power(&case.message, &case.files, Some(&case.diff)).unwrap_or_default().power;
         for score in [all, by_language.entry(language).or_default()] {
@@ -137,7 +156,7 @@ fn measure() -> [Part; 3] {
 
 #[test]
 fn the_corpus_is_large_balanced_and_says_why() {
-    let later = read(&[LATER]);
+    let later = read(&[LATER, UNSEEN]);
     let corpus = corpus();
     let risky = corpus.iter().filter(|(_, case)| case.label == Label::Risky).count();
     assert!(corpus.len() >= 160 && risky * 5 >= corpus.len() * 2 && risky * 5 <= corpus.len() * 3, "{risky} of {}", corpus.len());
@@ -153,31 +172,22 @@ fn the_corpus_is_large_balanced_and_says_why() {
 #[test]
 fn what_can_break_something_is_told_from_what_cannot_in_every_language() {
     let parts = measure();
-    for ((score, by_language), (part, auc_before, right_before)) in parts.iter().zip(BEFORE) {
-        println!("{part:<14} risky harmless  AUC (before)  right at {BAR} (before)  found  false alarms");
-        let row = |name: &str, score: &Score| {
-            let (risky, harmless) = (score.risky.len(), score.harmless.len());
-            println!(
-                "{name:<14} {risky:5} {harmless:8}  {:.3}          {:.3}                  {:3}    {:3}",
-                score.auc(),
-                score.right(),
-                score.found(),
-                score.false_alarms()
-            );
-        };
-        if part == "development" {
-            by_language.iter().for_each(|(language, score)| row(language, score));
-        }
+    println!("{:<14} risky harmless  AUC (before)    right at {BAR} (before)  found  false alarms", "");
+    let row = |name: &str, score: &Score, before: &[(&str, f64, f64)]| {
+        let (_, auc, right) = before.iter().find(|(other, ..)| *other == name).copied().unwrap_or((name, f64::NAN, f64::NAN));
+        let (risky, harmless) = (score.risky.len(), score.harmless.len());
+        let (found, alarms) = (score.found(), score.false_alarms());
         println!(
-            "{:<14} {:5} {:8}  {:.3} ({auc_before:.3})  {:.3} ({right_before:.3})          {:3}    {:3}",
-            "all",
-            score.risky.len(),
-            score.harmless.len(),
+            "{name:<14} {risky:5} {harmless:8}  {:.3} ({auc:.3})   {:.3} ({right:.3})         {found:5}  {alarms:5}",
             score.auc(),
-            score.right(),
-            score.found(),
-            score.false_alarms()
+            score.right()
         );
+    };
+    for (language, score) in &parts[0].1 {
+        row(language, score, &BEFORE_BY_LANGUAGE);
+    }
+    for ((score, _), (part, ..)) in parts.iter().zip(BEFORE) {
+        row(part, score, &BEFORE);
     }
     println!("later cases at their first run: AUC {:.3}, right {:.3}", LATER_AT_FIRST.0, LATER_AT_FIRST.1);
     for ((score, _), (part, auc, right)) in parts.iter().zip(FLOORS) {
@@ -252,4 +262,5 @@ proptest::proptest! {
 }
 
 /// AUC and share right that no later change may lose: a little below what was measured.
-const FLOORS: [(&str, f64, f64); 3] = [("development", 0.98, 0.96), ("set aside", 0.96, 0.94), ("later", 0.94, 0.92)];
+const FLOORS: [(&str, f64, f64); 4] =
+    [("development", 0.98, 0.96), ("set aside", 0.96, 0.94), ("later", 0.95, 0.93), ("unseen", 0.96, 0.90)];
