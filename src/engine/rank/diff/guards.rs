@@ -30,20 +30,27 @@ const PROTECTION: [(&str, &str); 14] = [
     ("retryable retry circuitbreaker fallback", "it removes a retry or fallback"),
 ];
 
+/// A line without what stands in quotes.
+fn bare(line: &str) -> String {
+    let mut quote = None;
+    let mut bare = String::new();
+    for (index, letter) in line.char_indices() {
+        match quote {
+            Some(open) if letter == open => quote = None,
+            Some(_) => {}
+            // A single quote alone is a lifetime or an apostrophe.
+            None if matches!(letter, '"' | '`') || letter == '\'' && line[index + 1..].contains('\'') => quote = Some(letter),
+            None => bare.push(letter),
+        }
+    }
+    bare
+}
+
 /// Words of the code of lines, without their texts.
 fn code_words(lines: &[&str]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in lines {
-        let mut quote = None;
-        let mut bare = String::new();
-        for letter in line.chars() {
-            match quote {
-                Some(open) if letter == open => quote = None,
-                Some(_) => {}
-                None if matches!(letter, '"' | '`') => quote = Some(letter),
-                None => bare.push(letter),
-            }
-        }
+        let bare = bare(line);
         found.extend(key_words(&bare));
         // `FAIL_FAST`, `rate_limiter`, `withTimeout` as one word too.
         found.extend(tokens(&bare).iter().map(|token| token.replace('_', "").to_lowercase()));
@@ -214,63 +221,50 @@ fn width(token: &str) -> Option<u32> {
     })
 }
 
-/// The pairs of a removed and an added line that differ in little, with their tokens.
-fn pairs<'a>(hunks: &Hunks<'a>) -> Vec<(&'a str, Vec<&'a str>, Vec<&'a str>)> {
-    let plus: Vec<Vec<&str>> = hunks.plus.iter().take(MOST_COMPARED).map(|line| tokens(line)).collect();
+/// A removed line with the names and signs of it and of the added line most like it, texts left out.
+type Pair<'a> = (&'a str, Vec<String>, Vec<String>);
+
+fn pairs<'a>(hunks: &Hunks<'a>) -> Vec<Pair<'a>> {
+    let cut = |line: &str| -> Vec<String> { tokens(&bare(line)).into_iter().map(str::to_owned).collect() };
+    let names = |tokens: &[String]| -> BTreeSet<String> { tokens.iter().filter(|token| is_identifier(token)).cloned().collect() };
+    let plus: Vec<(Vec<String>, BTreeSet<String>)> =
+        hunks.plus.iter().take(MOST_COMPARED).map(|line| (cut(line), names(&cut(line)))).collect();
     let mut found = Vec::new();
     for line in hunks.minus.iter().take(MOST_COMPARED) {
-        let old = tokens(line);
-        let mine: BTreeSet<&str> = old.iter().copied().filter(|token| is_identifier(token)).collect();
-        let likeness = |new: &Vec<&str>| {
-            let theirs: BTreeSet<&str> = new.iter().copied().filter(|token| is_identifier(token)).collect();
-            mine.intersection(&theirs).count() * 100 / mine.union(&theirs).count().max(1)
-        };
-        if let Some(best) = plus.iter().max_by_key(|new| likeness(new)).filter(|new| likeness(new) >= 50) {
-            found.push((*line, old, best.clone()));
+        let old = cut(line);
+        let mine = names(&old);
+        let likeness = |theirs: &BTreeSet<String>| mine.intersection(theirs).count() * 100 / mine.union(theirs).count().max(1);
+        if let Some((new, _)) = plus.iter().max_by_key(|(_, names)| likeness(names)).filter(|(_, names)| likeness(names) >= 50) {
+            found.push((*line, old, new.clone()));
         }
     }
     found
 }
 
-fn is_text(token: &str) -> bool {
-    token.starts_with(['"', '\'', '`'])
-}
-
 pub fn computation(hunks: &Hunks<'_>, offer: &mut dyn FnMut(f64, String)) {
     const OPERATORS: &str = "+-*/%<>=!&|";
     let defines = hunks.plus.iter().any(|line| defined(line).is_some());
+    let is_amount = |token: &&String| token.starts_with(|letter: char| letter.is_ascii_digit());
+    let names = |tokens: &[String]| -> Vec<String> { tokens.iter().filter(|token| is_identifier(token)).cloned().collect() };
+    let operators =
+        |tokens: &[String]| -> String { tokens.iter().filter(|token| OPERATORS.contains(token.as_str())).map(String::as_str).collect() };
     for (line, old, new) in pairs(hunks) {
-        let named = |tokens: &[&str]| tokens.iter().copied().filter(|token| is_identifier(token)).map(str::to_owned).collect::<Vec<_>>();
-        let signs = |tokens: &[&str]| {
-            tokens
-                .iter()
-                .copied()
-                .filter(|token| OPERATORS.contains(*token) || token.starts_with(|letter: char| letter.is_ascii_digit()))
-                .collect::<Vec<_>>()
-                .join("")
-        };
-        let (old_names, new_names) = (named(&old), named(&new));
-        let amounts = |tokens: &[&str]| tokens.iter().filter(|token| token.starts_with(|letter: char| letter.is_ascii_digit())).count();
-        let operators = |tokens: &[&str]| tokens.iter().copied().filter(|token| OPERATORS.contains(*token)).collect::<String>();
+        let (old_names, new_names) = (names(&old), names(&new));
         // Another number alone is the literals' matter.
-        let other = operators(&old) != operators(&new) || amounts(&old) != amounts(&new);
-        if old_names == new_names && other && !old.iter().chain(&new).any(|token| is_text(token)) {
+        let same_signs = operators(&old) == operators(&new);
+        if old_names == new_names && !(same_signs && old.iter().filter(is_amount).count() == new.iter().filter(is_amount).count()) {
             // A condition turned round while the branches changed places decides the same.
             let turned = hunks.cancelled > 0 && line.trim_start().starts_with(['i', '}']) && line.contains("if ");
             offer(if turned { 0.2 } else { 0.35 }, format!("it changes the computation `{}`", shown(line)));
         }
-        if old_names.len() == new_names.len() {
-            let differing: Vec<(&String, &String)> = old_names.iter().zip(&new_names).filter(|(from, to)| from != to).collect();
-            if let [(from, to)] = differing[..] {
-                // In code that moved to a function of its own, names differ by nature.
-                let names = |line: &&&str| {
-                    ["=", ":="].iter().any(|sign| {
-                        line.trim_start().split_whitespace().collect::<Vec<_>>().windows(2).any(|pair| pair == [to.as_str(), *sign])
-                    })
-                };
-                let own = hunks.plus.iter().any(|line| names(&line));
-                swapped(line, from, to, signs(&old) == signs(&new) && !defines && !own, offer);
-            }
+        let differing: Vec<(&String, &String)> = old_names.iter().zip(&new_names).filter(|(from, to)| from != to).collect();
+        if let ([(from, to)], true) = (&differing[..], old_names.len() == new_names.len()) {
+            // In code that moved to a function of its own, and after a declaration of the new name, names differ by nature.
+            let declared = hunks.plus.iter().any(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                words.windows(2).any(|pair| pair[0] == to.as_str() && matches!(pair[1], "=" | ":="))
+            });
+            swapped(line, from, to, same_signs && !defines && !declared, offer);
         }
     }
 }
