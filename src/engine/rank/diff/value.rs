@@ -65,12 +65,9 @@ pub fn word_unit(word: &str) -> Option<f64> {
 pub fn amount(text: &str) -> Option<(f64, Unit)> {
     let text = text.trim();
     let end = text.find(|letter: char| !letter.is_ascii_digit() && !matches!(letter, '.' | '_')).unwrap_or(text.len());
-    let (digits, suffix) = if text.starts_with('-') {
-        let rest = &text[1..];
-        let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
-        text.split_at(end + 1)
-    } else {
-        text.split_at(end)
+    let (digits, suffix) = match text.strip_prefix('-') {
+        Some(rest) => text.split_at(1 + rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len())),
+        None => text.split_at(end),
     };
     digits.trim_start_matches('-').starts_with(|letter: char| letter.is_ascii_digit()).then_some(())?;
     let (factor, unit) = unit(suffix.trim())?;
