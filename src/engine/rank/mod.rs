@@ -4,11 +4,9 @@ mod changes;
 mod diff;
 mod evidence;
 mod graph;
-mod literal;
 mod outside;
 mod sentences;
 mod services;
-mod structure;
 
 pub use changes::{Change, ChangeContext, RankedChange, rank_changes, same_service};
 pub use evidence::Wording;
