@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::actors::connector::Feed;
 use crate::model::ports::{AssignedPartition, FeedControl, FeedMessage, StoredOffsets};
 use crate::model::position::PartitionKey;
-use crate::model::record::{BatchPartition, RecordBatch};
+use crate::model::record::{BatchPartition, MAX_BATCH_SPAN_S, RecordBatch};
 use crate::model::{Source, Timestamp};
 
 /// Records a batch holds at most.
@@ -70,12 +70,15 @@ impl MemoryTopic {
         if sender.send(FeedMessage::Assigned(vec![assigned])).await.is_err() {
             return;
         }
-        let rest = self.records.get(usize::try_from(start).unwrap_or(0)..).unwrap_or_default();
-        for (index, records) in rest.chunks(BATCH_RECORDS).enumerate() {
+        let mut rest = self.records.get(usize::try_from(start).unwrap_or(0)..).unwrap_or_default();
+        let mut first = start;
+        while !rest.is_empty() {
             if control.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let batch = self.batch(records, start + (index * BATCH_RECORDS) as i64, end_offset);
+            let (records, others) = rest.split_at(batch_length(rest));
+            let batch = self.batch(records, first, end_offset);
+            (rest, first) = (others, first + records.len() as i64);
             if sender.send(FeedMessage::Batch(batch)).await.is_err() {
                 return;
             }
@@ -101,6 +104,13 @@ impl MemoryTopic {
         }
         batch
     }
+}
+
+/// Records of the next batch: at most so many, and no more of event time than the consumer's batches hold.
+fn batch_length(records: &[MemoryRecord]) -> usize {
+    let Some(first) = records.first() else { return 0 };
+    let near = |record: &&MemoryRecord| record.timestamp.seconds_since(first.timestamp).abs() < MAX_BATCH_SPAN_S;
+    records.iter().take(BATCH_RECORDS).take_while(near).count()
 }
 
 /// A feed that ends once `wanted` records have come.
