@@ -1,5 +1,8 @@
 //! Recorded, labelled episodes through the pipeline → what it opened and whom it named.
 
+pub mod metric;
+pub mod quiet_days;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

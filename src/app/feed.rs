@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::actors::connector::Feed;
 use crate::model::ports::{AssignedPartition, FeedControl, FeedMessage, StoredOffsets};
 use crate::model::position::PartitionKey;
-use crate::model::record::{BatchPartition, RecordBatch};
+use crate::model::record::{BatchPartition, MAX_BATCH_SPAN_S, RecordBatch};
 use crate::model::{Source, Timestamp};
 
 /// Records a batch holds at most.
@@ -123,7 +123,7 @@ impl MemoryTopic {
             if control.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let through = end.min(next + BATCH_RECORDS);
+            let through = next + batch_length(&self.records[next..end]);
             let batch = self.batch(&self.records[next..through], next as i64, end as i64);
             next = through;
             if sender.send(FeedMessage::Batch(batch)).await.is_err() {
@@ -151,6 +151,13 @@ impl MemoryTopic {
         }
         batch
     }
+}
+
+/// Records of the next batch: at most so many, and no more of event time than the consumer's batches hold.
+fn batch_length(records: &[MemoryRecord]) -> usize {
+    let Some(first) = records.first() else { return 0 };
+    let near = |record: &&MemoryRecord| record.timestamp.seconds_since(first.timestamp).abs() < MAX_BATCH_SPAN_S;
+    records.iter().take(BATCH_RECORDS).take_while(near).count()
 }
 
 /// A feed that ends once `wanted` records have come.

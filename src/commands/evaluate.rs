@@ -1,12 +1,12 @@
 //! `whydunit evaluate`: how often are we right?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::app::evaluate::{self, Options};
+use crate::app::evaluate::{self, Options, metric, quiet_days};
 use crate::evaluation::feed::Disorder;
-use crate::evaluation::{ChangePack, EpisodeOptions, HeldOut, Pack, RecordedPack};
+use crate::evaluation::{ChangePack, EpisodeOptions, HeldOut, MetricPack, Pack, RecordedPack};
 use crate::kafka;
 use crate::telemetry::tracing_setup;
 
@@ -14,12 +14,16 @@ use crate::telemetry::tracing_setup;
 /// and scores the investigations against the labels: were they opened in time, whom do they name, how many does no fault
 /// explain. Each incident is run twice: unaided, and told at the label that something is wrong.
 ///
-/// Of a pack of changes it asks instead which change each investigation names first, or none.
+/// Of a pack of changes it asks instead which change each investigation names first, or none; of a pack of labelled series, how early
+/// and how rightly the detector of metrics is alarmed.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Folder or .tar.zst of the pack.
-    #[arg(value_name = "PACK")]
-    pack: PathBuf,
+    /// Folder or .tar.zst of the pack; not needed for a set that is made.
+    #[arg(value_name = "PACK", required_unless_present = "set")]
+    pack: Option<PathBuf>,
+    /// Judges a set that is made, or another side of a pack.
+    #[arg(long, value_name = "NAME")]
+    set: Option<Set>,
     #[command(flatten)]
     settings: super::SettingsFrom,
     /// Seed of the quiet traffic drawn before each fault.
@@ -59,6 +63,14 @@ fn speed(text: &str) -> Result<Speed, String> {
     speed.map(|speed| Speed(Some(speed))).ok_or_else(|| "a number from 0.1 to 1000000, or max".to_owned())
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Set {
+    /// Made series of one metric: the threshold is chosen on half of their families and judged on the other half.
+    MetricSuite,
+    /// The whole days of metrics of a pack of services: what opens although nothing is wrong?
+    QuietDays,
+}
+
 /// # Errors
 /// A pack that cannot be read, a file that cannot be written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -66,8 +78,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     settings.validate()?;
     let quiet = tracing_setup::Options { log: "error".to_owned(), ..settings.telemetry.clone() };
     let _tracing = tracing_setup::install(&quiet);
-    let pack = RecordedPack::open(&arguments.pack)?;
-    eprintln!("{}", pack.report().to_text());
     let disorder = if arguments.disorder { Disorder::ROUGH } else { Disorder::NONE };
     let options = Options {
         episodes: EpisodeOptions { seed: arguments.seed, disorder, ..EpisodeOptions::default() },
@@ -80,10 +90,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         unaided_only: false,
         threads: arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     };
-    let (text, json) = match &pack {
-        RecordedPack::Services(pack) if arguments.held_out => held_out(pack, &options)?,
-        RecordedPack::Services(pack) => services(pack, &options)?,
-        RecordedPack::Changes(pack) => changes(pack, &options)?,
+    let pack = || RecordedPack::open(arguments.pack.as_deref().unwrap_or_else(|| Path::new("")));
+    let (text, json) = match arguments.set {
+        Some(Set::MetricSuite) => metric_suite(arguments.seed, &options)?,
+        Some(Set::QuietDays) => match pack()? {
+            RecordedPack::Services(pack) => quiet_days(&pack, &options)?,
+            other => anyhow::bail!("{}: not a pack of services, whose whole days of metrics are needed", other.set()),
+        },
+        None => {
+            let pack = pack()?;
+            eprintln!("{}", pack.report().to_text());
+            match &pack {
+                RecordedPack::Services(pack) if arguments.held_out => held_out(pack, &options)?,
+                RecordedPack::Services(pack) => services(pack, &options)?,
+                RecordedPack::Changes(pack) => changes(pack, &options)?,
+                RecordedPack::Metrics(pack) => metrics(pack, &options)?,
+            }
+        }
     };
     println!("{text}");
     if let Some(file) = &arguments.json {
@@ -122,4 +145,29 @@ fn changes(pack: &ChangePack, options: &Options) -> anyhow::Result<(String, Stri
     });
     bar.finish_and_clear();
     Ok((report.to_text(), serde_json::to_string_pretty(&report)?))
+}
+
+fn metrics(pack: &MetricPack, options: &Options) -> anyhow::Result<(String, String)> {
+    let report = with_bar(pack.series.len() as u64, |done| metric::recorded_series(pack, options, done))?;
+    Ok((report.to_text(), serde_json::to_string_pretty(&report)?))
+}
+
+fn metric_suite(seed: u64, options: &Options) -> anyhow::Result<(String, String)> {
+    let report = with_bar(metric::SUITE_SEEDS, |done| metric::suite(seed, options, done))?;
+    Ok((report.to_text(), serde_json::to_string_pretty(&report)?))
+}
+
+fn quiet_days(pack: &Pack, options: &Options) -> anyhow::Result<(String, String)> {
+    let report = with_bar(pack.metrics.len() as u64, |done| quiet_days::quiet_days(pack, options, done))?;
+    Ok((report.to_text(), serde_json::to_string_pretty(&report)?))
+}
+
+fn with_bar<T>(length: u64, run: impl FnOnce(&dyn Fn(&str)) -> Result<T, String>) -> anyhow::Result<T> {
+    let bar = super::progress::bar(length);
+    let result = run(&|what| {
+        bar.set_message(what.to_owned());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    result.map_err(anyhow::Error::msg)
 }

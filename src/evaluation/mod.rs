@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod changes;
 pub mod episode;
 pub mod feed;
+pub mod metric;
 pub mod otlp;
 pub mod pack;
 pub mod pool;
@@ -26,7 +27,8 @@ pub use changes::{
 };
 pub use episode::{Episode, EpisodeKind, EpisodeOptions, EpisodePlan, build, plans};
 pub use feed::{Disorder, FeedRecord};
-pub use pack::{ChangePack, Label, LoadReport, Pack, RecordedPack};
+pub use metric::{MetricSeries, Said};
+pub use pack::{ChangePack, Label, LoadReport, MetricPack, Pack, RecordedPack};
 pub use replay::{ReplayOptions, ReplayStream};
 pub use runner::{EpisodeOutcome, EpisodeResult, EpisodeRun, Opening, Progress, RankedService, evaluate};
 pub use score::{HeldOut, Report, Trial, held_out, score};

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use super::position::{PartitionKey, Position};
 use super::{Source, Timestamp};
 
+/// Seconds of Kafka time that a batch spans at most, a day: between two batches buckets can close.
+pub const MAX_BATCH_SPAN_S: f64 = 86_400.0;
+
 /// A batch of records of one connector. Payloads lie in one arena; a [`RecordRef`] holds ranges into it.
 #[derive(Clone, Debug)]
 pub struct RecordBatch {

@@ -148,7 +148,7 @@ impl Case {
     fn take_ends(&mut self, bucket: Bucket, service: &str, signals: &[Signal], weak: f64) {
         let newest = newest_ends(signals, weak);
         // A slow series says nothing between its points: that it has not ended is no news.
-        if newest.iter().any(|(detector, ended)| ended.is_none() && *detector != "metric") {
+        if newest.iter().any(|(detector, ended)| ended.is_none() && !detector.starts_with("metric")) {
             self.live_until = self.live_until.max(bucket.end());
         }
         let Some(kept) = self.signals.get_mut(service) else { return };

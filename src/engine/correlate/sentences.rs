@@ -37,6 +37,7 @@ pub fn symptom(signal: &Signal) -> String {
             let rises = facts.value_now >= facts.value_before;
             format!("{} of {service} is unusually {}", signal.key, if rises { "high" } else { "low" })
         }
+        "metric_profile" => format!("{} of {service} behaves unlike its past", signal.key),
         _ => format!("{service} behaves differently"),
     }
 }

@@ -22,8 +22,9 @@ const SILENT_S: i64 = 30;
 const MAX_AHEAD_S: i64 = 120;
 /// Once held back, a partition goes on when it is no further ahead than this: letting go has its price.
 const GO_ON_AHEAD_S: i64 = 60;
-/// Items older than this before the first watermark are late from the start.
-const MAX_HISTORY_BUCKETS: i64 = 24 * 3_600 / Bucket::SECONDS;
+/// Items older than this before the first watermark are late from the start. As long as a topic keeps its records by default: a
+/// first batch that spans more begins with a time that is wrong, and every bucket in between would be closed.
+const MAX_HISTORY_BUCKETS: i64 = 7 * 24 * 3_600 / Bucket::SECONDS;
 
 /// What one batch, decoded and delivered, says of one partition.
 #[derive(Clone, Debug)]
@@ -405,6 +406,14 @@ mod tests {
         let (early, late) = (Advance { first: Bucket(1), through: Bucket(5) }, Advance { first: Bucket(1), through: Bucket(7) });
         assert_eq!(late.left_after(None).collect::<Vec<_>>(), (1..=7).map(Bucket).collect::<Vec<_>>());
         assert_eq!(early.left_after(Some(Bucket(7))).count(), 0);
+    }
+
+    #[test]
+    fn a_first_batch_of_two_days_closes_each_of_their_buckets() {
+        let mut story = Story::with_partitions(1);
+        let progress = Progress { partition: &key(0), oldest: Some(at(0)), newest: Some(at(2 * 86_400)), at_end: false, now: at(0) };
+        story.tracker.progress(&"logs".into(), true, &progress);
+        assert_eq!(story.tracker.advance(at(0)).map(|advance| advance.first), Some(Bucket(0)));
     }
 
     #[test]

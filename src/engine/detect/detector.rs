@@ -13,7 +13,7 @@ use super::limits::{MAX_AHEAD_BUCKETS, MAX_ERROR_TEMPLATES};
 use super::metric::is_resource;
 use super::names::Names;
 use super::pending::{ErrorFold, Pending, SourceCount};
-use super::probe::{InHand, Step};
+use super::probe::{InHand, Step, Watch};
 use super::sentences::Renderer;
 use crate::model::entity::ServiceName;
 use crate::model::signal::{BucketRow, ClosedBucket, EdgeCount, EntityLoad};
@@ -38,6 +38,7 @@ pub struct Detector {
     evicted_entities: u64,
     crowd: Crowd,
     in_hand: InHand,
+    watch: Option<Watch>,
 }
 
 impl Detector {
@@ -49,6 +50,7 @@ impl Detector {
         Self {
             crowd: Crowd::new(shard, options.max_entities as usize),
             in_hand: InHand::of(Step::Detect, options),
+            watch: options.watch.clone(),
             learning_s: i64::from(options.learning_s),
             max_entities: options.max_entities as usize,
             entities: KeyedState::default(),
@@ -83,14 +85,15 @@ impl Detector {
         self.entities.len()
     }
 
-    /// Bucket an item is booked into, and whether it came too late for its own.
-    fn book(&self, at: Timestamp) -> (Bucket, bool) {
+    /// Bucket an item is booked into, and whether it came too late for its own. Up to `believed` the watermark will come.
+    fn book(&self, at: Timestamp, believed: Option<Timestamp>) -> (Bucket, bool) {
         let bucket = Bucket::of(at);
-        match self.closed {
-            Some(closed) if bucket <= closed => (Bucket(closed.0 + 1), true),
-            Some(closed) if bucket.0 > closed.0 + MAX_AHEAD_BUCKETS => (Bucket(closed.0 + 1), true),
-            _ => (bucket, false),
+        let Some(closed) = self.closed else { return (bucket, false) };
+        let certain = believed.map_or(closed, Bucket::of).max(closed);
+        if bucket <= closed || bucket.0 > certain.0.saturating_add(MAX_AHEAD_BUCKETS) {
+            return (Bucket(closed.0 + 1), true);
         }
+        (bucket, false)
     }
 
     /// Where an item of `key` is counted.
@@ -143,26 +146,26 @@ impl Detector {
             for line in input.logs {
                 self.in_hand.record(line.record);
                 let at = batch.booked_at(line.record, line.timestamp);
-                let (bucket, late) = self.book(at);
+                let (bucket, late) = self.book(at, batch.newest_of(line.record));
                 let late = late || at != line.timestamp;
                 self.pending_of_item(line.entity, bucket).count_line(line, at, late, &batch);
             }
             for point in input.points {
                 self.in_hand.record(point.record);
                 let at = batch.booked_at(point.record, point.timestamp);
-                let (bucket, late) = self.book(at);
+                let (bucket, late) = self.book(at, batch.newest_of(point.record));
                 self.pending_of_item(point.entity, bucket).count_point(&point, at, late || at != point.timestamp);
             }
             for span in input.spans {
                 self.in_hand.record(span.record);
                 let at = batch.booked_at(span.record, span.end);
-                let (bucket, late) = self.book(at);
+                let (bucket, late) = self.book(at, batch.newest_of(span.record));
                 self.pending_of_item(span.entity, bucket).count_span(span.failed, late || at != span.end);
             }
         }
         self.in_hand.nothing();
         for (bucket, feature) in input.features {
-            let bucket = self.book(bucket.start()).0;
+            let bucket = self.book(bucket.start(), None).0;
             let entity = self.admit(feature.entity());
             if entity == self.crowd.other() {
                 continue;
@@ -207,6 +210,9 @@ impl Detector {
             render(&mut out, &self.names, &service, entity, close);
         }
         self.evict();
+        if let Some(Watch(see)) = &self.watch {
+            see(&out);
+        }
         out
     }
 

@@ -204,6 +204,7 @@ impl Entity {
         }
         for (key, series) in &mut self.series {
             findings.extend(judge_series(*key, series, now));
+            findings.extend(judge_profile(*key, series, now));
         }
         self.choose(now, findings)
     }
@@ -248,6 +249,7 @@ impl Entity {
             (Kind::FailingCalls, _) => Some(&mut self.hop_failed.heat),
             (Kind::SelfTime, Subject::Operation(symbol)) => self.operations.get_mut(&symbol).map(|operation| &mut operation.own.heat),
             (_, Subject::Operation(symbol)) => self.operations.get_mut(&symbol).map(|operation| &mut operation.failed.heat),
+            (Kind::MetricProfile, Subject::Series(key)) => self.series.get_mut(&key).map(|series| &mut series.profile_heat),
             (_, Subject::Series(key)) => self.series.get_mut(&key).map(|series| &mut series.heat),
             (_, Subject::Waiting(callee)) => self.waits.get_mut(&callee).map(|wait| &mut wait.heat),
             (_, Subject::Callee) => None,
@@ -309,6 +311,29 @@ fn judge_series(key: SeriesKey, series: &mut Series, now: Bucket) -> Option<Find
         window_s: verdict.window_s,
         period: Period { onset, ended: None },
         facts: Facts { value_before: Some(verdict.median), value_now: Some(verdict.value), z: Some(verdict.z), ..Facts::default() },
+        series: series.series(),
+        unit: series.unit,
+        tell: false,
+        told: None,
+    })
+}
+
+/// Points over which a profile's views look back in the middle.
+const PROFILE_POINTS: u32 = 12;
+
+fn judge_profile(key: SeriesKey, series: &mut Series, now: Bucket) -> Option<Finding> {
+    let grade = series.grade(now).filter(|grade| grade.surprise >= HINT)?;
+    let onset = series.last_at().unwrap_or(now.start());
+    series.profile_heat.note(now, grade.surprise, onset);
+    Some(Finding {
+        kind: Kind::MetricProfile,
+        subject: Subject::Series(key),
+        host: key.host,
+        surprise: grade.surprise,
+        rank_surprise: grade.surprise,
+        window_s: series.window_s(PROFILE_POINTS),
+        period: Period { onset, ended: None },
+        facts: Facts { value_before: Some(grade.expected), value_now: series.value(), ..Facts::default() },
         series: series.series(),
         unit: series.unit,
         tell: false,

@@ -21,6 +21,7 @@ pub enum Kind {
     FailingCalls,
     GivesUp,
     Metric,
+    MetricProfile,
 }
 
 impl Kind {
@@ -34,6 +35,7 @@ impl Kind {
             Self::FailingCalls => "failing_calls",
             Self::GivesUp => "gives_up",
             Self::Metric => "metric",
+            Self::MetricProfile => "metric_profile",
         }
     }
 
@@ -42,7 +44,7 @@ impl Kind {
             Self::LogShape | Self::NewError => Family::LogShape,
             Self::HopGap | Self::SelfTime => Family::Latency,
             Self::Failures | Self::FailingCalls | Self::GivesUp => Family::Failures,
-            Self::Metric => Family::Metric,
+            Self::Metric | Self::MetricProfile => Family::Metric,
         }
     }
 
@@ -52,14 +54,14 @@ impl Kind {
             Self::NewError => "new_error_pattern",
             Self::HopGap | Self::SelfTime => "slow_call",
             Self::Failures | Self::FailingCalls | Self::GivesUp => "failing_calls",
-            Self::Metric => "metric_anomaly",
+            Self::Metric | Self::MetricProfile => "metric_anomaly",
         }
     }
 
     pub const fn source(self) -> Source {
         match self {
             Self::LogShape | Self::NewError => Source::Logs,
-            Self::Metric => Source::Metrics,
+            Self::Metric | Self::MetricProfile => Source::Metrics,
             _ => Source::Traces,
         }
     }

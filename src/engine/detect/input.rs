@@ -17,6 +17,8 @@ pub struct BatchInfo {
     partition_hashes: Vec<u64>,
     content_hashes: Vec<OnceLock<u64>>,
     formats: Vec<&'static str>,
+    /// Newest event time of each partition that may advance the watermark.
+    newest: Vec<Option<Timestamp>>,
 }
 
 impl BatchInfo {
@@ -30,6 +32,7 @@ impl BatchInfo {
             partition_hashes: batch.records.partitions.iter().map(|partition| hash(&partition.key)).collect(),
             content_hashes: (0..batch.records.records.len()).map(|_| OnceLock::new()).collect(),
             formats: std::mem::take(&mut batch.record_formats),
+            newest: batch.newest.clone(),
         }
     }
 
@@ -44,6 +47,11 @@ impl BatchInfo {
             Some(kafka) if timestamp > kafka.plus_seconds(MAX_SKEW_S) => kafka,
             _ => timestamp,
         }
+    }
+
+    /// How far the watermark comes at least once all partitions are as far as this record's is with this batch.
+    pub fn newest_of(&self, record: u32) -> Option<Timestamp> {
+        self.newest.get(usize::from(self.partition_of(record)?)).copied().flatten()
     }
 
     pub fn position(&self, record: u32) -> Option<Position> {

@@ -52,7 +52,7 @@ pub const MAX_NEXT: usize = 40;
 pub const MAX_ERROR_TEMPLATES: usize = 50;
 /// Operations of one entity.
 pub const MAX_OPERATIONS: usize = 300;
-/// Metric series of one entity, about 500 bytes each.
+/// Metric series of one entity, about 1.2 KB each (1.2 MB); of what is looked at often, a few.
 pub const MAX_SERIES: usize = 1_000;
 /// Callees of one entity in a bucket.
 pub const MAX_EDGES: usize = 300;
@@ -64,7 +64,10 @@ pub const MAX_ORDERED_LINES: u32 = 4_096;
 pub const MAX_EXEMPLARS: usize = 3;
 /// Signals of one entity and detector at one close.
 pub const MAX_SIGNALS_A_DETECTOR: usize = 4;
-/// Buckets ahead of the open one that an item may wait for (1 h); what claims to be later is booked into the open one.
+/// Buckets that an item may wait for (1 h) beyond the open one and beyond the newest time that its batch is believed: the watermark
+/// comes at least that far. What claims to be later is booked into the open one. A consumer that catches up on a slow topic gets days
+/// in a batch, and each item waits for its own bucket; a partition that is ahead is not read on, so that one batch of each, and
+/// what is on its way, is all that waits.
 pub const MAX_AHEAD_BUCKETS: i64 = 240;
 /// An item this far after its record's Kafka time is booked by the Kafka time, seconds.
 pub const MAX_SKEW_S: i64 = 300;

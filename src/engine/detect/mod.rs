@@ -20,6 +20,7 @@ mod names;
 mod onset;
 mod pending;
 pub mod probe;
+mod profile;
 mod sentences;
 mod share;
 mod slow;
@@ -51,10 +52,19 @@ pub struct DetectOptions {
     /// For simulations alone; no setting.
     #[serde(skip)]
     pub tripwire: Option<probe::Tripwire>,
+    /// For evaluations alone; no setting.
+    #[serde(skip)]
+    pub watch: Option<probe::Watch>,
 }
 
 impl Default for DetectOptions {
     fn default() -> Self {
-        Self { learning_s: 300, max_entities: limits::MAX_ENTITIES as u32, max_trace_items: limits::MAX_OPEN_ITEMS as u32, tripwire: None }
+        Self {
+            learning_s: 300,
+            max_entities: limits::MAX_ENTITIES as u32,
+            max_trace_items: limits::MAX_OPEN_ITEMS as u32,
+            tripwire: None,
+            watch: None,
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::{DetectOptions, Detector, ShardInput, TraceJoin};
 use crate::model::Bucket;
 use crate::model::observation::ObservationBatch;
 use crate::model::position::Position;
+use crate::model::signal::ClosedBucket;
 
 /// Called with the record's value before an item of it is counted: how a simulation makes an item that panics its shard, which no
 /// item is known to do.
@@ -17,6 +18,23 @@ pub struct Tripwire(pub fn(Step, &[u8]));
 
 /// Two are as good as one.
 impl PartialEq for Tripwire {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Sees every closed bucket before it goes on: how an evaluation judges signals that open nothing.
+#[derive(Clone)]
+pub struct Watch(pub Arc<dyn Fn(&ClosedBucket) + Send + Sync>);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+/// Two are as good as one.
+impl PartialEq for Watch {
     fn eq(&self, _: &Self) -> bool {
         true
     }

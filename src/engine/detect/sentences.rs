@@ -123,6 +123,12 @@ impl Renderer<'_> {
         let value = |value: Option<f64>| format!("{}{unit}", significant(value.unwrap_or_default()));
         let (service, now, before) = (&self.service.service, value(facts.value_now), value(facts.value_before));
         let host = if finding.host.is_none() { String::new() } else { format!(" on {}", self.names.text(finding.host)) };
+        if finding.kind == Kind::MetricProfile {
+            let rarity = number(10f64.powf(finding.surprise).round());
+            return format!(
+                "{metric} of {service}{host} behaves unlike its past, as once in {rarity} stretches: now {now}, expected {before}"
+            );
+        }
         format!(
             "{metric} of {service}{host} is {now}, usually {before} ({} times its usual deviation)",
             number(facts.z.unwrap_or_default().abs())
@@ -158,7 +164,7 @@ impl Renderer<'_> {
             host: (!finding.host.is_none()).then(|| self.names.text(finding.host)),
             series: finding.series.iter().map(|&(at, value)| SeriesPoint { at, value }).collect(),
             unit: match finding.kind {
-                Kind::Metric => self.names.text(finding.unit),
+                Kind::Metric | Kind::MetricProfile => self.names.text(finding.unit),
                 Kind::HopGap | Kind::SelfTime => "ms".to_owned(),
                 _ => "%".to_owned(),
             },

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::graph::CallGraph;
 use crate::engine::detect::is_resource;
 use crate::engine::detect::surprise::strength;
-use crate::model::signal::Signal;
+use crate::model::signal::{Family, Signal};
 
 /// How much a neighbour's anomaly explains away.
 const EXPLAIN: f64 = 0.5;
@@ -57,7 +57,7 @@ pub struct RankedService {
 }
 
 fn weight(signal: &Signal) -> f64 {
-    if signal.detector == "metric" && !is_resource(&signal.key) { SYMPTOM_METRIC } else { 1.0 }
+    if signal.family == Family::Metric && !is_resource(&signal.key) { SYMPTOM_METRIC } else { 1.0 }
 }
 
 impl Local {
@@ -192,7 +192,7 @@ fn score(local: &Local, explained: &Explained) -> (String, f64) {
         let strength = local.strength_of(detector);
         let left = match detector.as_str() {
             "metric" if local.starved() > 0.0 => 1.0,
-            "metric" => by_callee.min(by_caller),
+            "metric" | "metric_profile" => by_callee.min(by_caller),
             "gives_up" => 1.0,
             "hop_gap" => by_caller,
             "failing_calls" => by_caller * answered,

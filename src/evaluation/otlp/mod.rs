@@ -63,7 +63,7 @@ fn record(topic: &'static str, source: Source, pod: &Pod, newest_ns: i64, reques
     }
 }
 
-fn resource(pod: &Pod, environment: &str) -> Resource {
+pub(super) fn resource(pod: &Pod, environment: &str) -> Resource {
     let mut attributes =
         vec![attribute("service.name", &pod.service), attribute("host.name", &pod.name), attribute("k8s.pod.name", &pod.name)];
     if !environment.is_empty() {

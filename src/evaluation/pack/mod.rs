@@ -2,6 +2,7 @@
 
 mod changes;
 mod layout;
+mod nab;
 mod nezha;
 mod report;
 mod rows;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use changes::{ChangeCase, ChangeLabel, ChangePack, ContextEvent, LogEntry, Point, SpanEntry};
+pub use nab::MetricPack;
 pub use report::{LoadReport, Trouble};
 pub use rows::{LogRow, MetricColumn, MetricRow, Pod, Recording, SpanRow};
 
@@ -60,6 +62,8 @@ pub enum RecordedPack {
     Services(Pack),
     /// Incidents with the changes before them: which change was it, if any?
     Changes(ChangePack),
+    /// Series of one metric: when is something wrong?
+    Metrics(MetricPack),
 }
 
 impl RecordedPack {
@@ -71,6 +75,7 @@ impl RecordedPack {
         match recognised.layout {
             Layout::NezhaTt => nezha::load(&source, recognised).map(Self::Services),
             Layout::RootCauseBench => changes::load(&source, recognised).map(Self::Changes),
+            Layout::Nab => nab::load(&source, recognised).map(Self::Metrics),
             other => Err(EvaluationError::NotYetReplayed { path: path.to_owned(), layout: other.name() }),
         }
     }
@@ -79,6 +84,7 @@ impl RecordedPack {
         match self {
             Self::Services(pack) => &pack.set,
             Self::Changes(pack) => &pack.set,
+            Self::Metrics(pack) => &pack.set,
         }
     }
 
@@ -86,6 +92,7 @@ impl RecordedPack {
         match self {
             Self::Services(pack) => &pack.report,
             Self::Changes(pack) => &pack.report,
+            Self::Metrics(pack) => &pack.report,
         }
     }
 }
@@ -112,7 +119,9 @@ impl Pack {
     pub fn open(path: &Path) -> Result<Self, EvaluationError> {
         match RecordedPack::open(path)? {
             RecordedPack::Services(pack) => Ok(pack),
-            RecordedPack::Changes(_) => Err(EvaluationError::OtherKind { path: path.to_owned(), wanted: "faults in services" }),
+            RecordedPack::Changes(_) | RecordedPack::Metrics(_) => {
+                Err(EvaluationError::OtherKind { path: path.to_owned(), wanted: "faults in services" })
+            }
         }
     }
 

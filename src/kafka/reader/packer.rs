@@ -8,7 +8,7 @@ use crate::kafka::context::TopicPartition;
 use crate::kafka::native::{Delivery, TopicId};
 use crate::kafka::options::BatchOptions;
 use crate::model::position::PartitionKey;
-use crate::model::record::{BatchPartition, HeaderRef, RecordBatch, RecordRef};
+use crate::model::record::{BatchPartition, HeaderRef, MAX_BATCH_SPAN_S, RecordBatch, RecordRef};
 use crate::model::{Source, Timestamp};
 
 /// A partition we own and how far its records are packed.
@@ -255,11 +255,19 @@ impl Packer {
         self.batch.partitions.is_empty()
     }
 
-    /// True when a bound of records or bytes is reached.
+    /// True when a bound of records, bytes or Kafka time is reached.
     pub(super) fn is_full(&self) -> bool {
-        self.batch.records.len() >= self.options.max_records as usize
+        self.spans_a_day()
+            || self.batch.records.len() >= self.options.max_records as usize
             || self.batch.arena.len() >= self.options.max_bytes as usize
             || self.batch.partitions.len() >= usize::from(u16::MAX)
+    }
+
+    /// Whether the newest record was written a day before or after the oldest one.
+    fn spans_a_day(&self) -> bool {
+        let time = |record: Option<&RecordRef>| record.and_then(|record| record.timestamp);
+        let ends = time(self.batch.records.first()).zip(time(self.batch.records.last()));
+        ends.is_some_and(|(first, last)| last.seconds_since(first).abs() >= MAX_BATCH_SPAN_S)
     }
 
     /// When the open batch has to go at the latest.

@@ -5,6 +5,7 @@ use super::traffic::{Fault, Item, START_S, batch, shop};
 use crate::engine::detect::entity::Entity;
 use crate::engine::detect::heat::Heat;
 use crate::engine::detect::{DetectOptions, Detector, ShardInput, TraceJoin};
+use crate::model::signal::ClosedBucket;
 use crate::model::{Bucket, EntityKey, Severity, Symbol, Timestamp};
 
 fn rows(pipeline: &Pipeline) -> (u64, u64, u64) {
@@ -79,6 +80,26 @@ fn a_line_from_the_next_century_is_counted_now_and_opens_no_buckets() {
     assert_eq!(pipeline.closed.len(), buckets + 1);
     let row = &pipeline.closed.last().unwrap().rows[0];
     assert_eq!((row.items, row.late), (1, 1));
+}
+
+#[test]
+fn days_in_one_batch_of_a_slow_topic_end_bucket_by_bucket() {
+    let second = |number: i64| 1_780_000_000 + 300 * number;
+    let mut pipeline = Pipeline::new(1, None);
+    pipeline.observe(batch(&[], &lines_of(0..3, second(0))));
+    pipeline.next = Some(Bucket::of(Timestamp::from_seconds(second(0))));
+    pipeline.close_until(Timestamp::from_seconds(second(0) + 30));
+    // A consumer that catches up: two days at a line every five minutes, and one line from the next century whose topic says so, too.
+    let mut items: Vec<_> = (1..=576).flat_map(|number| lines_of(0..3, second(number))).collect();
+    items.extend(lines_of(0..1, 4_000_000_000));
+    let mut days = batch(&[], &items);
+    days.newest = vec![Some(Timestamp::from_seconds(second(576)))];
+    pipeline.observe(days);
+    pipeline.close_until(Timestamp::from_seconds(second(577)));
+    assert_eq!(rows(&pipeline), (3 * 577 + 1, 0, 1), "only the one from the next century is late");
+    let of_bucket = |closed: &ClosedBucket| closed.rows.iter().map(|row| row.items).sum::<u64>();
+    let most = pipeline.closed.iter().map(of_bucket).max();
+    assert_eq!(most, Some(3), "one line of each service in a bucket, and none piled up");
 }
 
 #[test]
