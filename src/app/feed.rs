@@ -13,6 +13,8 @@ use crate::model::{Source, Timestamp};
 
 /// Records a batch holds at most.
 const BATCH_RECORDS: usize = 500;
+/// Event time a batch spans at most, seconds: what is much further ahead than the open bucket could not be booked.
+const BATCH_SPAN_S: f64 = 600.0;
 /// Batches between the feed and its connector.
 const CHANNEL: usize = 4;
 const CLUSTER: &str = "in-process";
@@ -71,11 +73,13 @@ impl MemoryTopic {
             return;
         }
         let rest = self.records.get(usize::try_from(start).unwrap_or(0)..).unwrap_or_default();
-        for (index, records) in rest.chunks(BATCH_RECORDS).enumerate() {
+        let mut first = start;
+        for records in batches(rest) {
             if control.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let batch = self.batch(records, start + (index * BATCH_RECORDS) as i64, end_offset);
+            let batch = self.batch(records, first, end_offset);
+            first += records.len() as i64;
             if sender.send(FeedMessage::Batch(batch)).await.is_err() {
                 return;
             }
@@ -101,6 +105,17 @@ impl MemoryTopic {
         }
         batch
     }
+}
+
+/// Records cut where a batch is full or would span too long.
+fn batches(mut records: &[MemoryRecord]) -> impl Iterator<Item = &[MemoryRecord]> {
+    std::iter::from_fn(move || {
+        let from = records.first()?.timestamp;
+        let near = |record: &&MemoryRecord| record.timestamp.seconds_since(from).abs() <= BATCH_SPAN_S;
+        let (batch, rest) = records.split_at(records.iter().take(BATCH_RECORDS).take_while(near).count());
+        records = rest;
+        Some(batch)
+    })
 }
 
 /// A feed that ends once `wanted` records have come.

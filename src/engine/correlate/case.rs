@@ -1,11 +1,12 @@
 //! One investigation as the engine keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::CorrelateOptions;
 use super::merging::TOGETHER_S;
+use super::news::Load;
 use super::node::{Node, newest_ends};
 use super::picture::joined;
 use crate::engine::rank::{CallGraph, Local};
@@ -46,12 +47,16 @@ pub struct Case {
     /// Opened by an alert or a person's note; one that named no service may be about any.
     pub told: bool,
     pub told_of_any: bool,
+    /// When somebody told of it, and of which service, if of one.
+    pub told_at: Option<(Timestamp, String)>,
     pub verdicts: BTreeMap<String, Verdict>,
     /// End of the newest bucket in which something of it had not ended.
     pub live_until: Timestamp,
     /// Strongest signal of each service and detector so far; `ended` as of the newest.
     pub signals: BTreeMap<String, BTreeMap<String, Signal>>,
     pub excess: BTreeMap<String, (f64, f64)>,
+    /// Intervals of members known by slow metrics.
+    pub loads: BTreeMap<String, VecDeque<Load>>,
     /// Calls, failed calls and nanoseconds along edges of members, since the onset.
     pub edges: BTreeMap<(String, String), (u64, u64, u64)>,
     /// Error texts by service.
@@ -79,6 +84,7 @@ impl Case {
         }
         let (failures, seconds) = node.excess_since(from);
         self.excess.insert(service.clone(), (failures, seconds));
+        node.intervals().for_each(|load| self.take_load(service, *load));
         for (callee, sums) in node.calls_since(from) {
             self.edges.insert((service.clone(), callee.clone()), sums);
         }
@@ -154,7 +160,7 @@ impl Case {
         // Lines that a deployment rewrote long before are no evidence of this.
         let older = |signal: &Signal| signal.after_deployment && self.started_at.seconds_since(signal.onset) > TOGETHER_S;
         let local = |service: &String| {
-            let (excess_failures, excess_seconds) = self.excess.get(service).copied().unwrap_or_default();
+            let (excess_failures, excess_seconds) = self.excess_of(service);
             let mut signals = self.signals.get(service).cloned().unwrap_or_default();
             signals.retain(|_, signal| !older(signal));
             let over = signals.values().filter(|signal| over(signal)).map(|signal| signal.detector.clone()).collect();
@@ -226,6 +232,9 @@ pub fn take_bucket(
         let sums = case.excess.entry(load.entity.service.clone()).or_default();
         sums.0 += load.excess_failures;
         sums.1 += load.excess_seconds;
+        if load.interval_s > 0 {
+            case.take_load(&load.entity.service, Load::of(bucket, load));
+        }
     }
     for edge in edges {
         let sums = case.edges.entry((edge.caller.service.clone(), edge.callee.service.clone())).or_default();

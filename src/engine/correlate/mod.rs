@@ -9,6 +9,7 @@ mod investigator;
 mod links;
 mod membership;
 mod merging;
+mod news;
 mod node;
 mod opening;
 mod opening_cases;

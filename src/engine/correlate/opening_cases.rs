@@ -96,7 +96,7 @@ impl Investigator {
             self.nodes_of(environment).filter(|node| graph.callers(&node.name.service).next().is_none() && node.requests_mean >= 1.0);
         let rise = |node: &Arc<Node>| node.requests_now / node.requests_mean;
         let best = entries.max_by(|left, right| rise(left).total_cmp(&rise(right)).then(right.name.cmp(&left.name)))?;
-        let rate = |requests: f64| requests / Bucket::SECONDS as f64;
+        let rate = |requests: f64| requests / (Bucket::SECONDS as f64).max(f64::from(best.interval_s));
         Some((best.name.service.clone(), rate(best.requests_mean), rate(best.requests_now)))
     }
 
@@ -107,9 +107,9 @@ impl Investigator {
         }
         let hints = self.hot_services(environment, bucket, TOLD);
         let known = self.case_ids(environment).into_iter().find(|id| {
-            self.cases.get(id).is_some_and(|case| {
-                !case.closed && case.merged_into.is_none() && alert.service.as_ref().is_none_or(|service| case.touches(service, graph))
-            })
+            self.cases
+                .get(id)
+                .is_some_and(|case| case.goes_on() && alert.service.as_ref().is_none_or(|service| case.touches(service, graph)))
         });
         if let Some(case) = known.and_then(|id| self.case(&id)) {
             case.link(&alert.id, 0.9, "an alert about a service that belongs", bucket.end());
@@ -138,6 +138,7 @@ impl Investigator {
         if let Some(case) = newest.and_then(|id| self.case(&id)) {
             case.told = true;
             case.told_of_any = alert.service.is_none();
+            case.told_at = alert.service.clone().map(|service| (alert.at, service));
             case.first_service = first;
             case.started_at = case.started_at.min(alert.at);
             case.link(&alert.id, 1.0, "it opened this investigation", bucket.end());

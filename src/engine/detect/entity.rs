@@ -8,12 +8,14 @@ use super::features::ShapeKey;
 use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
 use super::limits::{
-    HINT, HOT, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, MAX_WAITS, STRONG, TRACE_GRACE_S,
+    HINT, HOT, LAG_BUCKETS, MAX_LIVE_BUCKETS, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, MAX_WAITS,
+    STRONG, TRACE_GRACE_S,
 };
 use super::load::{Excess, LoadBaseline, LoadCell};
 use super::metric::{Series, SeriesKey, Surroundings};
 use super::onset::Period;
 use super::pending::{Pending, StreamLine};
+use super::requests::Requests;
 use super::share::{Share, ShareCell, ShareRule, ShareVerdict};
 use super::slow::{Slow, SlowVerdict};
 use super::wait::{Wait, WaitVerdict};
@@ -55,6 +57,7 @@ pub struct Entity {
     pub series: BTreeMap<SeriesKey, Series>,
     /// By callee.
     pub waits: BTreeMap<EntityKey, Wait>,
+    pub requests: Requests,
 }
 
 /// What one bucket's close says of an entity, still in symbols.
@@ -69,6 +72,8 @@ pub struct EntityClose {
     /// Error templates never seen before.
     pub new_errors: Vec<Symbol>,
     pub learning: bool,
+    /// Seconds between its points, where its requests are known by metrics slower than a bucket.
+    pub interval_s: u32,
 }
 
 impl Entity {
@@ -78,7 +83,8 @@ impl Entity {
 
     /// True when closing a bucket can change or say anything.
     pub fn is_live(&self, now: Bucket) -> bool {
-        self.pending.first_key_value().is_some_and(|(bucket, _)| *bucket <= now) || now.0 - self.last_seen.0 <= 8
+        let lives = self.requests.lives().clamp(LAG_BUCKETS, MAX_LIVE_BUCKETS);
+        self.pending.first_key_value().is_some_and(|(bucket, _)| *bucket <= now) || now.0 - self.last_seen.0 <= lives
     }
 
     /// True while anything of it is out of its baseline.
@@ -86,7 +92,8 @@ impl Entity {
         let shares = self.shapes.values().chain([&self.lines, &self.hop_failed]).map(|share| &share.heat);
         let operations = self.operations.values().flat_map(|operation| [&operation.failed.heat, &operation.own.heat]);
         let rest = self.series.values().map(|series| &series.heat).chain(self.waits.values().map(|wait| &wait.heat));
-        shares.chain(operations).chain(rest).chain([&self.hop.heat]).any(|heat| heat.is_hot(now))
+        let one = [&self.hop.heat, &self.requests.slow_heat, &self.requests.failing_heat];
+        shares.chain(operations).chain(rest).chain(one).any(|heat| heat.is_hot(now))
     }
 
     /// Closes `now`: counts become baseline cells, every live key is judged.
@@ -106,6 +113,7 @@ impl Entity {
         self.take_lines(now, &mut counts);
         self.take_calls(now, &counts, &mut close);
         self.take_points(now, &counts, is_resource);
+        self.take_requests(now, &mut counts, &mut close);
         self.bound(now);
         if !learning {
             close.findings = self.judge(now);
@@ -163,6 +171,21 @@ impl Entity {
         }
     }
 
+    fn take_requests(&mut self, now: Bucket, counts: &mut Pending, close: &mut EntityClose) {
+        let told = self.requests.close(now, &std::mem::take(&mut counts.requests), !counts.operations.is_empty());
+        close.interval_s = self.requests.interval_s();
+        close.requests += told.requests;
+        close.failed += told.failed;
+        close.duration_ns = close.duration_ns.saturating_add(told.duration_ns);
+        close.excess.failures += told.excess.failures;
+        close.excess.seconds += told.excess.seconds;
+        for (callee, sums) in told.edges {
+            let edge = counts.edges.entry(callee).or_default();
+            edge.calls += sums.calls;
+            edge.failed += sums.failed;
+        }
+    }
+
     /// Keeps every map within its limit; the longest unused go first, then the larger key.
     fn bound(&mut self, now: Bucket) {
         let age = |last: Option<Bucket>| now.0 - last.map_or(i64::MIN / 2, |bucket| bucket.0);
@@ -205,6 +228,7 @@ impl Entity {
         for (key, series) in &mut self.series {
             findings.extend(judge_series(*key, series, now));
         }
+        findings.extend(self.requests.judge(now));
         self.choose(now, findings)
     }
 
@@ -250,6 +274,8 @@ impl Entity {
             (_, Subject::Operation(symbol)) => self.operations.get_mut(&symbol).map(|operation| &mut operation.failed.heat),
             (_, Subject::Series(key)) => self.series.get_mut(&key).map(|series| &mut series.heat),
             (_, Subject::Waiting(callee)) => self.waits.get_mut(&callee).map(|wait| &mut wait.heat),
+            (Kind::SlowRequests, Subject::Requests) => Some(&mut self.requests.slow_heat),
+            (_, Subject::Requests) => Some(&mut self.requests.failing_heat),
             (_, Subject::Callee) => None,
         }
     }

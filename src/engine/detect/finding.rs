@@ -17,7 +17,11 @@ pub enum Kind {
     NewError,
     HopGap,
     SelfTime,
+    /// Durations as request metrics tell them.
+    SlowRequests,
     Failures,
+    /// Failures as request metrics tell them.
+    FailingRequests,
     FailingCalls,
     GivesUp,
     Metric,
@@ -30,7 +34,8 @@ impl Kind {
             Self::NewError => "new_error",
             Self::HopGap => "hop_gap",
             Self::SelfTime => "self_time",
-            Self::Failures => "failures",
+            Self::SlowRequests => "slow_requests",
+            Self::Failures | Self::FailingRequests => "failures",
             Self::FailingCalls => "failing_calls",
             Self::GivesUp => "gives_up",
             Self::Metric => "metric",
@@ -40,8 +45,8 @@ impl Kind {
     pub const fn family(self) -> Family {
         match self {
             Self::LogShape | Self::NewError => Family::LogShape,
-            Self::HopGap | Self::SelfTime => Family::Latency,
-            Self::Failures | Self::FailingCalls | Self::GivesUp => Family::Failures,
+            Self::HopGap | Self::SelfTime | Self::SlowRequests => Family::Latency,
+            Self::Failures | Self::FailingRequests | Self::FailingCalls | Self::GivesUp => Family::Failures,
             Self::Metric => Family::Metric,
         }
     }
@@ -50,8 +55,8 @@ impl Kind {
         match self {
             Self::LogShape => "log_shape_change",
             Self::NewError => "new_error_pattern",
-            Self::HopGap | Self::SelfTime => "slow_call",
-            Self::Failures | Self::FailingCalls | Self::GivesUp => "failing_calls",
+            Self::HopGap | Self::SelfTime | Self::SlowRequests => "slow_call",
+            Self::Failures | Self::FailingRequests | Self::FailingCalls | Self::GivesUp => "failing_calls",
             Self::Metric => "metric_anomaly",
         }
     }
@@ -59,7 +64,7 @@ impl Kind {
     pub const fn source(self) -> Source {
         match self {
             Self::LogShape | Self::NewError => Source::Logs,
-            Self::Metric => Source::Metrics,
+            Self::Metric | Self::SlowRequests | Self::FailingRequests => Source::Metrics,
             _ => Source::Traces,
         }
     }
@@ -76,6 +81,8 @@ pub enum Subject {
     /// One it calls.
     Waiting(EntityKey),
     Operation(Symbol),
+    /// All its requests.
+    Requests,
     Series(SeriesKey),
 }
 

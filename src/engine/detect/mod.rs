@@ -20,6 +20,7 @@ mod names;
 mod onset;
 mod pending;
 pub mod probe;
+mod requests;
 mod sentences;
 mod share;
 mod slow;

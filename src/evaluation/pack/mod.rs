@@ -3,6 +3,7 @@
 mod changes;
 mod layout;
 mod nezha;
+mod petshop;
 mod report;
 mod rows;
 mod source;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use changes::{ChangeCase, ChangeLabel, ChangePack, ContextEvent, LogEntry, Point, SpanEntry};
+pub use petshop::{GraphIssue, GraphPack, GraphScenario, Interval, RequestLoad};
 pub use report::{LoadReport, Trouble};
 pub use rows::{LogRow, MetricColumn, MetricRow, Pod, Recording, SpanRow};
 
@@ -60,6 +62,8 @@ pub enum RecordedPack {
     Services(Pack),
     /// Incidents with the changes before them: which change was it, if any?
     Changes(ChangePack),
+    /// Issues of systems whose requests and calls are known by metrics: which service was it?
+    Graph(GraphPack),
 }
 
 impl RecordedPack {
@@ -70,6 +74,7 @@ impl RecordedPack {
         let recognised = layout::recognise(path, &names)?;
         match recognised.layout {
             Layout::NezhaTt => nezha::load(&source, recognised).map(Self::Services),
+            Layout::Petshop => petshop::load(&source, recognised).map(Self::Graph),
             Layout::RootCauseBench => changes::load(&source, recognised).map(Self::Changes),
             other => Err(EvaluationError::NotYetReplayed { path: path.to_owned(), layout: other.name() }),
         }
@@ -79,6 +84,7 @@ impl RecordedPack {
         match self {
             Self::Services(pack) => &pack.set,
             Self::Changes(pack) => &pack.set,
+            Self::Graph(pack) => &pack.set,
         }
     }
 
@@ -86,6 +92,7 @@ impl RecordedPack {
         match self {
             Self::Services(pack) => &pack.report,
             Self::Changes(pack) => &pack.report,
+            Self::Graph(pack) => &pack.report,
         }
     }
 }
@@ -112,7 +119,7 @@ impl Pack {
     pub fn open(path: &Path) -> Result<Self, EvaluationError> {
         match RecordedPack::open(path)? {
             RecordedPack::Services(pack) => Ok(pack),
-            RecordedPack::Changes(_) => Err(EvaluationError::OtherKind { path: path.to_owned(), wanted: "faults in services" }),
+            _ => Err(EvaluationError::OtherKind { path: path.to_owned(), wanted: "faults in services" }),
         }
     }
 
