@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::feed::{MemoryRecord, MemoryTopic};
 use super::recorded::{self, Run, Through};
 use crate::clock;
-use crate::engine::correlate::CorrelateOptions;
+use crate::engine::correlate::{CorrelateOptions, Without};
 use crate::engine::decode::{DecodeOptions, WATERMARK_HEADER};
 use crate::engine::detect::DetectOptions;
 use crate::evaluation::calendar::Calendar;
@@ -44,6 +44,18 @@ pub struct Options {
     pub threads: usize,
     /// Write each episode to this Kafka and read it from there, instead of from memory.
     pub kafka: Option<kafka::Options>,
+}
+
+/// The same options with one factor of the ranking of changes held at 1.
+pub fn without(options: CorrelateOptions, factor: Option<&str>) -> CorrelateOptions {
+    let without = match factor {
+        Some("time") => Some(Without::Time),
+        Some("scope") => Some(Without::Scope),
+        Some("diff") => Some(Without::Diff),
+        Some("words") => Some(Without::Words),
+        _ => None,
+    };
+    CorrelateOptions { without, ..options }
 }
 
 /// Runs every episode twice, unaided and told, and scores the pack.

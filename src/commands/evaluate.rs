@@ -35,9 +35,32 @@ pub struct Arguments {
     /// Write the records to this Kafka (host:port) and read them from there, instead of from memory.
     #[arg(long, value_name = "HOST:PORT")]
     brokers: Option<String>,
+    /// Holds one factor of the ranking of changes at 1, to see what it is worth.
+    #[arg(long, value_name = "FACTOR", value_enum)]
+    without: Option<Factor>,
     /// Incidents run side by side; default: one a processor.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+}
+
+/// A factor of the ranking of changes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Factor {
+    Time,
+    Scope,
+    Diff,
+    Words,
+}
+
+impl Factor {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Scope => "scope",
+            Self::Diff => "diff",
+            Self::Words => "words",
+        }
+    }
 }
 
 /// # Errors
@@ -54,7 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         episodes: EpisodeOptions { seed: arguments.seed, disorder, ..EpisodeOptions::default() },
         decode: settings.decode,
         detect: settings.detect,
-        correlate: settings.correlate,
+        correlate: evaluate::without(settings.correlate, arguments.without.map(Factor::name)),
         shards: settings.pipeline.shards,
         kafka: arguments.brokers.clone().map(|brokers| kafka::Options { brokers, ..settings.kafka }),
         threads: arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),

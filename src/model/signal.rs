@@ -35,7 +35,7 @@ impl Family {
 pub struct Signal {
     pub service: ServiceName,
     pub family: Family,
-    /// Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `slow_requests`, `failures`, `failing_calls`, `gives_up`, `metric`.
+    /// Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `slow_requests`, `failures`, `failing_calls`, `gives_up`, `metric`, `drift`.
     pub detector: String,
     /// What inside the entity: a template, an operation, a metric, a callee.
     pub key: String,

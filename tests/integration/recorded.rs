@@ -211,7 +211,7 @@ fn incidents_come_with_every_change_before_them() {
         let of = |source| episode.records.iter().filter(|record| record.source == source).count();
         let until = |events: &[ContextEvent]| events.iter().filter(|event| event.at <= episode.ends_at).count();
         assert_eq!((of(Source::Git), of(Source::Ci)), (until(&case.commits), until(&case.deploys)), "{}", case.label.case);
-        assert_eq!(of(Source::Manual), until(&case.flags) + 1);
+        assert_eq!(of(Source::Manual), until(&case.flags) + until(&case.statuses) + 1);
         assert!(episode.records.is_sorted_by_key(|record| record.timestamp));
         let logs = case.logs.iter().filter(|entry| entry.at <= episode.ends_at).count();
         assert_eq!((of(Source::Logs), of(Source::Logs) > 0), (logs, true));
@@ -241,7 +241,7 @@ fn a_perfect_engine_names_every_change() {
     let report = evaluate_changes(&pack, "recorded", &mut ChangeOracle, &mut |_| {});
     println!("{}", report.to_text());
     let figures = &report.changes;
-    assert_eq!((report.n, figures.correct, figures.correct_change, figures.correct_none, figures.decoys_first), (9, 9, 6, 3, 0));
+    assert_eq!((report.n, figures.correct, figures.correct_change, figures.none_correct, figures.decoy1), (9, 9, 6, 3, 0));
     assert_eq!(figures.services.ac1, 1.0);
 }
 

@@ -8,6 +8,7 @@ use super::CorrelateOptions;
 use super::merging::TOGETHER_S;
 use super::news::Load;
 use super::node::{Node, newest_ends};
+use super::opening_cases::TOLD;
 use super::picture::joined;
 use crate::engine::rank::{CallGraph, Local};
 use crate::model::entity::ServiceName;
@@ -179,7 +180,13 @@ impl Case {
     fn earliest(&self, options: &CorrelateOptions) -> Option<&Signal> {
         let strength = |signal: &Signal| if signal.after_deployment { 0.0 } else { signal.surprise.max(signal.rank_surprise) };
         let all: Vec<&Signal> = self.signals.values().flat_map(BTreeMap::values).collect();
-        let least = if all.iter().any(|signal| strength(signal) >= options.strong) { options.strong } else { options.weak };
+        let most = all.iter().map(|signal| strength(signal)).fold(0.0, f64::max);
+        let least = match () {
+            () if most >= options.strong => options.strong,
+            // Who is told does not wait for certainty.
+            () if most < options.weak && self.told_at.is_some() => TOLD.max(most / 2.0),
+            () => options.weak,
+        };
         let counts = || all.iter().copied().filter(|signal| strength(signal) >= least);
         let first = counts().map(|signal| signal.onset).min()?;
         let together = || counts().filter(|signal| signal.onset <= first.plus_seconds(Bucket::SECONDS));
@@ -191,12 +198,18 @@ impl Case {
 
     /// Sets the onset anew while the investigation is young: the first closes have seen little of it.
     pub fn date(&mut self, bucket: Bucket, options: &CorrelateOptions) {
-        if self.told || bucket.0 - Bucket::of(self.detected_at).0 > ONSET_BUCKETS {
+        let may_be_any = self.told && self.told_at.is_none();
+        if may_be_any || bucket.0 - Bucket::of(self.detected_at).0 > ONSET_BUCKETS {
             return;
         }
-        if let Some((onset, service)) = self.earliest(options).map(|signal| (signal.onset, signal.service.service.clone())) {
-            self.started_at = onset.min(self.detected_at.plus_seconds(-Bucket::SECONDS));
-            self.first_service = service;
+        let Some((onset, service)) = self.earliest(options).map(|signal| (signal.onset, signal.service.service.clone())) else { return };
+        match &self.told_at {
+            // The affected service is the one that was named.
+            Some((at, _)) => self.started_at = onset.min(*at),
+            None => {
+                self.started_at = onset.min(self.detected_at.plus_seconds(-Bucket::SECONDS));
+                self.first_service = service;
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ pub fn symptom(signal: &Signal) -> String {
             percent(facts.hits_now, facts.cases_now)
         ),
         "new_error" => format!("{service} logs errors it did not log before"),
+        "drift" => format!("{} of {service} grows and grows", signal.key),
         "metric" => {
             let rises = facts.value_now >= facts.value_before;
             format!("{} of {service} is unusually {}", signal.key, if rises { "high" } else { "low" })

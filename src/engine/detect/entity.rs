@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::drift::Drift;
 use super::features::ShapeKey;
 use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
 use super::limits::{
-    HINT, HOT, LAG_BUCKETS, MAX_LIVE_BUCKETS, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, MAX_WAITS,
-    STRONG, TRACE_GRACE_S,
+    HINT, HOT, LAG_BUCKETS, MAX_DRIFTS, MAX_LIVE_BUCKETS, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE,
+    MAX_WAITS, STRONG, TRACE_GRACE_S,
 };
 use super::load::{Excess, LoadBaseline, LoadCell};
 use super::metric::{Series, SeriesKey, Surroundings};
@@ -58,6 +59,8 @@ pub struct Entity {
     /// By callee.
     pub waits: BTreeMap<EntityKey, Wait>,
     pub requests: Requests,
+    /// Of resources.
+    pub drifts: BTreeMap<SeriesKey, Drift>,
 }
 
 /// What one bucket's close says of an entity, still in symbols.
@@ -163,6 +166,9 @@ impl Entity {
     fn take_points(&mut self, now: Bucket, counts: &Pending, is_resource: &dyn Fn(Symbol) -> bool) {
         let peers = self.series.len().max(counts.points.len());
         for (key, points) in &counts.points {
+            if let Some((at, level)) = points.level().filter(|_| is_resource(key.metric)) {
+                self.drifts.entry(*key).or_default().close(now, at, level);
+            }
             self.series.entry(*key).or_insert_with(|| Series::new(points.kind, points.unit)).close(
                 now,
                 points,
@@ -192,6 +198,7 @@ impl Entity {
         evict(&mut self.shapes, MAX_SHAPES, |share| age(share.last_bucket()));
         evict(&mut self.operations, MAX_OPERATIONS, |operation| age(operation.failed.last_bucket()));
         evict(&mut self.series, MAX_SERIES, |series| age(series.last_at().map(Bucket::of)));
+        evict(&mut self.drifts, MAX_DRIFTS, |drift| age(drift.last_at().map(Bucket::of)));
         evict(&mut self.waits, MAX_WAITS, |wait| age(wait.last_bucket()));
     }
 
@@ -228,6 +235,7 @@ impl Entity {
         for (key, series) in &mut self.series {
             findings.extend(judge_series(*key, series, now));
         }
+        findings.extend(self.drifts.iter().filter_map(|(key, drift)| drifting(*key, drift, now)));
         findings.extend(self.requests.judge(now));
         self.choose(now, findings)
     }
@@ -337,6 +345,25 @@ fn judge_series(key: SeriesKey, series: &mut Series, now: Bucket) -> Option<Find
         facts: Facts { value_before: Some(verdict.median), value_now: Some(verdict.value), z: Some(verdict.z), ..Facts::default() },
         series: series.series(),
         unit: series.unit,
+        tell: false,
+        told: None,
+    })
+}
+
+/// A drift opens nothing: caches fill, heaps grow. Of what is open for other reasons it may be the cause.
+fn drifting(key: SeriesKey, drift: &Drift, now: Bucket) -> Option<Finding> {
+    let verdict = drift.verdict(now)?;
+    Some(Finding {
+        kind: Kind::Drift,
+        subject: Subject::Series(key),
+        host: key.host,
+        surprise: HOT - 0.1,
+        rank_surprise: STRONG,
+        window_s: now.start().seconds_since(verdict.onset).clamp(0.0, f64::from(u32::MAX)) as u32,
+        period: Period { onset: verdict.onset, ended: None },
+        facts: Facts { value_before: Some(verdict.before), value_now: Some(verdict.now), ..Facts::default() },
+        series: drift.series(),
+        unit: Symbol::NONE,
         tell: false,
         told: None,
     })

@@ -25,6 +25,7 @@ pub enum Kind {
     FailingCalls,
     GivesUp,
     Metric,
+    Drift,
 }
 
 impl Kind {
@@ -39,6 +40,7 @@ impl Kind {
             Self::FailingCalls => "failing_calls",
             Self::GivesUp => "gives_up",
             Self::Metric => "metric",
+            Self::Drift => "drift",
         }
     }
 
@@ -47,7 +49,7 @@ impl Kind {
             Self::LogShape | Self::NewError => Family::LogShape,
             Self::HopGap | Self::SelfTime | Self::SlowRequests => Family::Latency,
             Self::Failures | Self::FailingRequests | Self::FailingCalls | Self::GivesUp => Family::Failures,
-            Self::Metric => Family::Metric,
+            Self::Metric | Self::Drift => Family::Metric,
         }
     }
 
@@ -57,14 +59,14 @@ impl Kind {
             Self::NewError => "new_error_pattern",
             Self::HopGap | Self::SelfTime | Self::SlowRequests => "slow_call",
             Self::Failures | Self::FailingRequests | Self::FailingCalls | Self::GivesUp => "failing_calls",
-            Self::Metric => "metric_anomaly",
+            Self::Metric | Self::Drift => "metric_anomaly",
         }
     }
 
     pub const fn source(self) -> Source {
         match self {
             Self::LogShape | Self::NewError => Source::Logs,
-            Self::Metric | Self::SlowRequests | Self::FailingRequests => Source::Metrics,
+            Self::Metric | Self::Drift | Self::SlowRequests | Self::FailingRequests => Source::Metrics,
             _ => Source::Traces,
         }
     }

@@ -54,6 +54,8 @@ pub const MAX_ERROR_TEMPLATES: usize = 50;
 pub const MAX_OPERATIONS: usize = 300;
 /// Metric series of one entity, about 500 bytes each.
 pub const MAX_SERIES: usize = 1_000;
+/// Resources of one entity whose whole history is kept, about 600 bytes each.
+pub const MAX_DRIFTS: usize = 100;
 /// Series of request metrics of one entity, about 100 bytes each; those silent longest go first.
 pub const MAX_REQUEST_SERIES: usize = 500;
 /// A service that sent spans within this time is judged by them and not by its request metrics (1 h).

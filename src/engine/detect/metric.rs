@@ -94,6 +94,12 @@ impl SeriesPoints {
         Self { kind, unit, points: Vec::new() }
     }
 
+    /// Newest time and mean of a level's points; `None` of anything but a level.
+    pub fn level(&self) -> Option<(Timestamp, f64)> {
+        let &(at, _) = self.points.last().filter(|_| self.kind == PointKind::Gauge)?;
+        Some((at, self.points.iter().map(|(_, value)| value).sum::<f64>() / self.points.len() as f64))
+    }
+
     /// Keeps points ordered and one per instant, whatever order they come in.
     pub fn add(&mut self, at: Timestamp, value: f64) {
         match self.points.binary_search_by(|(time, _)| time.cmp(&at)) {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod crowd;
 mod detector;
+mod drift;
 mod entity;
 mod features;
 mod finding;

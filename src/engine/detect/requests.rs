@@ -130,10 +130,6 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 impl Requests {
-    pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
-    }
-
     fn is_slow(&self) -> bool {
         self.gap_ms > (Bucket::SECONDS * 1_500) as f64
     }

@@ -130,6 +130,9 @@ impl Renderer<'_> {
         let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
         let value = |value: Option<f64>| format!("{}{unit}", significant(value.unwrap_or_default()));
         let (service, now, before) = (&self.service.service, value(facts.value_now), value(facts.value_before));
+        if finding.kind == Kind::Drift {
+            return format!("{metric} of {service} has grown steadily from {before} to {now}");
+        }
         let host = if finding.host.is_none() { String::new() } else { format!(" on {}", self.names.text(finding.host)) };
         format!(
             "{metric} of {service}{host} is {now}, usually {before} ({} times its usual deviation)",
@@ -166,7 +169,7 @@ impl Renderer<'_> {
             host: (!finding.host.is_none()).then(|| self.names.text(finding.host)),
             series: finding.series.iter().map(|&(at, value)| SeriesPoint { at, value }).collect(),
             unit: match finding.kind {
-                Kind::Metric => self.names.text(finding.unit),
+                Kind::Metric | Kind::Drift => self.names.text(finding.unit),
                 Kind::HopGap | Kind::SelfTime | Kind::SlowRequests => "ms".to_owned(),
                 _ => "%".to_owned(),
             },
