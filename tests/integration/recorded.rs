@@ -228,9 +228,9 @@ struct ChangeOracle;
 
 impl ChangeRun for ChangeOracle {
     fn run(&mut self, episode: &ChangeEpisode) -> Result<ChangeOutcome, String> {
-        let changes = vec![RankedChange { sha: episode.label.commit().map(str::to_owned), score: 0.8 }];
+        let changes = vec![RankedChange { sha: episode.label.commit().map(str::to_owned), score: 0.8, ..RankedChange::default() }];
         let services = vec![RankedService { service: episode.label.first_failing_service.clone(), score: 0.8 }];
-        Ok(ChangeOutcome { changes, services, opened_at: None })
+        Ok(ChangeOutcome { changes, services, ..ChangeOutcome::default() })
     }
 }
 

@@ -6,11 +6,14 @@ use serde::Serialize;
 
 use super::{ChangeOutcome, RankedChange};
 use crate::evaluation::pack::ChangeLabel;
+use crate::evaluation::runner::RankedService;
 use crate::evaluation::score::{Accuracy, accuracy, position, wilson};
 use crate::model::Timestamp;
 
 /// Scores closer than this are ties.
 const TIE: f64 = 1e-12;
+/// Of each ranking so many stand in the report.
+const SHOWN: usize = 4;
 /// Shortest abbreviation of a commit id.
 const SHA_DIGITS_MIN: usize = 7;
 
@@ -68,6 +71,10 @@ pub struct ChangeCaseScore {
     pub first_is_decoy: bool,
     pub service_rank: Option<u32>,
     pub opened_before_alert: bool,
+    pub onset: Option<Timestamp>,
+    /// The first few, and the answer.
+    pub ranking: Vec<RankedChange>,
+    pub services: Vec<RankedService>,
     pub error: Option<String>,
 }
 
@@ -123,9 +130,17 @@ fn case_score(result: &ChangeResult) -> ChangeCaseScore {
         first: leader.map(|change| change.sha.clone().unwrap_or_else(|| "none".to_owned())),
         first_is_decoy: leader.is_some_and(|change| label.decoy_deploy_commits.iter().any(|decoy| same(change, Some(decoy)))),
         service_rank: position(&outcome.services, &label.first_failing_service),
+        onset: outcome.onset,
+        ranking: shown(&outcome.changes, label.commit()),
+        services: outcome.services.iter().take(SHOWN).cloned().collect(),
         opened_before_alert: outcome.opened_at.is_some_and(|opened_at| opened_at < result.alert_at),
         ..base
     }
+}
+
+fn shown(changes: &[RankedChange], answer: Option<&str>) -> Vec<RankedChange> {
+    let shown = changes.iter().enumerate().filter(|(index, change)| *index < SHOWN || same(change, answer));
+    shown.map(|(_, change)| change.clone()).collect()
 }
 
 fn same(change: &RankedChange, sha: Option<&str>) -> bool {
@@ -215,7 +230,8 @@ mod tests {
     }
 
     fn result(commit: &str, list: &[(Option<&str>, f64)]) -> ChangeResult {
-        let changes = list.iter().map(|(sha, score)| RankedChange { sha: sha.map(str::to_owned), score: *score }).collect();
+        let changes =
+            list.iter().map(|(sha, score)| RankedChange { sha: sha.map(str::to_owned), score: *score, factors: Vec::new() }).collect();
         let opened_at = Some(Timestamp::from_seconds(99));
         let outcome = Ok(ChangeOutcome { changes, opened_at, ..ChangeOutcome::default() });
         ChangeResult { label: label(commit), alert_at: Timestamp::from_seconds(100), outcome }
