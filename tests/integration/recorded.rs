@@ -4,6 +4,7 @@
 
 mod broken_packs;
 mod contents;
+mod graph;
 mod small_pack;
 
 use std::collections::BTreeMap;

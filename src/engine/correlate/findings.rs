@@ -78,13 +78,14 @@ pub fn rank(
 
 /// A rate of requests that metrics tell of, and that rose at an entry service as it began.
 fn told_surge(case: &Case, graph: &CallGraph) -> Option<Surge> {
-    const RATES: [&str; 4] = ["requests_per", "request_rate", "rps", "qps"];
+    let is_rate = |name: &str| {
+        let mut words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+        name.contains("requests_per") || name.contains("request_rate") || words.any(|word| matches!(word, "rps" | "qps"))
+    };
     let at_entry = case.signals.iter().filter(|(service, _)| graph.callers(service).next().is_none());
     let rates = at_entry.filter_map(|(service, signals)| Some((service, signals.get("metric")?)));
-    let rises = rates.filter(|(_, signal)| {
-        let name = signal.key.to_ascii_lowercase();
-        RATES.iter().any(|rate| name.contains(rate)) && signal.onset.seconds_since(case.started_at) <= SURGE_WITHIN_S
-    });
+    let early = |signal: &Signal| signal.onset.seconds_since(case.started_at) <= SURGE_WITHIN_S;
+    let rises = rates.filter(|(_, signal)| is_rate(&signal.key.to_ascii_lowercase()) && early(signal));
     let surge = |(service, signal): (&String, &Signal)| {
         Some(Surge { service: service.clone(), before: signal.facts.value_before?, now: signal.facts.value_now? })
     };
