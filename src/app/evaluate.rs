@@ -1,5 +1,7 @@
 //! Recorded, labelled episodes through the pipeline → what it opened and whom it named.
 
+mod changes;
+mod graph;
 pub mod metric;
 pub mod quiet_days;
 
@@ -10,20 +12,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::feed::{MemoryRecord, MemoryTopic};
 use super::recorded::{self, Run, Through};
 use crate::clock;
-use crate::engine::correlate::CorrelateOptions;
+use crate::engine::correlate::{CorrelateOptions, Without};
 use crate::engine::decode::{DecodeOptions, WATERMARK_HEADER};
 use crate::engine::detect::DetectOptions;
 use crate::evaluation::calendar::Calendar;
 use crate::evaluation::pool::QuietPool;
 use crate::evaluation::{
-    ChangeEpisode, ChangeOutcome, ChangePack, ChangeRun, ChangesReport, Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan,
-    EpisodeResult, EvaluationError, FeedRecord, HeldOut, Opening, Pack, RankedChange, RankedService, Report, Trial, build,
-    evaluate_changes, feed, held_out, plans, score,
+    Episode, EpisodeOptions, EpisodeOutcome, EpisodePlan, EpisodeResult, EvaluationError, FeedRecord, HeldOut, Opening, Pack,
+    RankedService, Report, Trial, build, feed, held_out, plans, score,
 };
 use crate::kafka;
 use crate::model::investigation::EngineFindings;
 use crate::model::suspect::{Suspect, SuspectKind};
 use crate::model::{Source, Timestamp};
+
+pub use changes::changes;
+pub use graph::{graph, graph_runs};
 
 /// Ranking of a told fault is read this long after its label, seconds.
 const TOLD_AFTER_S: i64 = 120;
@@ -46,6 +50,18 @@ pub struct Options {
     pub kafka: Option<kafka::Options>,
     /// Each record comes at its time, so many times as fast as it was; from memory by a simulated clock. All at once when absent.
     pub speed: Option<f64>,
+}
+
+/// The same options with one factor of the ranking of changes held at 1.
+pub fn without(options: CorrelateOptions, factor: Option<&str>) -> CorrelateOptions {
+    let without = match factor {
+        Some("time") => Some(Without::Time),
+        Some("scope") => Some(Without::Scope),
+        Some("diff") => Some(Without::Diff),
+        Some("words") => Some(Without::Words),
+        _ => None,
+    };
+    CorrelateOptions { without, ..options }
 }
 
 /// Runs every episode twice, unaided and told, and scores the pack.
@@ -111,38 +127,8 @@ pub fn episodes(pack: &Pack, options: &Options) -> Result<usize, EvaluationError
     Ok(plans(pack, &options.episodes)?.len())
 }
 
-/// Runs every incident of a pack of changes and scores which change was named, or none.
-pub fn changes(pack: &ChangePack, options: &Options, done: &dyn Fn(&str)) -> ChangesReport {
-    let mut run = ChangesThroughPipeline { options };
-    evaluate_changes(pack, &options.episodes.environment, &mut run, &mut |progress| done(progress.label))
-}
-
-struct ChangesThroughPipeline<'a> {
-    options: &'a Options,
-}
-
-impl ChangeRun for ChangesThroughPipeline<'_> {
-    fn run(&mut self, episode: &ChangeEpisode) -> Result<ChangeOutcome, String> {
-        let found = recorded::run(&run_of(&episode.label.case, &episode.records, episode.ends_at, self.options))?;
-        let mut newest: BTreeMap<&str, &EngineFindings> = BTreeMap::new();
-        for finding in found.findings.iter().filter(|finding| finding.merged_into.is_none()) {
-            newest.insert(&finding.id, finding);
-        }
-        let opened_at = newest.values().map(|finding| finding.detected_at).min();
-        let Some(answer) = newest.into_values().max_by_key(strength) else { return Ok(ChangeOutcome::default()) };
-        let changes = answer.suspects.iter().filter(|suspect| matches!(suspect.kind, SuspectKind::Change | SuspectKind::None));
-        let changes = changes.map(|suspect| RankedChange { sha: sha_of(suspect), score: suspect.score }).collect();
-        Ok(ChangeOutcome { changes, services: ranked(&answer.suspects), opened_at })
-    }
-}
-
-/// The commit id that a suspected change is named by, else its title; `None` for "no change explains it".
-fn sha_of(suspect: &Suspect) -> Option<String> {
-    (suspect.kind == SuspectKind::Change).then(|| suspect.entity.split(" of ").next().unwrap_or_default().to_owned())
-}
-
 /// How strong the first service of an investigation is, in units that have an order.
-fn strength(finding: &&EngineFindings) -> i64 {
+fn strength(finding: &EngineFindings) -> i64 {
     let best = ranked(&finding.suspects).first().map_or(0.0, |suspect| suspect.score);
     (best * 1e9) as i64
 }
@@ -252,7 +238,7 @@ fn told_ranking(findings: &[EngineFindings], label_at: Timestamp) -> Vec<RankedS
         newest.insert(&finding.id, finding);
     }
     // A fault that was noticed unaided just before is the same incident: the strongest ranking answers.
-    newest.into_values().max_by_key(strength).map(|finding| ranked(&finding.suspects)).unwrap_or_default()
+    newest.into_values().max_by_key(|finding| strength(finding)).map(|finding| ranked(&finding.suspects)).unwrap_or_default()
 }
 
 fn ranked(suspects: &[Suspect]) -> Vec<RankedService> {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::app::evaluate::{self, Options, metric, quiet_days};
 use crate::evaluation::feed::Disorder;
-use crate::evaluation::{ChangePack, EpisodeOptions, HeldOut, MetricPack, Pack, RecordedPack};
+use crate::evaluation::{ChangePack, EpisodeOptions, GraphPack, HeldOut, MetricPack, Pack, RecordedPack};
 use crate::kafka;
 use crate::telemetry::tracing_setup;
 
@@ -14,8 +14,9 @@ use crate::telemetry::tracing_setup;
 /// and scores the investigations against the labels: were they opened in time, whom do they name, how many does no fault
 /// explain. Each incident is run twice: unaided, and told at the label that something is wrong.
 ///
-/// Of a pack of changes it asks instead which change each investigation names first, or none; of a pack of labelled series, how early
-/// and how rightly the detector of metrics is alarmed.
+/// Of a pack of changes it asks instead which change each investigation names first, or none; of issues on a call graph whom the
+/// investigation names that the alarm is about, and how often somebody is blamed for nothing; of labelled series how early and how
+/// rightly the detector of metrics is alarmed.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Folder or .tar.zst of the pack; not needed for a set that is made.
@@ -46,6 +47,9 @@ pub struct Arguments {
     /// Write the records to this Kafka (host:port) and read them from there, instead of from memory.
     #[arg(long, value_name = "HOST:PORT")]
     brokers: Option<String>,
+    /// Holds one factor of the ranking of changes at 1, to see what it is worth.
+    #[arg(long, value_name = "FACTOR", value_enum)]
+    without: Option<Factor>,
     /// Incidents run side by side; default: one a processor.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -71,6 +75,26 @@ enum Set {
     QuietDays,
 }
 
+/// A factor of the ranking of changes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Factor {
+    Time,
+    Scope,
+    Diff,
+    Words,
+}
+
+impl Factor {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Scope => "scope",
+            Self::Diff => "diff",
+            Self::Words => "words",
+        }
+    }
+}
+
 /// # Errors
 /// A pack that cannot be read, a file that cannot be written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -83,7 +107,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         episodes: EpisodeOptions { seed: arguments.seed, disorder, ..EpisodeOptions::default() },
         decode: settings.decode,
         detect: settings.detect,
-        correlate: settings.correlate,
+        correlate: evaluate::without(settings.correlate, arguments.without.map(Factor::name)),
         shards: settings.pipeline.shards,
         kafka: arguments.brokers.clone().map(|brokers| kafka::Options { brokers, ..settings.kafka }),
         speed: arguments.speed.0,
@@ -104,6 +128,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 RecordedPack::Services(pack) if arguments.held_out => held_out(pack, &options)?,
                 RecordedPack::Services(pack) => services(pack, &options)?,
                 RecordedPack::Changes(pack) => changes(pack, &options)?,
+                RecordedPack::Graph(pack) => graph(pack, &options)?,
                 RecordedPack::Metrics(pack) => metrics(pack, &options)?,
             }
         }
@@ -170,4 +195,14 @@ fn with_bar<T>(length: u64, run: impl FnOnce(&dyn Fn(&str)) -> Result<T, String>
     });
     bar.finish_and_clear();
     result.map_err(anyhow::Error::msg)
+}
+
+fn graph(pack: &GraphPack, options: &Options) -> anyhow::Result<(String, String)> {
+    let bar = super::progress::bar(evaluate::graph_runs(pack) as u64);
+    let report = evaluate::graph(pack, options, &|run| {
+        bar.set_message(run.to_owned());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    Ok((report.to_text(), serde_json::to_string_pretty(&report)?))
 }

@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod changes;
 pub mod episode;
 pub mod feed;
+pub mod graph;
 pub mod metric;
 pub mod otlp;
 pub mod pack;
@@ -28,7 +29,7 @@ pub use changes::{
 pub use episode::{Episode, EpisodeKind, EpisodeOptions, EpisodePlan, build, plans};
 pub use feed::{Disorder, FeedRecord};
 pub use metric::{MetricSeries, Said};
-pub use pack::{ChangePack, Label, LoadReport, MetricPack, Pack, RecordedPack};
+pub use pack::{ChangePack, GraphPack, Label, LoadReport, MetricPack, Pack, RecordedPack};
 pub use replay::{ReplayOptions, ReplayStream};
 pub use runner::{EpisodeOutcome, EpisodeResult, EpisodeRun, Opening, Progress, RankedService, evaluate};
 pub use score::{HeldOut, Report, Trial, held_out, score};
@@ -50,7 +51,7 @@ pub enum EvaluationError {
     TooLarge { path: String, limit_bytes: u64 },
     #[error("{}: not a layout this version knows: expected labels.json with cases/<id>/{{log,trace}}.csv and metrics/<day>/", .0.display())]
     UnknownLayout(PathBuf),
-    #[error("{}: recognised as {layout}, which this version neither replays nor evaluates yet (it does nezha-tt and rootcausebench)", path.display())]
+    #[error("{}: recognised as {layout}, which this version neither replays nor evaluates yet (it does nezha-tt, petshop and rootcausebench)", path.display())]
     NotYetReplayed { path: PathBuf, layout: &'static str },
     #[error("{}: not a pack of {wanted}", path.display())]
     OtherKind { path: PathBuf, wanted: &'static str },

@@ -105,6 +105,22 @@ pub struct MetricPoint {
     pub kind: PointKind,
     /// Finite; what is not is a rejection or a counted drop, decided in decode.
     pub value: f64,
+    /// What it counts, when it is one of a request metric.
+    pub requests: Option<Box<RequestCount>>,
+}
+
+/// Requests of a service, or calls of it to another, as a request metric counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestCount {
+    pub requests: u64,
+    /// Time they took together, nanoseconds; 0 of calls, where nobody asks for it.
+    pub duration_ns: u64,
+    /// All of them failed. Failed calls are among the calls that another series counts, failed requests are not.
+    pub failed: bool,
+    /// Since some start, not since the point before.
+    pub cumulative: bool,
+    /// Of calls: who is called.
+    pub callee: Option<EntityKey>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -35,7 +35,8 @@ impl Family {
 pub struct Signal {
     pub service: ServiceName,
     pub family: Family,
-    /// Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `failures`, `failing_calls`, `gives_up`, `metric`, `metric_profile`.
+    /// Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `slow_requests`, `failures`, `failing_calls`, `gives_up`, `metric`,
+    /// `metric_profile`, `drift`.
     pub detector: String,
     /// What inside the entity: a template, an operation, a metric, a callee.
     pub key: String,
@@ -135,6 +136,8 @@ pub struct EntityLoad {
     /// Requests, failures and seconds above what the baseline expects; zero while normal.
     pub excess_failures: f64,
     pub excess_seconds: f64,
+    /// Seconds between its points, where its requests are known by metrics slower than a bucket; else 0.
+    pub interval_s: u32,
 }
 
 /// All a detection shard says of one closed bucket.

@@ -1,12 +1,14 @@
 //! One investigation as the engine keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::CorrelateOptions;
 use super::merging::TOGETHER_S;
+use super::news::Load;
 use super::node::{Node, newest_ends};
+use super::opening_cases::TOLD;
 use super::picture::joined;
 use crate::engine::rank::{CallGraph, Local};
 use crate::model::entity::ServiceName;
@@ -50,12 +52,16 @@ pub struct Case {
     /// Opened by an alert or a person's note; one that named no service may be about any.
     pub told: bool,
     pub told_of_any: bool,
+    /// When somebody told of it, and of which service, if of one.
+    pub told_at: Option<(Timestamp, String)>,
     pub verdicts: BTreeMap<String, Verdict>,
     /// End of the newest bucket in which something of it had not ended.
     pub live_until: Timestamp,
     /// Strongest signal of each service and detector so far; `ended` as of the newest.
     pub signals: BTreeMap<String, BTreeMap<String, Signal>>,
     pub excess: BTreeMap<String, (f64, f64)>,
+    /// Intervals of members known by slow metrics.
+    pub loads: BTreeMap<String, VecDeque<Load>>,
     /// Calls, failed calls and nanoseconds along edges of members, since the onset.
     pub edges: BTreeMap<(String, String), (u64, u64, u64)>,
     /// Error texts by service.
@@ -83,6 +89,7 @@ impl Case {
         }
         let (failures, seconds) = node.excess_since(from);
         self.excess.insert(service.clone(), (failures, seconds));
+        node.intervals().for_each(|load| self.take_load(service, *load));
         for (callee, sums) in node.calls_since(from) {
             self.edges.insert((service.clone(), callee.clone()), sums);
         }
@@ -165,7 +172,7 @@ impl Case {
         // Lines that a deployment rewrote long before are no evidence of this.
         let older = |signal: &Signal| signal.after_deployment && self.started_at.seconds_since(signal.onset) > TOGETHER_S;
         let local = |service: &String| {
-            let (excess_failures, excess_seconds) = self.excess.get(service).copied().unwrap_or_default();
+            let (excess_failures, excess_seconds) = self.excess_of(service);
             let mut signals = self.signals.get(service).cloned().unwrap_or_default();
             signals.retain(|_, signal| !older(signal));
             let over = signals.values().filter(|signal| over(signal)).map(|signal| signal.detector.clone()).collect();
@@ -184,7 +191,13 @@ impl Case {
     fn earliest(&self, options: &CorrelateOptions) -> Option<&Signal> {
         let strength = |signal: &Signal| if signal.after_deployment { 0.0 } else { signal.surprise.max(signal.rank_surprise) };
         let all: Vec<&Signal> = self.signals.values().flat_map(BTreeMap::values).collect();
-        let least = if all.iter().any(|signal| strength(signal) >= options.strong) { options.strong } else { options.weak };
+        let most = all.iter().map(|signal| strength(signal)).fold(0.0, f64::max);
+        let least = match () {
+            () if most >= options.strong => options.strong,
+            // Who is told does not wait for certainty.
+            () if most < options.weak && self.told_at.is_some() => TOLD.max(most / 2.0),
+            () => options.weak,
+        };
         let counts = || all.iter().copied().filter(|signal| strength(signal) >= least);
         let first = counts().map(|signal| signal.onset).min()?;
         let together = || counts().filter(|signal| signal.onset <= first.plus_seconds(Bucket::SECONDS));
@@ -196,12 +209,18 @@ impl Case {
 
     /// Sets the onset anew while the investigation is young: the first closes have seen little of it.
     pub fn date(&mut self, bucket: Bucket, options: &CorrelateOptions) {
-        if self.told || bucket.0 - Bucket::of(self.detected_at).0 > ONSET_BUCKETS {
+        let may_be_any = self.told && self.told_at.is_none();
+        if may_be_any || bucket.0 - Bucket::of(self.detected_at).0 > ONSET_BUCKETS {
             return;
         }
-        if let Some((onset, service)) = self.earliest(options).map(|signal| (signal.onset, signal.service.service.clone())) {
-            self.started_at = onset.min(self.detected_at.plus_seconds(-Bucket::SECONDS));
-            self.first_service = service;
+        let Some((onset, service)) = self.earliest(options).map(|signal| (signal.onset, signal.service.service.clone())) else { return };
+        match &self.told_at {
+            // The affected service is the one that was named.
+            Some((at, _)) => self.started_at = onset.min(*at),
+            None => {
+                self.started_at = onset.min(self.detected_at.plus_seconds(-Bucket::SECONDS));
+                self.first_service = service;
+            }
         }
     }
 }
@@ -237,6 +256,9 @@ pub fn take_bucket(
         let sums = case.excess.entry(load.entity.service.clone()).or_default();
         sums.0 += load.excess_failures;
         sums.1 += load.excess_seconds;
+        if load.interval_s > 0 {
+            case.take_load(&load.entity.service, Load::of(bucket, load));
+        }
     }
     for edge in edges {
         let sums = case.edges.entry((edge.caller.service.clone(), edge.callee.service.clone())).or_default();

@@ -22,6 +22,10 @@ const MAX_SIGNALS: usize = 40;
 pub const CANDIDATE_S: i64 = 86_400;
 /// Changes linked as considered: so many of the most suspect.
 pub const CONSIDERED: usize = 5;
+/// A provider's trouble began at most so long before or after the onset, seconds.
+const STATUS_TOLERANCE_S: f64 = 900.0;
+/// A surge that explains it came at most so long after the onset, seconds.
+const SURGE_WITHIN_S: f64 = 180.0;
 /// Below this the page says "not sure".
 const SURE: f64 = 0.5;
 
@@ -57,10 +61,12 @@ pub fn rank(
     let new = signals.filter(|signal| signal.detector != "metric").flat_map(|signal| [signal.key.as_str(), signal.sentence.as_str()]);
     let metrics = local.values().flat_map(|local| local.signals.get("metric")).map(|signal| signal.key.as_str());
     let wording = Wording::of(new.chain(metrics).chain(texts.values().flatten().map(String::as_str)));
-    let outside = outside(&hot, texts, surge, world);
-    let context = ChangeContext { onset, hot: &hot, graph: world.graph, wording: &wording, outside: &outside };
+    let outside = provider_trouble(onset, world).unwrap_or_else(|| outside(&hot, texts, surge, world));
+    let context =
+        ChangeContext { without: world.options.without, onset, hot: &hot, graph: world.graph, wording: &wording, outside: &outside };
     let earliest = onset.plus_seconds(-CANDIDATE_S);
-    let candidates: Vec<&Change> = world.changes.iter().copied().filter(|change| change.at >= earliest && change.at <= world.now).collect();
+    let in_time = |change: &&Change| change.at >= earliest && change.at <= world.now && !change.is_provider_status();
+    let candidates: Vec<&Change> = world.changes.iter().copied().filter(in_time).collect();
     let ranked = rank_changes(&candidates, &context);
     let mut suspects = service_suspects(&services, &local);
     let changes = change_suspects(&ranked, &context);
@@ -68,6 +74,31 @@ pub fn rank(
         changes.iter().filter_map(|suspect| Some((suspect.event_id.clone()?, suspect.sentence.clone()))).take(CONSIDERED).collect();
     suspects.extend(changes);
     Ranking { services, local, suspects, considered }
+}
+
+/// A rate of requests that metrics tell of, and that rose at an entry service as it began.
+fn told_surge(case: &Case, graph: &CallGraph) -> Option<Surge> {
+    let is_rate = |name: &str| {
+        let mut words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+        name.contains("requests_per") || name.contains("request_rate") || words.any(|word| matches!(word, "rps" | "qps"))
+    };
+    let at_entry = case.signals.iter().filter(|(service, _)| graph.callers(service).next().is_none());
+    let rates = at_entry.filter_map(|(service, signals)| Some((service, signals.get("metric")?)));
+    let early = |signal: &Signal| signal.onset.seconds_since(case.started_at) <= SURGE_WITHIN_S;
+    let rises = rates.filter(|(_, signal)| is_rate(&signal.key.to_ascii_lowercase()) && early(signal));
+    let surge = |(service, signal): (&String, &Signal)| {
+        Some(Surge { service: service.clone(), before: signal.facts.value_before?, now: signal.facts.value_now? })
+    };
+    rises.filter_map(surge).find(|surge| surge.now >= 1.5 * surge.before)
+}
+
+/// What a provider's status feed says began when this did.
+fn provider_trouble(onset: Timestamp, world: &World<'_>) -> Option<Outside> {
+    let near = |change: &&&Change| change.is_provider_status() && change.at.seconds_since(onset).abs() <= STATUS_TOLERANCE_S;
+    let reported = world.changes.iter().filter(near).min_by_key(|change| (change.at, &change.event_id))?;
+    let clock = reported.at.to_string();
+    let sentence = format!("a provider reports since {}: {}", clock.get(11..16).unwrap_or_default(), reported.title);
+    Some(Outside { strength: 1.0, sentence })
 }
 
 fn outside(hot: &[String], texts: &BTreeMap<String, BTreeSet<String>>, surge: Option<&Surge>, world: &World<'_>) -> Outside {
@@ -116,6 +147,7 @@ fn confidence(suspects: &[Suspect]) -> f64 {
 /// The whole findings of a case, without revision and links.
 pub fn findings(case: &Case, world: &World<'_>) -> (EngineFindings, Vec<(String, String)>) {
     let surge = case.surge.as_ref().map(|(service, before, now)| Surge { service: service.clone(), before: *before, now: *now });
+    let surge = surge.or_else(|| told_surge(case, world.graph));
     let mut ranking = rank(case.local(), &case.texts, case.started_at, surge.as_ref(), world);
     apply_verdicts(&mut ranking.suspects, &case.verdicts);
     let signals = shown_signals(case, world.options.weak);

@@ -290,7 +290,10 @@ impl Investigator {
         let until = (signal.onset.plus_seconds(DEPLOY_TOLERANCE_S), String::new());
         let own = |change: &Arc<Change>| {
             let here = change.environment.as_ref().is_none_or(|named| *named == signal.service.environment);
-            change.is_deployment() && here && change.service.as_ref().is_some_and(|service| same_service(service, &signal.service.service))
+            change.is_deployment()
+                && !change.is_provider_status()
+                && here
+                && change.service.as_ref().is_some_and(|service| same_service(service, &signal.service.service))
         };
         self.changes.range(from..until).any(|(_, change)| own(change))
     }
@@ -320,8 +323,9 @@ impl Investigator {
 
     /// Services that may belong to a component now: hot, or hot but for the doubt that opening asks for.
     pub(super) fn hot_services(&self, environment: &str, bucket: Bucket, least: f64) -> BTreeSet<String> {
-        // One step of a metric is not doubtful in its count, but for being one.
-        let surprise = |signal: &Signal| if signal.detector == "metric" { signal.surprise } else { signal.rank_surprise };
+        // One step of a metric is not doubtful in its count, but for being one; a drift is never the sign of an incident.
+        let is_metric = |signal: &Signal| matches!(signal.detector.as_str(), "metric" | "drift");
+        let surprise = |signal: &Signal| if is_metric(signal) { signal.surprise } else { signal.rank_surprise };
         let hot = |node: &&Arc<Node>| node.current(bucket).any(|signal| is_hot(signal, surprise(signal), least));
         self.nodes_of(environment).filter(hot).map(|node| node.name.service.clone()).collect()
     }

@@ -44,7 +44,7 @@ impl Investigator {
                 case.recovered_at = None;
             }
             if case.recovered_at.is_none() {
-                if bucket.0 - case.last_hot.0 >= quiet {
+                if bucket.0 - case.last_hot.0 >= quiet.max(self.slowest(&case)) {
                     case.recovered_at = Some(case.last_hot.end());
                 } else {
                     members.iter().filter_map(|service| firing.get(service)).for_each(|why| case.take_openers(&why.by));
@@ -59,6 +59,14 @@ impl Investigator {
                 *kept = case;
             }
         }
+    }
+
+    /// Two intervals of the slowest members' metrics, in buckets: two closes are two points. Trouble told of somewhere may show at
+    /// any service.
+    fn slowest(&self, case: &Case) -> i64 {
+        let concerns = |node: &&Arc<Node>| case.told_of_any || case.members.contains_key(&node.name.service);
+        let interval_s = self.nodes_of(&case.environment).filter(concerns).map(|node| i64::from(node.interval_s)).max();
+        2 * interval_s.unwrap_or(0) / Bucket::SECONDS
     }
 
     /// Lets a case go that has been quiet for long; true when it is gone.
@@ -98,7 +106,7 @@ impl Investigator {
     fn join_connected(&self, case: &mut Case, bucket: Bucket, links: &Links<'_>) {
         let mut taken = self.taken(&case.environment);
         let environment = case.environment.clone();
-        let hinted = |node: &Node| case.told_of_any && node.current(bucket).any(|signal| signal.rank_surprise >= TOLD);
+        let hinted = |node: &Node| case.told && node.current(bucket).any(|signal| signal.rank_surprise >= TOLD);
         let waiting: Vec<&Arc<Node>> =
             self.nodes_of(&environment).filter(|node| node.hot_run >= self.options.persist || hinted(node)).collect();
         loop {

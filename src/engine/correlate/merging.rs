@@ -68,6 +68,10 @@ impl Case {
         for (service, excess) in other.excess {
             self.excess.entry(service).or_insert(excess);
         }
+        for (service, loads) in other.loads {
+            self.loads.entry(service).or_insert(loads);
+        }
+        self.told_at = self.told_at.take().or(other.told_at);
         for (edge, sums) in other.edges {
             let known = self.edges.entry(edge).or_default();
             // Both saw the calls between them.

@@ -10,6 +10,7 @@ mod links;
 mod membership;
 mod merging;
 mod mutes;
+mod news;
 mod node;
 mod opening;
 mod opening_cases;
@@ -22,6 +23,7 @@ pub mod watermark;
 #[cfg(test)]
 mod tests;
 
+pub use crate::engine::rank::Without;
 pub use explain::explain;
 pub use investigator::Investigator;
 
@@ -38,10 +40,13 @@ pub struct CorrelateOptions {
     pub persist: u32,
     /// A component without a signal this long has recovered, seconds of event time.
     pub quiet_s: u32,
+    /// For evaluations alone; no setting.
+    #[serde(skip)]
+    pub without: Option<Without>,
 }
 
 impl Default for CorrelateOptions {
     fn default() -> Self {
-        Self { ignored_services: vec!["whydunit".to_owned()], strong: 8.0, weak: 4.0, persist: 2, quiet_s: 120 }
+        Self { ignored_services: vec!["whydunit".to_owned()], strong: 8.0, weak: 4.0, persist: 2, quiet_s: 120, without: None }
     }
 }

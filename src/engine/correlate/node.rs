@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::news::Load;
 use crate::model::entity::ServiceName;
 use crate::model::signal::{EdgeCount, EntityLoad, Signal};
 use crate::model::topology::{EdgeHour, hour_of};
@@ -68,7 +69,9 @@ pub struct Node {
     recent: VecDeque<Recent>,
     /// Newest signal of each detector that is the strongest of the last minutes.
     best: BTreeMap<String, (Bucket, Signal)>,
-    excess: VecDeque<(Bucket, f64, f64)>,
+    excess: VecDeque<Load>,
+    /// Seconds between its points, where its requests are known by slow metrics.
+    pub interval_s: u32,
     pub events: VecDeque<EventRef>,
     /// Texts of its newest error lines.
     pub texts: VecDeque<String>,
@@ -101,7 +104,7 @@ impl Node {
 
     pub fn take_load(&mut self, bucket: Bucket, load: &EntityLoad) {
         if load.excess_failures > 0.0 || load.excess_seconds > 0.0 {
-            self.excess.push_back((bucket, load.excess_failures, load.excess_seconds));
+            self.excess.push_back(Load::of(bucket, load));
         }
         // The mean lags by one bucket and learns slowly; a surge is seen against it.
         if self.requests_mean == 0.0 {
@@ -109,6 +112,7 @@ impl Node {
         }
         self.requests_mean += (self.requests_now - self.requests_mean) / 40.0;
         self.requests_now = load.requests as f64;
+        self.interval_s = load.interval_s;
         self.last_seen = bucket;
     }
 
@@ -162,7 +166,7 @@ impl Node {
         let before = self.recent.len() + self.best.len() + self.excess.len();
         self.recent.retain(|recent| bucket.0 - recent.bucket.0 < RECENT_BUCKETS);
         self.best.retain(|_, (at, _)| bucket.0 - at.0 < RECENT_BUCKETS);
-        self.excess.retain(|(at, ..)| bucket.0 - at.0 < RECENT_BUCKETS);
+        self.excess.retain(|load| bucket.0 - load.bucket.0 < RECENT_BUCKETS);
         before != self.recent.len() + self.best.len() + self.excess.len()
     }
 
@@ -184,13 +188,19 @@ impl Node {
 
     /// Extra failures and seconds since a bucket.
     pub fn excess_since(&self, from: Bucket) -> (f64, f64) {
-        let newer = self.excess.iter().filter(|(at, ..)| *at >= from);
-        newer.fold((0.0, 0.0), |(failures, seconds), (_, more, longer)| (failures + more, seconds + longer))
+        let newer = self.excess.iter().filter(|load| load.bucket >= from);
+        newer.fold((0.0, 0.0), |(failures, seconds), load| (failures + load.failures, seconds + load.seconds))
+    }
+
+    /// Intervals with an excess, oldest first; of a service known by slow metrics.
+    pub fn intervals(&self) -> impl Iterator<Item = &Load> {
+        self.excess.iter().filter(|load| load.interval_s > 0)
     }
 
     /// True when it has lately had extra failures or extra seconds.
     pub fn carries(&self, bucket: Bucket) -> bool {
-        self.excess.back().is_some_and(|(at, ..)| bucket.0 - at.0 < CARRIES_BUCKETS)
+        let lately = |load: &Load| CARRIES_BUCKETS.max(3 * i64::from(load.interval_s) / (2 * Bucket::SECONDS));
+        self.excess.back().is_some_and(|load| bucket.0 - load.bucket.0 < lately(load))
     }
 
     /// Live callees with their weights.

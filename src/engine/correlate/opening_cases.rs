@@ -15,6 +15,9 @@ use crate::model::entity::ServiceName;
 /// Least surprise that counts when somebody told us that something is broken.
 pub const TOLD: f64 = 2.0;
 
+/// A surge is so many standard deviations of a Poisson count above the mean.
+const SURGE_DEVIATIONS: f64 = 4.0;
+
 impl Investigator {
     fn may_open(&self, environment: &str, service: &String) -> bool {
         !self.options.ignored_services.contains(service) && self.firing_run(environment, service) >= self.options.persist
@@ -93,11 +96,14 @@ impl Investigator {
 
     /// The entry service whose requests rose most against their mean.
     fn surge(&self, environment: &str, graph: &CallGraph) -> Option<(String, f64, f64)> {
-        let entries =
-            self.nodes_of(environment).filter(|node| graph.callers(&node.name.service).next().is_none() && node.requests_mean >= 1.0);
+        let is_entry = |node: &&Arc<Node>| graph.callers(&node.name.service).next().is_none();
+        let entries = self.nodes_of(environment).filter(is_entry).filter(|node| {
+            // Requests that come by themselves vary by the root of their number.
+            node.requests_mean >= 1.0 && node.requests_now - node.requests_mean >= SURGE_DEVIATIONS * node.requests_mean.sqrt()
+        });
         let rise = |node: &Arc<Node>| node.requests_now / node.requests_mean;
         let best = entries.max_by(|left, right| rise(left).total_cmp(&rise(right)).then(right.name.cmp(&left.name)))?;
-        let rate = |requests: f64| requests / Bucket::SECONDS as f64;
+        let rate = |requests: f64| requests / (Bucket::SECONDS as f64).max(f64::from(best.interval_s));
         Some((best.name.service.clone(), rate(best.requests_mean), rate(best.requests_now)))
     }
 
@@ -108,9 +114,9 @@ impl Investigator {
         }
         let hints = self.hot_services(environment, bucket, TOLD);
         let known = self.case_ids(environment).into_iter().find(|id| {
-            self.cases.get(id).is_some_and(|case| {
-                !case.closed && case.merged_into.is_none() && alert.service.as_ref().is_none_or(|service| case.touches(service, graph))
-            })
+            self.cases
+                .get(id)
+                .is_some_and(|case| case.goes_on() && alert.service.as_ref().is_none_or(|service| case.touches(service, graph)))
         });
         if let Some(case) = known.and_then(|id| self.case(&id)) {
             case.link(&alert.id, 0.9, "an alert about a service that belongs", bucket.end());
@@ -130,6 +136,7 @@ impl Investigator {
         if self.cases.len() == before {
             return;
         }
+        let options = self.options.clone();
         let newest = self
             .cases
             .values()
@@ -139,8 +146,10 @@ impl Investigator {
         if let Some(case) = newest.and_then(|id| self.case(&id)) {
             case.told = true;
             case.told_of_any = alert.service.is_none();
+            case.told_at = alert.service.clone().map(|service| (alert.at, service));
             case.first_service = first;
             case.started_at = case.started_at.min(alert.at);
+            case.date(bucket, &options);
             case.link(&alert.id, 1.0, "it opened this investigation", bucket.end());
         }
     }

@@ -22,6 +22,10 @@ pub fn symptom(signal: &Signal) -> String {
             format!("{what} slow for {} % of requests (more than {threshold})", percent(facts.hits_now, facts.cases_now))
         }
         "hop_gap" => format!("calls into {service} are slow: {} between client and server", duration(facts.value_now.unwrap_or_default())),
+        "slow_requests" => {
+            let (now, before) = (duration(facts.value_now.unwrap_or_default()), duration(facts.value_before.unwrap_or_default()));
+            format!("{service} is slow: {now} instead of {before}")
+        }
         "self_time" => {
             let (now, before) = (duration(facts.value_now.unwrap_or_default()), duration(facts.value_before.unwrap_or_default()));
             format!("{service} is slow in {}: {now} instead of {before}", signal.key)
@@ -33,6 +37,7 @@ pub fn symptom(signal: &Signal) -> String {
             percent(facts.hits_now, facts.cases_now)
         ),
         "new_error" => format!("{service} logs errors it did not log before"),
+        "drift" => format!("{} of {service} grows and grows", signal.key),
         "metric" => {
             let rises = facts.value_now >= facts.value_before;
             format!("{} of {service} is unusually {}", signal.key, if rises { "high" } else { "low" })
@@ -47,7 +52,7 @@ pub fn nearness(signal: &Signal) -> u8 {
     match signal.detector.as_str() {
         "failures" => 0,
         "failing_calls" | "gives_up" => 1,
-        "hop_gap" | "self_time" => 2,
+        "hop_gap" | "self_time" | "slow_requests" => 2,
         "new_error" => 3,
         "log_shape" => 4,
         _ => 5,

@@ -323,6 +323,7 @@ fn render(out: &mut ClosedBucket, names: &Names, service: &ServiceName, entity: 
             duration_ns: close.duration_ns,
             excess_failures: if close.learning { 0.0 } else { close.excess.failures },
             excess_seconds: if close.learning { 0.0 } else { close.excess.seconds },
+            interval_s: close.interval_s,
         });
     }
 }
@@ -360,6 +361,7 @@ fn symbols_of(entity: &Entity, used: &mut BTreeSet<Symbol>) {
         used.extend([key.host, key.metric, series.unit]);
     }
     used.extend(entity.waits.keys().flat_map(|key| [key.environment, key.service]));
+    entity.requests.symbols(used);
     for pending in entity.pending.values() {
         used.extend(pending.errors.keys());
         used.extend(pending.streams.keys());
@@ -367,5 +369,6 @@ fn symbols_of(entity: &Entity, used: &mut BTreeSet<Symbol>) {
         used.extend(pending.shapes.iter().flat_map(|(key, shape)| [key.scope, key.previous].into_iter().chain(shape.next.keys().copied())));
         used.extend(pending.edges.keys().chain(pending.waits.keys()).flat_map(|key| [key.environment, key.service]));
         used.extend(pending.points.iter().flat_map(|(key, points)| [key.host, key.metric, points.unit]));
+        used.extend(pending.requests.keys().flat_map(|key| key.callee).flat_map(|callee| [callee.environment, callee.service]));
     }
 }

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::drift::Drift;
 use super::features::ShapeKey;
 use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
 use super::limits::{
-    HINT, HOT, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE, MAX_WAITS, STRONG, TRACE_GRACE_S,
+    HINT, HOT, LAG_BUCKETS, MAX_DRIFTS, MAX_LIVE_BUCKETS, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE,
+    MAX_WAITS, STRONG, TRACE_GRACE_S,
 };
 use super::load::{Excess, LoadBaseline, LoadCell};
 use super::metric::{Series, SeriesKey, Surroundings};
 use super::onset::Period;
 use super::pending::{Pending, StreamLine};
+use super::requests::Requests;
 use super::share::{Share, ShareCell, ShareRule, ShareVerdict};
 use super::slow::{Slow, SlowVerdict};
 use super::wait::{Wait, WaitVerdict};
@@ -55,6 +58,9 @@ pub struct Entity {
     pub series: BTreeMap<SeriesKey, Series>,
     /// By callee.
     pub waits: BTreeMap<EntityKey, Wait>,
+    pub requests: Requests,
+    /// Of resources.
+    pub drifts: BTreeMap<SeriesKey, Drift>,
 }
 
 /// What one bucket's close says of an entity, still in symbols.
@@ -69,6 +75,8 @@ pub struct EntityClose {
     /// Error templates never seen before.
     pub new_errors: Vec<Symbol>,
     pub learning: bool,
+    /// Seconds between its points, where its requests are known by metrics slower than a bucket.
+    pub interval_s: u32,
 }
 
 impl Entity {
@@ -78,7 +86,8 @@ impl Entity {
 
     /// True when closing a bucket can change or say anything.
     pub fn is_live(&self, now: Bucket) -> bool {
-        self.pending.first_key_value().is_some_and(|(bucket, _)| *bucket <= now) || now.0 - self.last_seen.0 <= 8
+        let lives = self.requests.lives().clamp(LAG_BUCKETS, MAX_LIVE_BUCKETS);
+        self.pending.first_key_value().is_some_and(|(bucket, _)| *bucket <= now) || now.0 - self.last_seen.0 <= lives
     }
 
     /// True while anything of it is out of its baseline.
@@ -86,7 +95,8 @@ impl Entity {
         let shares = self.shapes.values().chain([&self.lines, &self.hop_failed]).map(|share| &share.heat);
         let operations = self.operations.values().flat_map(|operation| [&operation.failed.heat, &operation.own.heat]);
         let rest = self.series.values().map(|series| &series.heat).chain(self.waits.values().map(|wait| &wait.heat));
-        shares.chain(operations).chain(rest).chain([&self.hop.heat]).any(|heat| heat.is_hot(now))
+        let one = [&self.hop.heat, &self.requests.slow_heat, &self.requests.failing_heat];
+        shares.chain(operations).chain(rest).chain(one).any(|heat| heat.is_hot(now))
     }
 
     /// Closes `now`: counts become baseline cells, every live key is judged.
@@ -106,6 +116,7 @@ impl Entity {
         self.take_lines(now, &mut counts);
         self.take_calls(now, &counts, &mut close);
         self.take_points(now, &counts, is_resource);
+        self.take_requests(now, &mut counts, &mut close);
         self.bound(now);
         if !learning {
             close.findings = self.judge(now);
@@ -155,11 +166,29 @@ impl Entity {
     fn take_points(&mut self, now: Bucket, counts: &Pending, is_resource: &dyn Fn(Symbol) -> bool) {
         let peers = self.series.len().max(counts.points.len());
         for (key, points) in &counts.points {
+            if let Some((at, level)) = points.level().filter(|_| is_resource(key.metric)) {
+                self.drifts.entry(*key).or_default().close(now, at, level);
+            }
             self.series.entry(*key).or_insert_with(|| Series::new(points.kind, points.unit)).close(
                 now,
                 points,
                 Surroundings { peers, is_resource: is_resource(key.metric) },
             );
+        }
+    }
+
+    fn take_requests(&mut self, now: Bucket, counts: &mut Pending, close: &mut EntityClose) {
+        let told = self.requests.close(now, &std::mem::take(&mut counts.requests), !counts.operations.is_empty());
+        close.interval_s = self.requests.interval_s();
+        close.requests += told.requests;
+        close.failed += told.failed;
+        close.duration_ns = close.duration_ns.saturating_add(told.duration_ns);
+        close.excess.failures += told.excess.failures;
+        close.excess.seconds += told.excess.seconds;
+        for (callee, sums) in told.edges {
+            let edge = counts.edges.entry(callee).or_default();
+            edge.calls += sums.calls;
+            edge.failed += sums.failed;
         }
     }
 
@@ -169,6 +198,7 @@ impl Entity {
         evict(&mut self.shapes, MAX_SHAPES, |share| age(share.last_bucket()));
         evict(&mut self.operations, MAX_OPERATIONS, |operation| age(operation.failed.last_bucket()));
         evict(&mut self.series, MAX_SERIES, |series| age(series.last_at().map(Bucket::of)));
+        evict(&mut self.drifts, MAX_DRIFTS, |drift| age(drift.last_at().map(Bucket::of)));
         evict(&mut self.waits, MAX_WAITS, |wait| age(wait.last_bucket()));
     }
 
@@ -206,6 +236,8 @@ impl Entity {
             findings.extend(judge_series(*key, series, now));
             findings.extend(judge_profile(*key, series, now));
         }
+        findings.extend(self.drifts.iter().filter_map(|(key, drift)| drifting(*key, drift, now)));
+        findings.extend(self.requests.judge(now));
         self.choose(now, findings)
     }
 
@@ -252,6 +284,8 @@ impl Entity {
             (Kind::MetricProfile, Subject::Series(key)) => self.series.get_mut(&key).map(|series| &mut series.profile_heat),
             (_, Subject::Series(key)) => self.series.get_mut(&key).map(|series| &mut series.heat),
             (_, Subject::Waiting(callee)) => self.waits.get_mut(&callee).map(|wait| &mut wait.heat),
+            (Kind::SlowRequests, Subject::Requests) => Some(&mut self.requests.slow_heat),
+            (_, Subject::Requests) => Some(&mut self.requests.failing_heat),
             (_, Subject::Callee) => None,
         }
     }
@@ -336,6 +370,25 @@ fn judge_profile(key: SeriesKey, series: &mut Series, now: Bucket) -> Option<Fin
         facts: Facts { value_before: Some(grade.expected), value_now: series.value(), ..Facts::default() },
         series: series.series(),
         unit: series.unit,
+        tell: false,
+        told: None,
+    })
+}
+
+/// A drift opens nothing: caches fill, heaps grow. Of what is open for other reasons it may be the cause.
+fn drifting(key: SeriesKey, drift: &Drift, now: Bucket) -> Option<Finding> {
+    let verdict = drift.verdict(now)?;
+    Some(Finding {
+        kind: Kind::Drift,
+        subject: Subject::Series(key),
+        host: key.host,
+        surprise: HOT - 0.1,
+        rank_surprise: STRONG,
+        window_s: now.start().seconds_since(verdict.onset).clamp(0.0, f64::from(u32::MAX)) as u32,
+        period: Period { onset: verdict.onset, ended: None },
+        facts: Facts { value_before: Some(verdict.before), value_now: Some(verdict.now), ..Facts::default() },
+        series: drift.series(),
+        unit: Symbol::NONE,
         tell: false,
         told: None,
     })

@@ -17,11 +17,16 @@ pub enum Kind {
     NewError,
     HopGap,
     SelfTime,
+    /// Durations as request metrics tell them.
+    SlowRequests,
     Failures,
+    /// Failures as request metrics tell them.
+    FailingRequests,
     FailingCalls,
     GivesUp,
     Metric,
     MetricProfile,
+    Drift,
 }
 
 impl Kind {
@@ -31,20 +36,22 @@ impl Kind {
             Self::NewError => "new_error",
             Self::HopGap => "hop_gap",
             Self::SelfTime => "self_time",
-            Self::Failures => "failures",
+            Self::SlowRequests => "slow_requests",
+            Self::Failures | Self::FailingRequests => "failures",
             Self::FailingCalls => "failing_calls",
             Self::GivesUp => "gives_up",
             Self::Metric => "metric",
             Self::MetricProfile => "metric_profile",
+            Self::Drift => "drift",
         }
     }
 
     pub const fn family(self) -> Family {
         match self {
             Self::LogShape | Self::NewError => Family::LogShape,
-            Self::HopGap | Self::SelfTime => Family::Latency,
-            Self::Failures | Self::FailingCalls | Self::GivesUp => Family::Failures,
-            Self::Metric | Self::MetricProfile => Family::Metric,
+            Self::HopGap | Self::SelfTime | Self::SlowRequests => Family::Latency,
+            Self::Failures | Self::FailingRequests | Self::FailingCalls | Self::GivesUp => Family::Failures,
+            Self::Metric | Self::MetricProfile | Self::Drift => Family::Metric,
         }
     }
 
@@ -52,16 +59,16 @@ impl Kind {
         match self {
             Self::LogShape => "log_shape_change",
             Self::NewError => "new_error_pattern",
-            Self::HopGap | Self::SelfTime => "slow_call",
-            Self::Failures | Self::FailingCalls | Self::GivesUp => "failing_calls",
-            Self::Metric | Self::MetricProfile => "metric_anomaly",
+            Self::HopGap | Self::SelfTime | Self::SlowRequests => "slow_call",
+            Self::Failures | Self::FailingRequests | Self::FailingCalls | Self::GivesUp => "failing_calls",
+            Self::Metric | Self::MetricProfile | Self::Drift => "metric_anomaly",
         }
     }
 
     pub const fn source(self) -> Source {
         match self {
             Self::LogShape | Self::NewError => Source::Logs,
-            Self::Metric | Self::MetricProfile => Source::Metrics,
+            Self::Metric | Self::MetricProfile | Self::Drift | Self::SlowRequests | Self::FailingRequests => Source::Metrics,
             _ => Source::Traces,
         }
     }
@@ -78,6 +85,8 @@ pub enum Subject {
     /// One it calls.
     Waiting(EntityKey),
     Operation(Symbol),
+    /// All its requests.
+    Requests,
     Series(SeriesKey),
 }
 

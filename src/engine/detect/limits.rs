@@ -54,6 +54,14 @@ pub const MAX_ERROR_TEMPLATES: usize = 50;
 pub const MAX_OPERATIONS: usize = 300;
 /// Metric series of one entity, about 1.2 KB each (1.2 MB); of what is looked at often, a few.
 pub const MAX_SERIES: usize = 1_000;
+/// Resources of one entity whose whole history is kept, about 600 bytes each.
+pub const MAX_DRIFTS: usize = 100;
+/// Series of request metrics of one entity, about 100 bytes each; those silent longest go first.
+pub const MAX_REQUEST_SERIES: usize = 500;
+/// A service that sent spans within this time is judged by them and not by its request metrics (1 h).
+pub const SPANS_KNOWN_BUCKETS: i64 = 240;
+/// An entity is closed at most this long after its last item, though its series are slow (1 h).
+pub const MAX_LIVE_BUCKETS: i64 = 240;
 /// Callees of one entity in a bucket.
 pub const MAX_EDGES: usize = 300;
 /// Callees of one entity whose waits are watched, about 600 bytes each.

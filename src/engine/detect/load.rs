@@ -39,7 +39,7 @@ pub struct LoadBaseline {
 }
 
 /// Failures and seconds above what the baseline expects.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Excess {
     pub failures: f64,
     pub seconds: f64,

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::heat::Heat;
-use super::limits::{HOT, LAG_BUCKETS, MAX_METRIC_SURPRISE, STRONG};
+use super::limits::{HOT, LAG_BUCKETS, MAX_METRIC_SURPRISE, NEW_NORMAL_BUCKETS, STRONG};
 use super::profile::{Grade, OwnQuantiles, Profile};
 use crate::model::observation::PointKind;
 use crate::model::{Bucket, Symbol, Timestamp, symbol};
@@ -100,6 +100,12 @@ impl SeriesPoints {
         Self { kind, unit, points: Vec::new() }
     }
 
+    /// Newest time and mean of a level's points; `None` of anything but a level.
+    pub fn level(&self) -> Option<(Timestamp, f64)> {
+        let &(at, _) = self.points.last().filter(|_| self.kind == PointKind::Gauge)?;
+        Some((at, self.points.iter().map(|(_, value)| value).sum::<f64>() / self.points.len() as f64))
+    }
+
     /// Keeps points ordered and one per instant, whatever order they come in.
     pub fn add(&mut self, at: Timestamp, value: f64) {
         match self.points.binary_search_by(|(time, _)| time.cmp(&at)) {
@@ -142,6 +148,8 @@ pub struct Series {
     profile: Profile,
     /// What the profile says of the last step.
     grade: Grade,
+    /// First of the steps in a row that are far off.
+    suspected_since: Option<Timestamp>,
     /// Signed z and surprise of the last step, and the last bucket it counts in.
     last: Option<(f64, f64, Bucket)>,
     verdict: Option<MetricVerdict>,
@@ -184,6 +192,7 @@ impl Series {
             judged: 0,
             profile: Profile::default(),
             grade: Grade::default(),
+            suspected_since: None,
             last: None,
             verdict: None,
             heat: Heat::default(),
@@ -254,11 +263,13 @@ impl Series {
         let mut suspected = false;
         if self.baseline.len() >= MIN_STEPS {
             let (median, scale) = self.level_and_scale(around);
-            let (z, surprise) = self.score(value, median, scale, around);
+            let (z, off) = self.score(value, median, scale, around);
             let rarity = self.own.exponent(z.abs(), self.judged);
             self.judged = self.judged.saturating_add(1);
             // One in ten has the exponent 0.
-            let surprise = if self.judged > MATURE { surprise.min(2.0 * (1.0 + rarity)) } else { surprise };
+            let most = self.most(z, around);
+            let most = if self.judged > MATURE { most.min(2.0 * (1.0 + rarity)) } else { most };
+            let surprise = off.min(most);
             let steps = self.is_slow();
             let lives = if steps { (1.5 * self.gap_ms / (Bucket::SECONDS * 1_000) as f64) as i64 } else { 1 };
             let before = self.last.filter(|(_, _, until)| *until >= Bucket(now.0 - 1));
@@ -267,12 +278,15 @@ impl Series {
             let said = confirmed.max(surprise.min(alone));
             let rank_surprise = confirmed.max(surprise.min(STRONG - 0.1));
             self.last = Some((z, surprise, Bucket(now.0 + lives)));
-            suspected = surprise >= HOT;
+            // However little so short a history lets it claim, what is far off must not teach the baseline.
+            suspected = off >= HOT;
+            self.suspected_since = suspected.then(|| self.suspected_since.unwrap_or(at));
             let window_s = if steps { (2.0 * self.gap_ms / 1e3) as u32 } else { 30 };
             self.verdict = Some(MetricVerdict { value, median, z, surprise: said, rank_surprise, at, window_s });
             self.habituate(z, suspected);
         }
-        if !suspected || self.heat.is_new_normal(now) {
+        let lasts = self.suspected_since.is_some_and(|since| at.seconds_since(since) >= (NEW_NORMAL_BUCKETS * Bucket::SECONDS) as f64);
+        if !suspected || lasts || self.heat.is_new_normal(now) {
             self.learn(value, suspected);
         }
     }
@@ -297,16 +311,21 @@ impl Series {
         ANY.iter().chain(resource).find(|(unit, _)| self.unit == symbol(unit)).map_or(0.0, |(_, floor)| *floor)
     }
 
+    /// Deviations, and how surprising they would be of a series known for long.
     fn score(&self, value: f64, median: f64, scale: f64, around: Surroundings) -> (f64, f64) {
         let off = value - median;
-        let most = if around.is_resource { MAX_METRIC_SURPRISE } else { 2.0 * f64::from(self.steps.max(1)).log10() };
         if scale <= 0.0 {
-            return if off == 0.0 { (0.0, 0.0) } else { (off.signum() * FREE_Z * Z_PER_SURPRISE, UNSCALED.min(most)) };
+            return if off == 0.0 { (0.0, 0.0) } else { (off.signum() * FREE_Z * Z_PER_SURPRISE, UNSCALED) };
         }
         let z = (off / scale).clamp(-1e6, 1e6);
         let surprise = (z.abs() / Z_PER_SURPRISE) * FREE_Z / self.own_z.max(FREE_Z) - penalty(around);
-        let most = if z < 0.0 { UNSCALED.min(most) } else { most };
-        (z, if z < 0.0 { surprise / 2.0 } else { surprise }.clamp(0.0, most))
+        (z, if z < 0.0 { surprise / 2.0 } else { surprise }.max(0.0))
+    }
+
+    /// The most that a step may claim.
+    fn most(&self, z: f64, around: Surroundings) -> f64 {
+        let most = if around.is_resource { MAX_METRIC_SURPRISE } else { 2.0 * f64::from(self.steps.max(1)).log10() };
+        if z < 0.0 { UNSCALED.min(most) } else { most }
     }
 
     /// What a series shows anyway grows at once with unsuspected steps, and once, at most doubling, with a suspected run.
@@ -327,6 +346,7 @@ impl Series {
             self.baseline.clear();
             self.waiting.clear();
             self.heat = Heat::default();
+            self.suspected_since = None;
         }
         let (limit, lag) = if self.is_slow() { (BASELINE_SLOW, LAG_SLOW) } else { (BASELINE_FAST, LAG_FAST) };
         self.waiting.push_back(value as f32);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod crowd;
 mod detector;
+mod drift;
 mod entity;
 mod features;
 mod finding;
@@ -21,6 +22,7 @@ mod onset;
 mod pending;
 pub mod probe;
 mod profile;
+mod requests;
 mod sentences;
 mod share;
 mod slow;

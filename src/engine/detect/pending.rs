@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::features::{CallSums, EdgeSums, ShapeKey};
 use super::input::BatchInfo;
-use super::limits::{MAX_EDGES, MAX_EXEMPLARS, MAX_OPERATIONS, MAX_ORDERED_LINES, MAX_SERIES, MAX_SHAPES, MAX_WAITS};
+use super::limits::{MAX_EDGES, MAX_EXEMPLARS, MAX_OPERATIONS, MAX_ORDERED_LINES, MAX_REQUEST_SERIES, MAX_SERIES, MAX_SHAPES, MAX_WAITS};
 use super::metric::{SeriesKey, SeriesPoints};
+use super::requests::{RequestPoints, RequestSeries};
 use super::slow;
 use super::wait::WaitCount;
 use crate::model::observation::{LogLine, LogText, MetricPoint};
@@ -102,6 +103,7 @@ pub struct Pending {
     pub edges: BTreeMap<EntityKey, EdgeSums>,
     pub waits: BTreeMap<EntityKey, WaitCount>,
     pub points: BTreeMap<SeriesKey, SeriesPoints>,
+    pub requests: BTreeMap<RequestSeries, RequestPoints>,
 }
 
 /// The entry of `key`, if it belongs to the `limit` smallest keys: which ones are kept does not depend on order.
@@ -174,6 +176,13 @@ impl Pending {
     pub fn count_point(&mut self, point: &MetricPoint, at: Timestamp, late: bool) {
         self.metrics.items += 1;
         self.metrics.late += u64::from(late);
+        if let Some(count) = &point.requests {
+            let key = RequestSeries::of(point.metric, point.series, count);
+            if let Some(points) = bounded(&mut self.requests, key, MAX_REQUEST_SERIES) {
+                points.add(at, count);
+            }
+            return;
+        }
         let key = SeriesKey { host: point.host, metric: point.metric, series: point.series };
         if self.points.len() >= MAX_SERIES && !self.points.contains_key(&key) {
             match self.points.last_key_value() {
@@ -267,6 +276,9 @@ impl Pending {
         for (key, points) in other.points {
             let mine = self.points.entry(key).or_insert_with(|| SeriesPoints::new(points.kind, points.unit));
             points.points.into_iter().for_each(|(at, value)| mine.add(at, value));
+        }
+        for (key, points) in other.requests {
+            self.requests.entry(key).or_default().merge(points);
         }
     }
 }

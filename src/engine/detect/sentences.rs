@@ -70,6 +70,7 @@ impl Renderer<'_> {
             Subject::Callee => format!("calls into {}", self.service.service),
             Subject::Waiting(callee) => self.names.service(callee).service,
             Subject::Operation(operation) => self.operation(operation),
+            Subject::Requests => "requests".to_owned(),
             Subject::Series(key) => self.names.text(key.metric),
         }
     }
@@ -112,6 +113,13 @@ impl Renderer<'_> {
             Subject::Operation(operation) => {
                 format!("{service}, {}: {now} of {cases_now} requests failed, before {before} of {cases_before}", self.operation(operation))
             }
+            Subject::Requests if finding.kind == Kind::SlowRequests => {
+                let usual = number(facts.z.unwrap_or_default());
+                format!(
+                    "{service}: {cases_now} requests took {median} at the mean, before {median_before} ({usual} times the usual deviation)"
+                )
+            }
+            Subject::Requests => format!("{service}: {now} of {cases_now} requests failed, before {before} of {cases_before}"),
             Subject::Series(key) => self.metric_sentence(finding, &self.names.text(key.metric)),
         }
     }
@@ -122,6 +130,9 @@ impl Renderer<'_> {
         let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
         let value = |value: Option<f64>| format!("{}{unit}", significant(value.unwrap_or_default()));
         let (service, now, before) = (&self.service.service, value(facts.value_now), value(facts.value_before));
+        if finding.kind == Kind::Drift {
+            return format!("{metric} of {service} has grown steadily from {before} to {now}");
+        }
         let host = if finding.host.is_none() { String::new() } else { format!(" on {}", self.names.text(finding.host)) };
         if finding.kind == Kind::MetricProfile {
             let rarity = number(10f64.powf(finding.surprise).round());
@@ -164,8 +175,8 @@ impl Renderer<'_> {
             host: (!finding.host.is_none()).then(|| self.names.text(finding.host)),
             series: finding.series.iter().map(|&(at, value)| SeriesPoint { at, value }).collect(),
             unit: match finding.kind {
-                Kind::Metric | Kind::MetricProfile => self.names.text(finding.unit),
-                Kind::HopGap | Kind::SelfTime => "ms".to_owned(),
+                Kind::Metric | Kind::MetricProfile | Kind::Drift => self.names.text(finding.unit),
+                Kind::HopGap | Kind::SelfTime | Kind::SlowRequests => "ms".to_owned(),
                 _ => "%".to_owned(),
             },
         }
@@ -273,12 +284,12 @@ fn severity(finding: &Finding) -> Severity {
     match finding.kind {
         Kind::Metric if finding.surprise >= 8.0 => Severity::Critical,
         Kind::Metric if finding.surprise >= 6.0 => Severity::High,
-        Kind::HopGap | Kind::SelfTime => match finding.facts.value_now.unwrap_or_default() {
+        Kind::HopGap | Kind::SelfTime | Kind::SlowRequests => match finding.facts.value_now.unwrap_or_default() {
             ms if ms >= 5_000.0 => Severity::Critical,
             ms if ms >= 1_000.0 => Severity::High,
             _ => Severity::Medium,
         },
-        Kind::Failures | Kind::FailingCalls | Kind::GivesUp => Severity::High,
+        Kind::Failures | Kind::FailingRequests | Kind::FailingCalls | Kind::GivesUp => Severity::High,
         Kind::LogShape if finding.surprise >= 8.0 => Severity::High,
         _ => Severity::Medium,
     }

@@ -30,6 +30,9 @@ const UNKNOWN_DIFF: f64 = 0.4;
 const NONE: f64 = 0.15;
 const NONE_OUTSIDE: f64 = 0.5;
 
+/// Type of a manual event with which a status feed reports trouble at a provider.
+const PROVIDER_STATUS: &str = "provider_status";
+
 /// A change event, reduced to what ranking reads.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -51,7 +54,7 @@ pub struct Change {
 impl Change {
     /// Reads a change event; `None` for events that change nothing.
     pub fn of_event(event: &Event) -> Option<Self> {
-        if !event.is_change() {
+        if !event.is_change() && event.event_type != PROVIDER_STATUS {
             return None;
         }
         let text = |name: &str| event.data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
@@ -79,14 +82,29 @@ impl Change {
         })
     }
 
+    /// True for what a provider's status feed reports: no change of ours, but it may explain what no change does.
+    pub fn is_provider_status(&self) -> bool {
+        self.event_type == PROVIDER_STATUS
+    }
+
     pub fn is_deployment(&self) -> bool {
         self.event_type != "commit" && self.event_type != "push" && self.event_type != "pull_request_merged"
     }
 }
 
+/// A factor held at 1, to see what it is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    Time,
+    Scope,
+    Diff,
+    Words,
+}
+
 /// What changes are judged against.
 #[derive(Debug)]
 pub struct ChangeContext<'a> {
+    pub without: Option<Without>,
     /// Earliest onset of the investigation's signals.
     pub onset: Timestamp,
     /// Services with evidence, most suspect first.
@@ -253,14 +271,17 @@ fn judge(
     let named_literal = power.literals.iter().find(|literal| context.wording.names_number(literal)).cloned();
     let words =
         0.5 * (1.0 - (-rarity / 8.0).exp()) + if families.is_empty() { 0.0 } else { 0.3 } + if named_literal.is_some() { 0.4 } else { 0.0 };
-    let time = time_factor(effective_at, context.onset) * doubt;
-    let words = words.min(1.0);
+    let factor = |without: Without, value: f64| if context.without == Some(without) { 1.0 } else { value };
+    let time = factor(Without::Time, time_factor(effective_at, context.onset) * doubt);
+    let scope = factor(Without::Scope, scope);
+    let does = factor(Without::Diff, power.power);
+    let words = factor(Without::Words, words.min(1.0));
     RankedChange {
         change: Some(candidate.shown.clone()),
-        score: time * scope * power.power * (0.4 + 0.6 * words),
+        score: time * scope * does * (0.4 + 0.6 * words),
         time,
         scope,
-        diff: power.power,
+        diff: does,
         words,
         effective_at,
         deployed: candidate.deployed_at.is_some(),

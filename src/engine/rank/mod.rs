@@ -8,7 +8,7 @@ mod outside;
 mod sentences;
 mod services;
 
-pub use changes::{Change, ChangeContext, RankedChange, rank_changes, same_service};
+pub use changes::{Change, ChangeContext, RankedChange, Without, rank_changes, same_service};
 pub use evidence::Wording;
 pub use graph::CallGraph;
 pub use outside::{Outside, Surge, outside_cause};

@@ -5,7 +5,7 @@
 //! is halved by a starved caller; evidence of a resource (CPU, memory, disk …) is never explained away. Failures are
 //! multiplied by the own share of the excess: the part of a service's extra failed requests (or, without failures, extra
 //! seconds) that its anomalous callees do not explain, each callee's excess shared among its anomalous callers by real
-//! call counts (mass balance). A callee on which its caller gives up sooner than it used to explains nothing of that caller,
+//! call counts (mass balance), and by how much that is beside the service that owns most. A callee on which its caller gives up sooner than it used to explains nothing of that caller,
 //! and its failures are explained by it. What ended while the symptoms went on counts half. Order: score, depth, surprise,
 //! name.
 
@@ -89,6 +89,14 @@ impl Local {
 pub fn rank_services(evidence: &BTreeMap<String, Local>, graph: &CallGraph) -> Vec<RankedService> {
     let hot: BTreeSet<String> = evidence.keys().cloned().collect();
     let depths = graph.depths(&hot);
+    let own: BTreeMap<&String, (f64, f64)> = evidence
+        .keys()
+        .map(|service| {
+            let failures = own_excess(service, evidence, graph, |local| local.excess_failures);
+            (service, (failures, own_excess(service, evidence, graph, |local| local.excess_seconds)))
+        })
+        .collect();
+    let largest = own.values().fold((0.0_f64, 0.0_f64), |largest, own| (largest.0.max(own.0), largest.1.max(own.1)));
     let strongest: BTreeMap<&String, f64> = evidence.iter().map(|(service, local)| (service, local.strongest())).collect();
     let mut ranked: Vec<RankedService> = evidence
         .iter()
@@ -99,10 +107,13 @@ pub fn rank_services(evidence: &BTreeMap<String, Local>, graph: &CallGraph) -> V
             let impatience = graph.callers(service).filter_map(|caller| evidence.get(caller)).map(|caller| caller.impatience(service));
             let impatience = impatience.fold(0.0, f64::max);
             let up = graph.callers(service).filter_map(|caller| evidence.get(caller)).map(Local::starved).fold(0.0, f64::max);
-            let own_failures = own_excess(service, evidence, graph, |local| local.excess_failures);
-            let own_seconds = own_excess(service, evidence, graph, |local| local.excess_seconds);
+            let (own_failures, own_seconds) = own.get(service).copied().unwrap_or_default();
             let own_share = own_share(local, own_failures, own_seconds, down.0);
-            let (leading, score) = score(local, &Explained { by_callee: down.0, by_caller: up, by_impatience: impatience, own_share });
+            let failures_mass = mass(own_failures, largest.0).unwrap_or(1.0);
+            let seconds_mass = mass(own_seconds, largest.1).unwrap_or(1.0 - EXPLAIN * down.0);
+            let explained =
+                Explained { by_callee: down.0, by_caller: up, by_impatience: impatience, own_share, failures_mass, seconds_mass };
+            let (leading, score) = score(local, &explained);
             let best = local.strongest();
             RankedService {
                 service: service.clone(),
@@ -164,6 +175,11 @@ fn own_excess(service: &str, evidence: &BTreeMap<String, Local>, graph: &CallGra
     (mine - explained).max(0.0)
 }
 
+/// How much of the excess is a service's own, beside the service that owns most: 1 for that one. `None` where nobody owns any.
+fn mass(own: f64, largest: f64) -> Option<f64> {
+    (largest > 0.0).then(|| 2.0 * own / (own + largest))
+}
+
 /// Which part of the failures is the service's own. Without any excess to weigh, an anomalous callee explains half.
 fn own_share(local: &Local, own_failures: f64, own_seconds: f64, down: f64) -> f64 {
     if local.excess_failures > 0.0 {
@@ -181,6 +197,8 @@ struct Explained {
     by_caller: f64,
     by_impatience: f64,
     own_share: f64,
+    failures_mass: f64,
+    seconds_mass: f64,
 }
 
 fn score(local: &Local, explained: &Explained) -> (String, f64) {
@@ -196,7 +214,9 @@ fn score(local: &Local, explained: &Explained) -> (String, f64) {
             "gives_up" => 1.0,
             "hop_gap" => by_caller,
             "failing_calls" => by_caller * answered,
-            "failures" => explained.own_share.clamp(0.0, 1.0) * answered,
+            "failures" => explained.own_share.clamp(0.0, 1.0) * explained.failures_mass * answered,
+            // Mean durations hold those of the callees: what is left after these counts, not which part.
+            "slow_requests" => explained.seconds_mass,
             _ => by_callee,
         };
         if strength * left > best.1 {

@@ -31,6 +31,7 @@ pub(super) fn records(case: &ChangeCase, environment: &str) -> Vec<FeedRecord> {
     records.extend(case.commits.iter().map(push));
     records.extend(case.deploys.iter().enumerate().map(|(index, deploy)| deployment(case, index, deploy, environment)));
     records.extend(case.flags.iter().map(|flag| feature_flag(flag, environment)));
+    records.extend(case.statuses.iter().enumerate().map(|(index, status)| provider_status(case, index, status)));
     records.push(alert(case, environment));
     records
 }
@@ -221,6 +222,18 @@ fn feature_flag(flag: &ContextEvent, environment: &str) -> FeedRecord {
         "data": { "author": flag.text("actor"), "flag": flag.text("flag"), "change": flag.text("change") },
     });
     record(MANUAL_TOPIC, Source::Manual, flag.at, REPOSITORY, body.to_string().into_bytes())
+}
+
+fn provider_status(case: &ChangeCase, index: usize, status: &ContextEvent) -> FeedRecord {
+    let title = ["title", "name"].into_iter().map(|field| status.text(field)).find(|text| !text.is_empty()).unwrap_or("trouble");
+    let body = json!({
+        "type": "provider_status",
+        "title": title,
+        "timestamp": status.at,
+        "source_id": format!("status/{}/{index}", case.label.case),
+        "data": { "status": status.text("status"), "impact": status.text("impact") },
+    });
+    record(MANUAL_TOPIC, Source::Manual, status.at, REPOSITORY, body.to_string().into_bytes())
 }
 
 fn alert(case: &ChangeCase, environment: &str) -> FeedRecord {

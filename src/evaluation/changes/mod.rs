@@ -29,11 +29,13 @@ pub struct ChangeEpisode {
 }
 
 /// A change under suspicion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RankedChange {
     /// Commit id, whole or its first seven digits at least; `None` is "no change explains it".
     pub sha: Option<String>,
     pub score: f64,
+    /// Factors of the score by their names.
+    pub factors: Vec<(String, f64)>,
 }
 
 /// What was said of an incident at its end.
@@ -43,6 +45,8 @@ pub struct ChangeOutcome {
     pub services: Vec<RankedService>,
     /// When an investigation was first opened, by the alert or before it.
     pub opened_at: Option<Timestamp>,
+    /// When it began, as the investigation knows.
+    pub onset: Option<Timestamp>,
 }
 
 /// Runs the pipeline over one incident, from empty.

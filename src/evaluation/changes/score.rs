@@ -6,11 +6,14 @@ use serde::Serialize;
 
 use super::{ChangeOutcome, RankedChange};
 use crate::evaluation::pack::ChangeLabel;
+use crate::evaluation::runner::RankedService;
 use crate::evaluation::score::{Accuracy, accuracy, position, wilson};
 use crate::model::Timestamp;
 
 /// Scores closer than this are ties.
 const TIE: f64 = 1e-12;
+/// Of each ranking so many stand in the report.
+const SHOWN: usize = 4;
 /// Shortest abbreviation of a commit id.
 const SHA_DIGITS_MIN: usize = 7;
 
@@ -29,19 +32,20 @@ pub struct ChangesReport {
 pub struct ChangesFigures {
     /// Incidents whose first answer was right, "none" included.
     pub correct: usize,
-    pub ac1: f64,
-    pub ac1_interval: [f64; 2],
+    pub sha1: f64,
+    pub sha1_interval: [f64; 2],
     /// Incidents that a change caused, and of these those whose change stood first.
     pub n_change: usize,
     pub correct_change: usize,
     /// Incidents that no change caused, and of these those with "none" first.
     pub n_none: usize,
-    pub correct_none: usize,
+    pub none_correct: usize,
     /// An innocent commit meant to mislead stood first.
-    pub decoys_first: usize,
+    pub decoy1: usize,
     /// "None" stood first though a change did it.
-    pub none_wrongly: usize,
-    /// Ranking of the first failing service.
+    pub none_wrong: usize,
+    /// Share of incidents whose first failing service stood first, and its ranking.
+    pub first_failing: f64,
     pub services: Accuracy,
     /// Incidents opened before their alert fired.
     pub opened_before_alert: usize,
@@ -67,6 +71,10 @@ pub struct ChangeCaseScore {
     pub first_is_decoy: bool,
     pub service_rank: Option<u32>,
     pub opened_before_alert: bool,
+    pub onset: Option<Timestamp>,
+    /// The first few, and the answer.
+    pub ranking: Vec<RankedChange>,
+    pub services: Vec<RankedService>,
     pub error: Option<String>,
 }
 
@@ -85,17 +93,19 @@ pub fn score_changes(set: &str, results: &[ChangeResult]) -> ChangesReport {
     let correct = count(&|case| case.rank == Some(1));
     let n_change = count(&|case| case.answer.is_some());
     let share = if cases.is_empty() { 0.0 } else { correct as f64 / cases.len() as f64 };
+    let services = accuracy(&cases.iter().map(|case| case.service_rank).collect::<Vec<_>>());
     let changes = ChangesFigures {
         correct,
-        ac1: share,
-        ac1_interval: wilson(correct as f64, cases.len() as f64),
+        sha1: share,
+        sha1_interval: wilson(correct as f64, cases.len() as f64),
         n_change,
         correct_change: count(&|case| case.answer.is_some() && case.rank == Some(1)),
         n_none: cases.len() - n_change,
-        correct_none: count(&|case| case.answer.is_none() && case.rank == Some(1)),
-        decoys_first: count(&|case| case.first_is_decoy),
-        none_wrongly: count(&|case| case.answer.is_some() && case.first.as_deref() == Some("none")),
-        services: accuracy(&cases.iter().map(|case| case.service_rank).collect::<Vec<_>>()),
+        none_correct: count(&|case| case.answer.is_none() && case.rank == Some(1)),
+        decoy1: count(&|case| case.first_is_decoy),
+        none_wrong: count(&|case| case.answer.is_some() && case.first.as_deref() == Some("none")),
+        first_failing: services.ac1,
+        services,
         opened_before_alert: count(&|case| case.opened_before_alert),
     };
     let errors = cases.iter().filter_map(|case| Some(format!("{}: {}", case.case, case.error.as_ref()?))).collect();
@@ -120,9 +130,17 @@ fn case_score(result: &ChangeResult) -> ChangeCaseScore {
         first: leader.map(|change| change.sha.clone().unwrap_or_else(|| "none".to_owned())),
         first_is_decoy: leader.is_some_and(|change| label.decoy_deploy_commits.iter().any(|decoy| same(change, Some(decoy)))),
         service_rank: position(&outcome.services, &label.first_failing_service),
+        onset: outcome.onset,
+        ranking: shown(&outcome.changes, label.commit()),
+        services: outcome.services.iter().take(SHOWN).cloned().collect(),
         opened_before_alert: outcome.opened_at.is_some_and(|opened_at| opened_at < result.alert_at),
         ..base
     }
+}
+
+fn shown(changes: &[RankedChange], answer: Option<&str>) -> Vec<RankedChange> {
+    let shown = changes.iter().enumerate().filter(|(index, change)| *index < SHOWN || same(change, answer));
+    shown.map(|(_, change)| change.clone()).collect()
 }
 
 fn same(change: &RankedChange, sha: Option<&str>) -> bool {
@@ -173,13 +191,13 @@ impl ChangesReport {
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
         let figures = &self.changes;
-        let [low, high] = figures.ac1_interval;
+        let [low, high] = figures.sha1_interval;
         writeln!(text, "{}: {} incidents", self.set, self.n)?;
-        writeln!(text, "first answer right     {:>3} of {:<3} {:.3} [{low:.3}, {high:.3}]", figures.correct, self.n, figures.ac1)?;
+        writeln!(text, "first answer right     {:>3} of {:<3} {:.3} [{low:.3}, {high:.3}]", figures.correct, self.n, figures.sha1)?;
         writeln!(text, "  a change did it      {:>3} of {}", figures.correct_change, figures.n_change)?;
-        writeln!(text, "  no change did it     {:>3} of {}", figures.correct_none, figures.n_none)?;
-        writeln!(text, "decoy first            {:>3}", figures.decoys_first)?;
-        writeln!(text, "\"none\" wrongly         {:>3}", figures.none_wrongly)?;
+        writeln!(text, "  no change did it     {:>3} of {}", figures.none_correct, figures.n_none)?;
+        writeln!(text, "decoy first            {:>3}", figures.decoy1)?;
+        writeln!(text, "\"none\" wrongly         {:>3}", figures.none_wrong)?;
         writeln!(text, "opened before alert    {:>3}", figures.opened_before_alert)?;
         let [low, high] = figures.services.intervals.ac1;
         writeln!(text, "first failing service AC@1 {:.3} [{low:.3}, {high:.3}]", figures.services.ac1)?;
@@ -212,7 +230,8 @@ mod tests {
     }
 
     fn result(commit: &str, list: &[(Option<&str>, f64)]) -> ChangeResult {
-        let changes = list.iter().map(|(sha, score)| RankedChange { sha: sha.map(str::to_owned), score: *score }).collect();
+        let changes =
+            list.iter().map(|(sha, score)| RankedChange { sha: sha.map(str::to_owned), score: *score, factors: Vec::new() }).collect();
         let opened_at = Some(Timestamp::from_seconds(99));
         let outcome = Ok(ChangeOutcome { changes, opened_at, ..ChangeOutcome::default() });
         ChangeResult { label: label(commit), alert_at: Timestamp::from_seconds(100), outcome }
@@ -241,7 +260,7 @@ mod tests {
             ChangeResult { outcome: Err("no disk".to_owned()), ..result("none", &[]) },
         ];
         let figures = score_changes("x", &results).changes;
-        assert_eq!((figures.correct, figures.correct_none, figures.n_none), (1, 1, 3));
-        assert_eq!((figures.decoys_first, figures.none_wrongly, figures.opened_before_alert), (1, 1, 4));
+        assert_eq!((figures.correct, figures.none_correct, figures.n_none), (1, 1, 3));
+        assert_eq!((figures.decoy1, figures.none_wrong, figures.opened_before_alert), (1, 1, 4));
     }
 }

@@ -62,6 +62,8 @@ pub struct ChangeCase {
     pub commits: Vec<ContextEvent>,
     pub deploys: Vec<ContextEvent>,
     pub flags: Vec<ContextEvent>,
+    /// Trouble that providers' status feeds report.
+    pub statuses: Vec<ContextEvent>,
 }
 
 /// A commit, a deployment, a flag or an alert: its time and all its fields.
@@ -119,6 +121,7 @@ struct Parts {
     commits: Vec<ContextEvent>,
     deploys: Vec<ContextEvent>,
     flags: Vec<ContextEvent>,
+    statuses: Vec<ContextEvent>,
 }
 
 pub(super) fn load(source: &PackSource, recognised: Recognised) -> Result<ChangePack, EvaluationError> {
@@ -155,6 +158,7 @@ pub(super) fn load(source: &PackSource, recognised: Recognised) -> Result<Change
             commits: parts.commits,
             deploys: parts.deploys,
             flags: parts.flags,
+            statuses: parts.statuses,
             label,
         });
     }
@@ -177,6 +181,7 @@ fn read_part(parts: &mut Parts, part: &str, file: &str, bytes: &mut dyn Read, re
         "traces.json" => parts.spans = read_spans(file, bytes, report)?,
         "context/commits.json" => parts.commits = read_context(file, bytes, report)?,
         "context/deploys.json" => parts.deploys = read_context(file, bytes, report)?,
+        "status_feed.json" => parts.statuses = read_statuses(file, bytes)?,
         "context/flags.json" => parts.flags = read_context(file, bytes, report)?,
         _ => report.ignore(file),
     }
@@ -215,6 +220,19 @@ fn read_context(file: &str, bytes: &mut dyn Read, report: &mut LoadReport) -> Re
         }
     }
     Ok(events)
+}
+
+/// Entries of a status feed that report trouble: incidents of a status page, or events of a health dashboard.
+fn read_statuses(file: &str, bytes: &mut dyn Read) -> Result<Vec<ContextEvent>, EvaluationError> {
+    let feed: Map<String, Value> = read_json(file, bytes)?;
+    let entries = ["events", "incidents"].into_iter().filter_map(|list| feed.get(list)?.as_array()).flatten();
+    let says = |fields: &Map<String, Value>, key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    let is_trouble = |fields: &Map<String, Value>| {
+        let calm = ["operating-normally", "operational", "normal", "ok", "maintenance", "scheduled"];
+        !calm.contains(&says(fields, "status").as_str()) && says(fields, "impact") != "none"
+    };
+    let troubled = entries.filter_map(Value::as_object).filter(|fields| is_trouble(fields)).cloned();
+    Ok(troubled.filter_map(|fields| context_event(fields, "started_at")).collect())
 }
 
 /// Takes a text field out of the rest.

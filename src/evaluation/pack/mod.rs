@@ -4,6 +4,7 @@ mod changes;
 mod layout;
 mod nab;
 mod nezha;
+mod petshop;
 mod report;
 mod rows;
 mod source;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 
 pub use changes::{ChangeCase, ChangeLabel, ChangePack, ContextEvent, LogEntry, Point, SpanEntry};
 pub use nab::MetricPack;
+pub use petshop::{GraphIssue, GraphPack, GraphScenario, Interval, RequestLoad};
 pub use report::{LoadReport, Trouble};
 pub use rows::{LogRow, MetricColumn, MetricRow, Pod, Recording, SpanRow};
 
@@ -64,6 +66,8 @@ pub enum RecordedPack {
     Changes(ChangePack),
     /// Series of one metric: when is something wrong?
     Metrics(MetricPack),
+    /// Issues of systems whose requests and calls are known by metrics: which service was it?
+    Graph(GraphPack),
 }
 
 impl RecordedPack {
@@ -74,6 +78,7 @@ impl RecordedPack {
         let recognised = layout::recognise(path, &names)?;
         match recognised.layout {
             Layout::NezhaTt => nezha::load(&source, recognised).map(Self::Services),
+            Layout::Petshop => petshop::load(&source, recognised).map(Self::Graph),
             Layout::RootCauseBench => changes::load(&source, recognised).map(Self::Changes),
             Layout::Nab => nab::load(&source, recognised).map(Self::Metrics),
             other => Err(EvaluationError::NotYetReplayed { path: path.to_owned(), layout: other.name() }),
@@ -85,6 +90,7 @@ impl RecordedPack {
             Self::Services(pack) => &pack.set,
             Self::Changes(pack) => &pack.set,
             Self::Metrics(pack) => &pack.set,
+            Self::Graph(pack) => &pack.set,
         }
     }
 
@@ -93,6 +99,7 @@ impl RecordedPack {
             Self::Services(pack) => &pack.report,
             Self::Changes(pack) => &pack.report,
             Self::Metrics(pack) => &pack.report,
+            Self::Graph(pack) => &pack.report,
         }
     }
 }
@@ -119,9 +126,7 @@ impl Pack {
     pub fn open(path: &Path) -> Result<Self, EvaluationError> {
         match RecordedPack::open(path)? {
             RecordedPack::Services(pack) => Ok(pack),
-            RecordedPack::Changes(_) | RecordedPack::Metrics(_) => {
-                Err(EvaluationError::OtherKind { path: path.to_owned(), wanted: "faults in services" })
-            }
+            _ => Err(EvaluationError::OtherKind { path: path.to_owned(), wanted: "faults in services" }),
         }
     }
 

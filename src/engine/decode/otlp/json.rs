@@ -7,7 +7,7 @@ use super::json_types::{
     AnyJson, Block, Body, Enumerated, List, LogJson, MetricJson, Number, Pair, PointJson, PointsJson, ResourceJson, SpanJson,
 };
 use super::log::LogFacts;
-use super::metric::{Metric, PointFacts, sum_kind, without_data};
+use super::metric::{Metric, PointFacts, is_cumulative, sum_kind, without_data};
 use super::proto_metrics::book;
 use super::span::{Exception, SpanFacts};
 use crate::engine::decode::ids;
@@ -219,8 +219,10 @@ fn metric(item: &MetricJson<'_>, resource: &Resource<'_>, sink: &mut RecordSink<
         let kind = sum_kind(named(&points.aggregation_temporality, &TEMPORALITIES), points.is_monotonic.unwrap_or(false));
         numbers(points, kind, metric.as_ref(), sink);
     } else if let Some(points) = item.histogram.as_ref().or(item.exponential_histogram.as_ref()).or(item.summary.as_ref()) {
+        let cumulative = is_cumulative(named(&points.aggregation_temporality, &TEMPORALITIES));
         for point in points.data_points.iter().flatten() {
-            let point = metric.as_ref().map_err(|refusal| (*refusal).clone()).and_then(|metric| point_facts(point).mean(metric, sink));
+            let facts = point_facts(point);
+            let point = metric.as_ref().map_err(|refusal| (*refusal).clone()).and_then(|metric| facts.mean(metric, cumulative, sink));
             book(point, sink);
         }
     }
@@ -236,7 +238,7 @@ fn numbers(points: &PointsJson<'_>, kind: PointKind, metric: Result<&Metric<'_>,
     }
 }
 
-fn point_facts(point: &PointJson<'_>) -> PointFacts {
+fn point_facts<'a>(point: &'a PointJson<'_>) -> PointFacts<'a> {
     let mut facts = PointFacts {
         time_ns: nanos(point.time_unix_nano),
         flags: nanos(point.flags),
@@ -245,6 +247,6 @@ fn point_facts(point: &PointJson<'_>) -> PointFacts {
         sum: point.sum.map(Number::float),
         ..PointFacts::default()
     };
-    attributes(&point.attributes, |key, value| facts.series.attribute(key, value));
+    attributes(&point.attributes, |key, value| facts.attribute(key, value));
     facts
 }

@@ -1,6 +1,7 @@
 //! What a metric's points say → [`MetricPoint`]s.
 
-use super::facts::{Resource, SeriesHash, define, utf8};
+use super::facts::{Resource, Scalar, SeriesHash, define, utf8};
+use super::requests::{RequestFacts, Role};
 use crate::engine::decode::instant;
 use crate::engine::decode::json_logs::limited;
 use crate::engine::decode::sink::{RecordSink, Refusal};
@@ -18,6 +19,7 @@ pub(super) struct Metric<'r> {
     pub(super) resource: &'r Resource<'r>,
     name: Symbol,
     unit: Symbol,
+    role: Role,
 }
 
 impl<'r> Metric<'r> {
@@ -25,8 +27,10 @@ impl<'r> Metric<'r> {
         if name.is_empty() {
             return Err(Refusal::field("a metric without a name"));
         }
-        let name = sink.symbols.define(limited(utf8(name, "a metric's name")?));
-        Ok(Self { resource, name, unit: define((!unit.is_empty()).then_some(unit), sink) })
+        let name = utf8(name, "a metric's name")?;
+        let role = Role::of(name, std::str::from_utf8(unit).unwrap_or_default());
+        let name = sink.symbols.define(limited(name));
+        Ok(Self { resource, name, unit: define((!unit.is_empty()).then_some(unit), sink), role })
     }
 }
 
@@ -39,8 +43,13 @@ pub(super) fn sum_kind(temporality: i64, monotonic: bool) -> PointKind {
     }
 }
 
+/// True when a distribution's points hold all since some start.
+pub(super) const fn is_cumulative(temporality: i64) -> bool {
+    temporality != DELTA
+}
+
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PointFacts {
+pub(super) struct PointFacts<'a> {
     pub(super) time_ns: u64,
     pub(super) flags: u64,
     pub(super) series: SeriesHash,
@@ -49,23 +58,38 @@ pub(super) struct PointFacts {
     /// Of a histogram or summary.
     pub(super) count: u64,
     pub(super) sum: Option<f64>,
+    pub(super) requests: RequestFacts<'a>,
 }
 
-impl PointFacts {
+impl<'a> PointFacts<'a> {
+    pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
+        self.series.attribute(key, value);
+        self.requests.attribute(key, value);
+    }
+
     /// A gauge's or sum's point.
-    pub(super) fn number(&self, metric: &Metric<'_>, kind: PointKind, sink: &RecordSink<'_>) -> Result<MetricPoint, Refusal> {
+    pub(super) fn number(&self, metric: &Metric<'_>, kind: PointKind, sink: &mut RecordSink<'_>) -> Result<MetricPoint, Refusal> {
         if self.flags & NO_RECORDED_VALUE != 0 {
             return self.point(metric, PointKind::Empty, 0.0, sink);
         }
         let value = self.value.ok_or_else(|| Refusal::field("a point without a value"))?;
-        self.point(metric, kind, value, sink)
+        let mut point = self.point(metric, kind, value, sink)?;
+        if let PointKind::DeltaSum | PointKind::CumulativeSum = kind {
+            let cumulative = kind == PointKind::CumulativeSum;
+            // Told by the collector of two others: it is the caller's.
+            if let Some((client, count)) = self.requests.calls(metric.role, value, cumulative, point.entity, sink) {
+                (point.entity, point.requests) = (client, Some(count));
+            }
+        }
+        Ok(point)
     }
 
     /// A histogram's or summary's point: the mean of what it counted.
-    pub(super) fn mean(&self, metric: &Metric<'_>, sink: &RecordSink<'_>) -> Result<MetricPoint, Refusal> {
+    pub(super) fn mean(&self, metric: &Metric<'_>, cumulative: bool, sink: &RecordSink<'_>) -> Result<MetricPoint, Refusal> {
         match self.sum {
             Some(sum) if self.count > 0 && self.flags & NO_RECORDED_VALUE == 0 => {
-                self.point(metric, PointKind::HistogramMean, sum / self.count as f64, sink)
+                let point = self.point(metric, PointKind::HistogramMean, sum / self.count as f64, sink)?;
+                Ok(MetricPoint { requests: self.requests.requests(metric.role, self.count, sum, cumulative), ..point })
             }
             _ => self.point(metric, PointKind::Empty, 0.0, sink),
         }
@@ -79,7 +103,7 @@ impl PointFacts {
         if !value.is_finite() {
             return Err(Refusal::field(format!("a value of {value}")));
         }
-        let Metric { resource, name, unit } = *metric;
+        let Metric { resource, name, unit, .. } = *metric;
         let series = self.series.of(resource.host);
         Ok(MetricPoint {
             record: 0,
@@ -92,6 +116,7 @@ impl PointFacts {
             series,
             kind,
             value,
+            requests: None,
         })
     }
 }

@@ -12,6 +12,7 @@ mod log;
 mod metric;
 mod proto;
 mod proto_metrics;
+mod requests;
 mod span;
 
 pub(super) use json::decode as decode_json;

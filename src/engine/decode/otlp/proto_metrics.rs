@@ -1,7 +1,7 @@
 //! OTLP protobuf: metrics.
 
 use super::facts::Resource;
-use super::metric::{Metric, PointFacts, sum_kind, without_data};
+use super::metric::{Metric, PointFacts, is_cumulative, sum_kind, without_data};
 use super::proto::attribute;
 use super::wire::{Fields, Wire};
 use crate::engine::decode::sink::{RecordSink, Refusal};
@@ -32,7 +32,8 @@ pub(super) fn scope_metrics(message: &[u8], resource: &Resource<'_>, sink: &mut 
 }
 
 fn points(number: u32, data: &[u8], metric: Result<&Metric<'_>, &Refusal>, sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
-    let kind = if number == 7 { sum_attributes(data)? } else { PointKind::Gauge };
+    let (temporality, monotonic) = if matches!(number, 7 | 9 | 10) { aggregation(data)? } else { (0, false) };
+    let kind = if number == 7 { sum_kind(temporality, monotonic) } else { PointKind::Gauge };
     let mut fields = Fields::new(data);
     while let Some((at, wire)) = fields.next()? {
         if at != 1 {
@@ -47,7 +48,7 @@ fn points(number: u32, data: &[u8], metric: Result<&Metric<'_>, &Refusal>, sink:
         let point = match metric {
             Err(refusal) => Err(refusal.clone()),
             Ok(metric) if matches!(number, 5 | 7) => facts.number(metric, kind, sink),
-            Ok(metric) => facts.mean(metric, sink),
+            Ok(metric) => facts.mean(metric, is_cumulative(temporality), sink),
         };
         book(point, sink);
     }
@@ -61,9 +62,10 @@ pub(super) fn book(point: Result<MetricPoint, Refusal>, sink: &mut RecordSink<'_
     }
 }
 
-fn sum_attributes(sum: &[u8]) -> Result<PointKind, Refusal> {
+/// Temporality, and whether a sum only rises; a distribution has no third field that is a number.
+fn aggregation(data: &[u8]) -> Result<(i64, bool), Refusal> {
     let (mut temporality, mut monotonic) = (0, false);
-    let mut fields = Fields::new(sum);
+    let mut fields = Fields::new(data);
     while let Some((number, wire)) = fields.next()? {
         match number {
             2 => temporality = wire.varint("aggregation_temporality")? as i64,
@@ -71,10 +73,10 @@ fn sum_attributes(sum: &[u8]) -> Result<PointKind, Refusal> {
             _ => {}
         }
     }
-    Ok(sum_kind(temporality, monotonic))
+    Ok((temporality, monotonic))
 }
 
-fn number_point(message: &[u8]) -> Result<PointFacts, Refusal> {
+fn number_point(message: &[u8]) -> Result<PointFacts<'_>, Refusal> {
     let mut facts = PointFacts::default();
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
@@ -84,7 +86,7 @@ fn number_point(message: &[u8]) -> Result<PointFacts, Refusal> {
             6 => facts.value = Some(wire.fixed64("as_int")? as i64 as f64),
             7 => {
                 let (key, value) = attribute(wire.bytes("attributes")?)?;
-                facts.series.attribute(key, value);
+                facts.attribute(key, value);
             }
             8 => facts.flags = wire.varint("flags")?,
             _ => {}
@@ -94,7 +96,7 @@ fn number_point(message: &[u8]) -> Result<PointFacts, Refusal> {
 }
 
 /// A histogram's, exponential histogram's or summary's point: they differ in where attributes and flags stand.
-fn distribution_point(message: &[u8], attributes: u32, flags: u32) -> Result<PointFacts, Refusal> {
+fn distribution_point(message: &[u8], attributes: u32, flags: u32) -> Result<PointFacts<'_>, Refusal> {
     let mut facts = PointFacts::default();
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
@@ -104,7 +106,7 @@ fn distribution_point(message: &[u8], attributes: u32, flags: u32) -> Result<Poi
             (5, wire) => facts.sum = Some(f64::from_bits(wire.fixed64("sum")?)),
             (number, Wire::Bytes(pair)) if number == attributes => {
                 let (key, value) = attribute(pair)?;
-                facts.series.attribute(key, value);
+                facts.attribute(key, value);
             }
             (number, Wire::Varint(value)) if number == flags => facts.flags = value,
             _ => {}

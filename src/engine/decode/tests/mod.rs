@@ -14,6 +14,7 @@ mod json_lines;
 mod otlp_oracle;
 mod payloads;
 mod properties;
+mod requests;
 
 /// Kafka time of every test record unless a test says otherwise: 2026-11-23T14:02:11Z.
 const KAFKA_TIME: Timestamp = Timestamp::from_seconds(1_795_442_531);

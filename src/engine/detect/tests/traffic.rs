@@ -220,6 +220,7 @@ fn points(shop: &mut Shop, chance: &mut Chance, start: Timestamp, end: Timestamp
                 series: 7,
                 kind: PointKind::Gauge,
                 value,
+                requests: None,
             };
             shop.items.push(Item::Point(point));
             at = at.plus_seconds(15);

@@ -66,7 +66,7 @@ function found(data: Data): EventFacts {
   const share = (hits: number | null, cases: number | null): string | null => (hits === null || !cases ? null : `${value(hits)} of ${count(cases)}, ${value((100 * hits) / cases)} %`);
   const [before, now] = [share(n('hits_before'), n('cases_before')), share(n('hits_now'), n('cases_now'))];
   const [low, high] = [n('value_before'), n('value_now')];
-  const unit = data.detector === 'self_time' || data.detector === 'hop_gap' ? ' ms' : '';
+  const unit = data.detector === 'self_time' || data.detector === 'hop_gap' || data.detector === 'slow_requests' ? ' ms' : '';
   const fields: [string, string | null][] = [
     ['What', textOf(data.key)],
     ['Usual', before ?? (low === null ? null : value(low))],
