@@ -1,5 +1,7 @@
 //! Recorded, labelled episodes through the pipeline → what it opened and whom it named.
 
+pub mod simulator;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use tokio::sync::mpsc;
 
 use crate::actors::connector::Feed;
@@ -35,6 +37,25 @@ pub struct MemoryTopic {
     pub records: Arc<Vec<MemoryRecord>>,
 }
 
+/// How a feed hands its records over.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Records a batch holds at most.
+    pub batch_records: usize,
+    /// Batches of random lengths, with random pauses before them, so that feeds interleave at random; `None`: full batches, no
+    /// pauses.
+    pub random: Option<u64>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { batch_records: BATCH_RECORDS, random: None }
+    }
+}
+
+/// Other stages go first so many times at most before a batch of random pace.
+const MAX_PAUSES: u64 = 12;
+
 #[derive(Debug, Default)]
 struct Control {
     stopped: AtomicBool,
@@ -56,26 +77,42 @@ impl MemoryTopic {
 
     /// Reads on from the stored offset to the end, then ends. Needs a tokio runtime.
     pub fn open(&self, offsets: &dyn StoredOffsets) -> Feed {
+        self.open_at(offsets, Pace::default())
+    }
+
+    /// The same at a pace of one's own.
+    pub fn open_at(&self, offsets: &dyn StoredOffsets, pace: Pace) -> Feed {
         let (sender, receiver) = mpsc::channel(CHANNEL);
         let control = Arc::new(Control::default());
         let start = offsets.stored(&self.connector, CLUSTER, &self.topic, 0).map_or(0, |stored| stored.next_offset);
-        tokio::spawn(self.clone().send_all(start, sender, control.clone()));
+        tokio::spawn(self.clone().send_all(start, pace, sender, control.clone()));
         (receiver, control)
     }
 
-    async fn send_all(self, start: i64, sender: mpsc::Sender<FeedMessage>, control: Arc<Control>) {
+    async fn send_all(self, start: i64, pace: Pace, sender: mpsc::Sender<FeedMessage>, control: Arc<Control>) {
         let end_offset = self.records.len() as i64;
         let assigned = AssignedPartition { key: self.key(), start_offset: start, end_offset, topic_id: None };
         // A closed channel means the connector is gone; so is the need for this feed.
         if sender.send(FeedMessage::Assigned(vec![assigned])).await.is_err() {
             return;
         }
-        let rest = self.records.get(usize::try_from(start).unwrap_or(0)..).unwrap_or_default();
-        for (index, records) in rest.chunks(BATCH_RECORDS).enumerate() {
+        // A stream of its own for every topic.
+        let mut random = pace.random.map(|seed| ChaCha8Rng::seed_from_u64(seed ^ xxhash_rust::xxh3::xxh3_64(self.connector.as_bytes())));
+        let mut next = usize::try_from(start).unwrap_or(0);
+        while next < self.records.len() {
+            let mut most = pace.batch_records.max(1);
+            if let Some(random) = &mut random {
+                most = 1 + (random.next_u64() % most as u64) as usize;
+                for _ in 0..random.next_u64() % MAX_PAUSES {
+                    tokio::task::yield_now().await;
+                }
+            }
             if control.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let batch = self.batch(records, start + (index * BATCH_RECORDS) as i64, end_offset);
+            let records = &self.records[next..self.records.len().min(next + most)];
+            let batch = self.batch(records, next as i64, end_offset);
+            next += records.len();
             if sender.send(FeedMessage::Batch(batch)).await.is_err() {
                 return;
             }

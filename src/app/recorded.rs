@@ -50,6 +50,8 @@ pub enum Through {
     /// From memory, behind the same messages as the Kafka consumer's.
     #[default]
     Memory,
+    /// From memory, at this pace.
+    Paced(feed::Pace),
     /// Written to topics of their own on a Kafka, named `<prefix>.<topic>`, and read from there.
     Kafka { options: kafka::Options, prefix: String },
 }
@@ -126,6 +128,10 @@ async fn sources(run: &Run) -> Result<Vec<SourcePart>, String> {
         let (name, source, decode) = (topic.connector.clone(), topic.source, run.decode.clone());
         let open: OpenFeed = match &run.through {
             Through::Memory => Arc::new(move |offsets| Ok(topic.open(&*offsets))),
+            Through::Paced(pace) => {
+                let pace = *pace;
+                Arc::new(move |offsets| Ok(topic.open_at(&*offsets, pace)))
+            }
             Through::Kafka { options, prefix } => through_kafka(&topic, options, prefix).await.map_err(|error| error.to_string())?,
         };
         sources.push(SourcePart { name, source, decode, open });
