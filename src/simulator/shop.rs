@@ -63,6 +63,8 @@ pub struct Shop {
     beside: Vec<Beside>,
     queue: BinaryHeap<Reverse<Due>>,
     pushed: u64,
+    /// When the newest record was sent.
+    sent: Timestamp,
 }
 
 /// What one node's collector holds back.
@@ -137,6 +139,7 @@ impl Shop {
             beside,
             queue: BinaryHeap::new(),
             pushed: 0,
+            sent: Timestamp::EPOCH,
             plan,
             world,
         };
@@ -149,7 +152,13 @@ impl Shop {
         let mut out = Vec::new();
         while self.queue.peek().is_some_and(|Reverse(due)| due.at < until.nanos()) {
             let Some(Reverse(due)) = self.queue.pop() else { break };
+            let before = out.len();
             self.happen(due.at, due.what, &mut out);
+            for record in &mut out[before..] {
+                // A word about the moment before, whose batch is full now, is sent now.
+                self.sent = self.sent.max(record.timestamp);
+                record.timestamp = self.sent;
+            }
         }
         out
     }

@@ -49,7 +49,7 @@ fn two_hundred_seeds_draw_every_size_and_every_kind_and_stay_within_bounds() {
 
 #[test]
 fn what_a_seed_writes_is_readable_bounded_and_has_every_service_in_it() {
-    for seed in [1, 2, 4, 9, 16] {
+    for seed in [4, 9] {
         let mut drawn = seeded(seed).unwrap();
         let all = records(&mut drawn);
         println!("seed {seed}: {} services, {} records, {:.1} requests a second", drawn.shop.services().count(), all.len(), drawn.rate);
@@ -84,7 +84,7 @@ fn two_faults_hit_parts_that_never_meet() {
 
 #[test]
 fn before_its_onset_an_episode_is_healthy() {
-    for seed in [1, 3, 8, 12] {
+    for seed in [3, 8] {
         let mut drawn = seeded(seed).unwrap();
         let onset = drawn.shop.truths()[0].onset;
         let written = read(&drawn.shop.step(onset.plus_seconds(-15)));
