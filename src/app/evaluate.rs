@@ -4,6 +4,7 @@ mod changes;
 mod graph;
 pub mod metric;
 pub mod quiet_days;
+pub mod simulator;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

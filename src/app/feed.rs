@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
 use std::time::Duration;
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -77,6 +78,25 @@ impl Pace {
     }
 }
 
+/// How a feed hands its records over.
+#[derive(Clone, Copy, Debug)]
+pub struct Interleaving {
+    /// Records a batch holds at most.
+    pub batch_records: usize,
+    /// Batches of random lengths, with random pauses before them, so that feeds interleave at random; `None`: full batches, no
+    /// pauses.
+    pub random: Option<u64>,
+}
+
+impl Default for Interleaving {
+    fn default() -> Self {
+        Self { batch_records: BATCH_RECORDS, random: None }
+    }
+}
+
+/// Other stages go first so many times at most before a batch of random length.
+const MAX_PAUSES: u64 = 12;
+
 #[derive(Debug, Default)]
 struct Control {
     stopped: AtomicBool,
@@ -97,15 +117,22 @@ impl MemoryTopic {
     }
 
     /// Reads on from the stored offset to the end, as fast as it is taken or at a pace, then ends. Needs a tokio runtime.
-    pub fn open(&self, offsets: &dyn StoredOffsets, pace: Option<Pace>) -> Feed {
+    pub fn open(&self, offsets: &dyn StoredOffsets, pace: Option<Pace>, interleaving: Interleaving) -> Feed {
         let (sender, receiver) = mpsc::channel(CHANNEL);
         let control = Arc::new(Control::default());
         let start = offsets.stored(&self.connector, CLUSTER, &self.topic, 0).map_or(0, |stored| stored.next_offset);
-        tokio::spawn(self.clone().send_all(start, pace, sender, control.clone()));
+        tokio::spawn(self.clone().send_all(start, pace, interleaving, sender, control.clone()));
         (receiver, control)
     }
 
-    async fn send_all(self, start: i64, pace: Option<Pace>, sender: mpsc::Sender<FeedMessage>, control: Arc<Control>) {
+    async fn send_all(
+        self,
+        start: i64,
+        pace: Option<Pace>,
+        interleaving: Interleaving,
+        sender: mpsc::Sender<FeedMessage>,
+        control: Arc<Control>,
+    ) {
         let all = self.records.len();
         let mut next = usize::try_from(start).unwrap_or(0).min(all);
         // A paced feed knows nothing yet of what comes later.
@@ -115,7 +142,17 @@ impl MemoryTopic {
         if sender.send(FeedMessage::Assigned(vec![assigned])).await.is_err() {
             return;
         }
+        // A stream of its own for every topic.
+        let stream = xxhash_rust::xxh3::xxh3_64(self.connector.as_bytes());
+        let mut random = interleaving.random.map(|seed| ChaCha8Rng::seed_from_u64(seed ^ stream));
         while next < all {
+            let mut most = interleaving.batch_records.max(1);
+            if let Some(random) = &mut random {
+                most = 1 + (random.next_u64() % most as u64) as usize;
+                for _ in 0..random.next_u64() % MAX_PAUSES {
+                    tokio::task::yield_now().await;
+                }
+            }
             let end = match &pace {
                 Some(pace) => next + pace.wait(&self.records[next..]).await,
                 None => all,
@@ -123,7 +160,7 @@ impl MemoryTopic {
             if control.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            let through = next + batch_length(&self.records[next..end]);
+            let through = next + batch_length(&self.records[next..end], most);
             let batch = self.batch(&self.records[next..through], next as i64, end as i64);
             next = through;
             if sender.send(FeedMessage::Batch(batch)).await.is_err() {
@@ -154,10 +191,10 @@ impl MemoryTopic {
 }
 
 /// Records of the next batch: at most so many, and no more of event time than the consumer's batches hold.
-fn batch_length(records: &[MemoryRecord]) -> usize {
+fn batch_length(records: &[MemoryRecord], most: usize) -> usize {
     let Some(first) = records.first() else { return 0 };
     let near = |record: &&MemoryRecord| record.timestamp.seconds_since(first.timestamp).abs() < MAX_BATCH_SPAN_S;
-    records.iter().take(BATCH_RECORDS).take_while(near).count()
+    records.iter().take(most).take_while(near).count()
 }
 
 /// A feed that ends once `wanted` records have come.

@@ -51,6 +51,8 @@ pub enum Through {
     /// From memory, behind the same messages as the Kafka consumer's.
     #[default]
     Memory,
+    /// The same in batches of other lengths, so that the feeds interleave otherwise.
+    Interleaved(feed::Interleaving),
     /// The same, each record at its time after the first, so many times as fast as it was, by a clock that waits for nobody.
     Paced { speed: f64 },
     /// Written to topics of their own on a Kafka, named `<prefix>.<topic>`, and read from there. With a speed each record is written at
@@ -147,7 +149,11 @@ async fn sources(run: &Run, pace: Option<feed::Pace>) -> Result<Vec<SourcePart>,
     for topic in run.topics.iter().cloned() {
         let (name, source, decode) = (topic.connector.clone(), topic.source, run.decode.clone());
         let open: OpenFeed = match &run.through {
-            Through::Memory | Through::Paced { .. } => Arc::new(move |offsets| Ok(topic.open(&*offsets, pace))),
+            Through::Memory | Through::Paced { .. } => Arc::new(move |offsets| Ok(topic.open(&*offsets, pace, Default::default()))),
+            Through::Interleaved(interleaving) => {
+                let interleaving = *interleaving;
+                Arc::new(move |offsets| Ok(topic.open(&*offsets, None, interleaving)))
+            }
             Through::Kafka { options, prefix, .. } => {
                 through_kafka(&topic, options, prefix, pace).await.map_err(|error| error.to_string())?
             }

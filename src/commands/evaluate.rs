@@ -1,5 +1,6 @@
 //! `whydunit evaluate`: how often are we right?
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// Judges a set that is made, or another side of a pack.
     #[arg(long, value_name = "NAME")]
     set: Option<Set>,
+    /// Seeds of the simulator, from A to B.
+    #[arg(long, value_name = "A..B", default_value = "1..20", value_parser = seeds, requires = "set")]
+    seeds: RangeInclusive<u64>,
     #[command(flatten)]
     settings: super::SettingsFrom,
     /// Seed of the quiet traffic drawn before each fault.
@@ -69,6 +73,8 @@ fn speed(text: &str) -> Result<Speed, String> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Set {
+    /// Drawn call graphs of 5 to 200 services, with drawn faults.
+    Simulator,
     /// Made series of one metric: the threshold is chosen on half of their families and judged on the other half.
     MetricSuite,
     /// The whole days of metrics of a pack of services: what opens although nothing is wrong?
@@ -95,6 +101,14 @@ impl Factor {
     }
 }
 
+/// `A..B`, both included.
+fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let wrong = || format!("{text}: give two whole numbers, the smaller one first, like 1..200");
+    let (first, last) = text.split_once("..").ok_or_else(wrong)?;
+    let (first, last) = (first.parse().map_err(|_| wrong())?, last.trim_start_matches('=').parse().map_err(|_| wrong())?);
+    if first > last || last == u64::MAX { Err(wrong()) } else { Ok(first..=last) }
+}
+
 /// # Errors
 /// A pack that cannot be read, a file that cannot be written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -116,6 +130,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let pack = || RecordedPack::open(arguments.pack.as_deref().unwrap_or_else(|| Path::new("")));
     let (text, json) = match arguments.set {
+        Some(Set::Simulator) => simulated(&arguments.seeds, &options)?,
         Some(Set::MetricSuite) => metric_suite(arguments.seed, &options)?,
         Some(Set::QuietDays) => match pack()? {
             RecordedPack::Services(pack) => quiet_days(&pack, &options)?,
@@ -141,6 +156,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// The report as text and as JSON.
+fn simulated(seeds: &RangeInclusive<u64>, options: &Options) -> anyhow::Result<(String, String)> {
+    let bar = super::progress::bar(seeds.end() - seeds.start() + 1);
+    let report = evaluate::simulator::simulated(seeds.clone(), options, &|seed| {
+        bar.set_message(seed.to_owned());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    Ok((report.to_text(), serde_json::to_string_pretty(&report)?))
+}
+
 fn services(pack: &Pack, options: &Options) -> anyhow::Result<(String, String)> {
     let bar = super::progress::bar(evaluate::episodes(pack, options)? as u64);
     let report = evaluate::evaluate(pack, options, &|episode| {

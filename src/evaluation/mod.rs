@@ -18,6 +18,7 @@ pub mod pool;
 pub mod replay;
 pub mod runner;
 pub mod score;
+pub mod simulated;
 
 use std::path::PathBuf;
 

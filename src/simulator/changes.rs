@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::chance::{Chance, Stream, hash};
-use super::faults::{ChangeKind, FaultChange};
-use super::topology::Plan;
+use super::faults::{Breaking, ChangeKind, FaultChange};
+use super::topology::{Kind, Plan, Step};
 use super::webhooks::{Build, Commit, Deploy, config_note, deployment, deployment_status, note, oom_note, push, workflow_run};
 use super::world::{Release, SECOND, World};
 use super::{OutRecord, SimulatorError};
@@ -32,6 +32,8 @@ pub(super) enum Happening {
 #[derive(Debug)]
 pub(super) struct Changes {
     seed: u64,
+    /// The planned deploys stand around these.
+    onsets: Vec<i64>,
     harmless: Vec<HarmlessChange>,
     /// Releases of each service so far, by their place in the plan.
     releases: Vec<u32>,
@@ -69,18 +71,28 @@ const fn yes() -> bool {
 }
 
 impl Changes {
-    pub fn new(seed: u64) -> Result<Self, SimulatorError> {
+    pub fn of_the_shop(seed: u64) -> Result<Self, SimulatorError> {
         let file: ChangesFile = toml::from_str(CHANGES).map_err(|error| SimulatorError::Shop(format!("changes: {error}")))?;
-        Ok(Self { seed, harmless: file.change, releases: Vec::new() })
+        Ok(Self { seed, onsets: Vec::new(), harmless: file.change, releases: Vec::new() })
+    }
+
+    /// The shop's harmless changes, each of a service drawn from `plan` of the same language where there is one.
+    pub fn drawn(seed: u64, plan: &Plan) -> Result<Self, SimulatorError> {
+        let mut changes = Self::of_the_shop(seed)?;
+        let shop = Plan::shipped()?;
+        let mut chance = Chance::new(hash(seed, 0xC4A9, 0), Stream::Arrivals);
+        let harmless = std::mem::take(&mut changes.harmless);
+        changes.harmless = harmless.into_iter().map(|change| moved(change, &shop, plan, &mut chance)).collect();
+        Ok(changes)
     }
 
     /// The next harmless change and when to ask again: a deploy or lone commit about every 10 minutes, now and then a note.
-    pub fn next(&mut self, plan: &Plan, world: &World, number: u64, at: i64) -> (i64, Vec<(i64, Happening)>) {
+    pub fn next(&mut self, plan: &Plan, number: u64, at: i64) -> (i64, Vec<(i64, Happening)>) {
         let mut chance = Chance::new(self.seed, Stream::Change(number));
         let next = at + 6 * MINUTE + chance.exponential(4.0 * MINUTE as f64).min(12 * MINUTE);
         let deploy_at = at + 5 * MINUTE + (chance.unit() * MINUTE as f64) as i64;
         // The planned deploys stand around the onset.
-        let near = (world.onset - 3 * MINUTE..world.onset + 2 * MINUTE).contains(&deploy_at);
+        let near = self.onsets.iter().any(|onset| (onset - 3 * MINUTE..onset + 2 * MINUTE).contains(&deploy_at));
         let mut happenings = if near { Vec::new() } else { self.harmless_change(plan, number, deploy_at, &mut chance) };
         if chance.happens(0.3) {
             happenings.push((at + MINUTE, Happening::Record(note(number, at + MINUTE))));
@@ -91,36 +103,40 @@ impl Changes {
         (next, happenings)
     }
 
-    /// One harmless deploy some minutes before the onset, and the change behind the fault, if there is one.
-    pub fn around_onset(&mut self, plan: &Plan, world: &World, change: Option<&FaultChange>) -> Vec<(i64, Happening)> {
+    /// One harmless deploy some minutes before the onset, and the changes behind the faults, where there are any.
+    pub fn around_onsets(&mut self, plan: &Plan, onset: i64, faults: &[Breaking]) -> Vec<(i64, Happening)> {
+        self.onsets = faults.iter().map(|fault| fault.onset).chain([onset]).collect();
         let mut chance = Chance::new(self.seed, Stream::Change(NEAR_ONSET));
         let before = 3 * MINUTE + (chance.unit() * (5 * MINUTE) as f64) as i64;
         // A later harmless release of the same service would carry the fault's version away.
-        self.harmless.retain(|harmless| change.is_none_or(|change| change.service != harmless.service));
-        let mut happenings = self.harmless_change(plan, NEAR_ONSET, world.onset - before, &mut chance);
-        match change {
-            Some(change) if change.kind == ChangeKind::Config => happenings.extend(config_change(world, change)),
-            Some(change) => happenings.extend(self.bad_release(plan, world, change)),
-            None => {}
+        let behind: Vec<&FaultChange> = faults.iter().filter_map(|fault| fault.file.change.as_ref()).collect();
+        self.harmless.retain(|harmless| behind.iter().all(|change| change.service != harmless.service));
+        let mut happenings = self.harmless_change(plan, NEAR_ONSET, onset - before, &mut chance);
+        for (index, fault) in faults.iter().enumerate() {
+            match &fault.file.change {
+                Some(change) if change.kind == ChangeKind::Config => happenings.extend(config_change(fault, change)),
+                Some(change) => happenings.extend(self.bad_release(plan, NEAR_ONSET + 10 * index as u64, fault, change)),
+                None => {}
+            }
         }
         happenings
     }
 
     /// The release that brings the fault, and the one that takes it back if the fault ends.
-    fn bad_release(&self, plan: &Plan, world: &World, change: &FaultChange) -> Vec<(i64, Happening)> {
+    fn bad_release(&self, plan: &Plan, number: u64, fault: &Breaking, change: &FaultChange) -> Vec<(i64, Happening)> {
         let Some(service) = plan.service(&change.service) else { return Vec::new() };
         let running = &plan.services[service].version;
         let commit = Commit {
             repository: change.service.clone(),
             sha: change.sha.clone(),
-            before: self.sha(NEAR_ONSET + 2),
+            before: self.sha(number + 2),
             title: change.title.clone(),
             author: change.author.clone(),
             file: change.file.clone(),
             diff: change.diff.clone(),
         };
         let undo = Deploy {
-            id: self.number(NEAR_ONSET + 5),
+            id: self.number(number + 5),
             version: running.to_string(),
             commit: Commit {
                 sha: commit.before.clone(),
@@ -130,12 +146,12 @@ impl Changes {
                 ..commit.clone()
             },
         };
-        let deploy = Deploy { id: self.number(NEAR_ONSET + 1), version: next_minor(running), commit };
+        let deploy = Deploy { id: self.number(number + 1), version: next_minor(running), commit };
         let release = Release { version: deploy.version.as_str().into(), new_code: true, reword: None };
-        let mut happenings = self.release(plan, &deploy, world.onset - FIRST_ROLL, release);
-        if world.over < i64::MAX {
+        let mut happenings = self.release(plan, &deploy, fault.onset - FIRST_ROLL, release);
+        if fault.over < i64::MAX {
             let release = Release { version: Arc::clone(running), new_code: false, reword: None };
-            happenings.extend(rollout(plan, &undo, world.over - FIRST_ROLL, release));
+            happenings.extend(rollout(plan, &undo, fault.over - FIRST_ROLL, release));
         }
         happenings
     }
@@ -214,15 +230,31 @@ impl Changes {
 }
 
 /// A change of configuration, told on the manual topic as it is applied; and taken back when the fault ends.
-fn config_change(world: &World, change: &FaultChange) -> Vec<(i64, Happening)> {
-    let applied = world.onset - 2 * SECOND;
+fn config_change(fault: &Breaking, change: &FaultChange) -> Vec<(i64, Happening)> {
+    let applied = fault.onset - 2 * SECOND;
     let mut happenings = vec![(applied, Happening::Record(config_note(change, &change.title, &change.sha, &change.diff, applied)))];
-    if world.over < i64::MAX {
+    if fault.over < i64::MAX {
         let title = format!("Revert: {}", change.title);
         let sha = format!("{:040x}", xxhash_rust::xxh3::xxh3_128(change.sha.as_bytes()));
-        happenings.push((world.over, Happening::Record(config_note(change, &title, &sha, &reversed(&change.diff), world.over))));
+        happenings.push((fault.over, Happening::Record(config_note(change, &title, &sha, &reversed(&change.diff), fault.over))));
     }
     happenings
+}
+
+/// A harmless change of the shop as one of another plan; a line that it words anew is one of that plan's.
+fn moved(change: HarmlessChange, shop: &Plan, plan: &Plan, chance: &mut Chance) -> HarmlessChange {
+    let language = shop.service(&change.service).map(|service| shop.services[service].language);
+    let ours: Vec<usize> = (0..plan.services.len()).filter(|service| plan.services[*service].kind == Kind::Service).collect();
+    let alike: Vec<usize> = ours.iter().copied().filter(|service| Some(plan.services[*service].language) == language).collect();
+    let among = if alike.is_empty() { &ours } else { &alike };
+    let Some(service) = among.get(chance.below(among.len())).copied() else { return change };
+    let name = plan.services[service].name.to_string();
+    let mut said = plan.operations.iter().filter(|operation| operation.service == service).flat_map(|operation| &operation.steps);
+    let line = said.find_map(|step| if let Step::Log { text, .. } = step { text.split(' ').next() } else { None });
+    let reword =
+        change.reword.and(line).map(|word| Reword { from: format!("{word} "), to: format!("Pipeline two: {} ", word.to_lowercase()) });
+    let to_new = |text: &str| text.replace(&change.service, &name);
+    HarmlessChange { title: change.title, file: to_new(&change.file), diff: to_new(&change.diff), service: name, reword, ..change }
 }
 
 /// Deployment, pods one after another, success.

@@ -1,9 +1,9 @@
 //! What a fault file asks for, with its names resolved to numbers and the run's strength worked in.
 
-use super::faults::{ChangeKind, EffectFile, EffectKind, FaultFile};
+use super::SimulatorError;
+use super::faults::{Breaking, ChangeKind, EffectFile, EffectKind, FaultFile};
 use super::topology::Plan;
 use super::world::{Failure, MILLI, SECOND};
-use super::{Options, SimulatorError};
 
 /// What breaks, with names resolved to numbers and the run's strength worked in.
 #[derive(Clone, Debug)]
@@ -15,6 +15,9 @@ pub(super) struct Effect {
     pub pod: Option<usize>,
     /// Share of requests hit.
     pub share: f64,
+    /// When it begins and when it is over.
+    pub from: i64,
+    pub until: i64,
     /// Nanoseconds from nothing to full strength.
     pub ramp: i64,
     /// Hits only pods that run the fault's version.
@@ -52,11 +55,11 @@ impl Effect {
     }
 }
 
-pub(super) fn resolve(plan: &Plan, options: &Options, file: &FaultFile) -> Result<Vec<Effect>, SimulatorError> {
-    file.effect.iter().map(|effect| resolve_effect(plan, options, file, effect)).collect()
+pub(super) fn resolve(plan: &Plan, fault: &Breaking) -> Result<Vec<Effect>, SimulatorError> {
+    fault.file.effect.iter().map(|effect| resolve_effect(plan, fault, &fault.file, effect)).collect()
 }
 
-fn resolve_effect(plan: &Plan, options: &Options, file: &FaultFile, effect: &EffectFile) -> Result<Effect, SimulatorError> {
+fn resolve_effect(plan: &Plan, fault: &Breaking, file: &FaultFile, effect: &EffectFile) -> Result<Effect, SimulatorError> {
     let broken = |reason: String| SimulatorError::Fault { name: file.name.clone(), reason };
     let service_named = |name: &Option<String>| match name {
         Some(name) => plan.service(name).map(Some).ok_or_else(|| broken(format!("no service {name}"))),
@@ -78,19 +81,21 @@ fn resolve_effect(plan: &Plan, options: &Options, file: &FaultFile, effect: &Eff
     let callee = service_named(&effect.callee)?;
     let released = file.change.as_ref().filter(|change| change.kind == ChangeKind::Release).map(|change| &change.service);
     Ok(Effect {
-        what: what(effect, callee, options.strength).ok_or_else(|| broken(format!("{:?} lacks one of its keys", effect.kind)))?,
+        what: what(plan, effect, callee, fault.strength).ok_or_else(|| broken(format!("{:?} lacks one of its keys", effect.kind)))?,
         service,
         caller: service_named(&effect.caller)?,
         node,
         pod,
-        share: options.share.or(effect.share).unwrap_or(1.0),
+        share: fault.share.or(effect.share).unwrap_or(1.0),
+        from: fault.onset,
+        until: fault.over,
         ramp: i64::from(effect.ramp_s) * SECOND,
         new_code_only: released.is_some() && released == effect.service.as_ref(),
     })
 }
 
 /// The effect's numbers: the file's own, or those of a `strength` of so many times.
-fn what(effect: &EffectFile, callee: Option<usize>, strength: Option<f64>) -> Option<What> {
+fn what(plan: &Plan, effect: &EffectFile, callee: Option<usize>, strength: Option<f64>) -> Option<What> {
     let failure = || {
         Some(Failure {
             error: effect.error.as_deref()?.into(),
@@ -114,7 +119,9 @@ fn what(effect: &EffectFile, callee: Option<usize>, strength: Option<f64>) -> Op
         EffectKind::Silent => What::Silent,
         EffectKind::Corrupt => What::Corrupt(failure()?),
         EffectKind::Timeout => {
-            What::Timeout { callee: callee?, max_ns: (strength.map_or(effect.max_ms?, |times| 200.0 / times) * MILLI as f64) as i64 }
+            let callee = callee?;
+            let max_ms = strength.map_or(effect.max_ms?, |times| plan.usual_ms(callee) / times);
+            What::Timeout { callee, max_ns: (max_ms * MILLI as f64) as i64 }
         }
     })
 }

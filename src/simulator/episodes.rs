@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::chance::{Chance, Stream};
+use super::seeded::Span;
 use super::{Options, SimulatorError, catalog};
 
 const EPISODES: &str = include_str!("episodes.toml");
@@ -19,16 +20,19 @@ struct EpisodesFile {
     share: Span,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Span {
-    low: f64,
-    high: f64,
+fn read() -> Result<EpisodesFile, SimulatorError> {
+    toml::from_str(EPISODES).map_err(|error| SimulatorError::Shop(format!("episodes: {error}")))
+}
+
+/// How many times as bad as normal, and which share of the requests is hit.
+pub(super) fn severity(chance: &mut Chance) -> Result<(f64, f64), SimulatorError> {
+    let file = read()?;
+    Ok((file.strength.log_even(chance), file.share.even(chance)))
 }
 
 /// The options of episode `number`: always the same ones. Faults take turns, so that every kind is met equally often.
 pub fn episode(number: u32) -> Result<Options, SimulatorError> {
-    let file: EpisodesFile = toml::from_str(EPISODES).map_err(|error| SimulatorError::Shop(format!("episodes: {error}")))?;
+    let file = read()?;
     let number = u64::from(number);
     let mut chance = Chance::new(file.seed, Stream::Request(number));
     let faults = catalog();
@@ -38,8 +42,7 @@ pub fn episode(number: u32) -> Result<Options, SimulatorError> {
     let turn = (number - number / every) as usize % faults.len().max(1);
     let fault = faults.get(turn).filter(|_| !quiet);
     let target = fault.and_then(|fault| fault.targets.get(chance.below(fault.targets.len())).cloned());
-    let strength = file.strength.low * (file.strength.high / file.strength.low).powf(chance.unit());
-    let share = file.share.low + (file.share.high - file.share.low) * chance.unit();
+    let (strength, share) = (file.strength.log_even(&mut chance), file.share.even(&mut chance));
     Ok(Options {
         // A database stores signed numbers; JavaScript loses whole ones above 2⁵³.
         seed: chance.number() >> 12,

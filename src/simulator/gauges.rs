@@ -91,7 +91,9 @@ fn grouped(resource: Option<Resource>, metrics: Vec<Metric>) -> ResourceMetrics 
 fn node_metrics(plan: &Plan, world: &World, node: usize, at: i64) -> ResourceMetrics {
     let mut points = Points { at, started: at, metrics: Vec::new() };
     let noise = Noise { seed: world.seed, key: 0x40DE_0000 + node as u64 * 16, at };
-    let usual = 0.34 * rhythm(at) * noise.around(0, 0.12);
+    let usual = 0.34 * rhythm(at) * world.background.load(at) * noise.around(0, 0.12);
+    let busy = world.background.busy(node, at);
+    let usual = usual + busy * (1.0 - usual);
     let stolen = world.stolen_on_node(node, at);
     points.gauge("system.cpu.utilization", "1", (usual + stolen * (1.0 - usual)).min(0.995), vec![]);
     points.gauge("system.memory.utilization", "1", 0.61 * noise.around(1, 0.03), vec![]);

@@ -8,6 +8,7 @@
 //! Same seed, options and start: same bytes. Every request has its own stream of chance, so that a fault changes nothing but
 //! what it touches.
 
+mod background;
 mod calls;
 mod chance;
 mod changes;
@@ -19,19 +20,26 @@ mod items;
 mod lines;
 mod options;
 mod otlp;
+mod plan_file;
+mod random_plan;
 mod record;
+mod seeded;
 mod shop;
 mod spans;
 mod topology;
+mod truth;
 mod walk;
 mod webhooks;
 mod world;
 
+pub use background::Beside;
 pub use episodes::episode;
 pub use faults::{FaultInfo, catalog};
 pub use options::{Options, SimulatorError};
 pub use record::{OutRecord, TOPICS};
-pub use shop::{Shop, Truth};
+pub use seeded::{Seeded, seeded};
+pub use shop::Shop;
+pub use truth::Truth;
 
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,15 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use super::background::{Background, Beside};
 use super::chance::{Chance, Stream};
 use super::changes::{Changes, Happening};
-use super::faults::FaultFile;
+use super::faults::{Breaking, FaultFile};
 use super::gauges::{Counters, SCRAPE_INTERVAL, scrape};
 use super::items::{LineItem, SpanItem, Traveled};
 use super::lines::{encode_flat, encode_nested, encode_otlp};
 use super::topology::{Kind, Level, LogShape, Plan};
+use super::truth::{Truth, truth};
 use super::walk::Walk;
 use super::world::{MILLI, SECOND, World, rhythm};
 use super::{Options, OutRecord, SimulatorError, spans};
@@ -31,24 +33,18 @@ const RESTART: i64 = 9 * SECOND;
 /// Leaves room for every history and fault behind it.
 const LATEST_START: i64 = 4_000_000_000 * SECOND;
 
-/// What is to blame for the fault of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Truth {
-    pub fault: String,
-    /// Root-cause service; `None` where a host is to blame.
-    pub service: Option<String>,
-    /// Other names that are right as well.
-    pub accept: Vec<String>,
-    /// Host to blame, where it is one.
-    pub host: Option<String>,
-    /// Commit behind it; `None`: no change is.
-    pub change: Option<String>,
-    /// Deploy that brought it: when its first pod ran, else when the fault began.
-    pub onset: Timestamp,
-    /// When it is over, if it ends.
-    pub over: Option<Timestamp>,
-    /// Seconds after the onset within which an investigation should be open.
-    pub open_within_s: u32,
+/// All that a run begins with.
+#[derive(Debug)]
+pub(super) struct Scene {
+    pub plan: Plan,
+    pub seed: u64,
+    /// User requests a second, mean over a day.
+    pub rate: f64,
+    pub faults: Vec<Breaking>,
+    pub background: Background,
+    pub changes: Changes,
+    /// When the planned changes stand, with or without a fault.
+    pub onset: i64,
 }
 
 /// A shop that writes what a real one would.
@@ -63,9 +59,12 @@ pub struct Shop {
     counters: Counters,
     collectors: Vec<Collector>,
     changes: Changes,
-    truth: Option<Truth>,
+    truths: Vec<Truth>,
+    beside: Vec<Beside>,
     queue: BinaryHeap<Reverse<Due>>,
     pushed: u64,
+    /// When the newest record was sent.
+    sent: Timestamp,
 }
 
 /// What one node's collector holds back.
@@ -109,23 +108,42 @@ impl Shop {
             return Err(SimulatorError::Option { name: "start", reason: format!("must lie between 1970 and 2096, is {start}") });
         }
         let plan = Plan::shipped()?;
-        let fault = options.fault.as_deref().map(|name| FaultFile::named(name, options.target.as_deref())).transpose()?;
-        let world = World::new(&plan, &options, fault.as_ref(), start.nanos())?;
+        let onset = start.nanos() + i64::from(options.history_s - options.fault_age_s) * SECOND;
+        let breaking = |file| Breaking {
+            file,
+            strength: options.strength,
+            share: options.share,
+            onset,
+            over: options.fault_lasts_s.map_or(i64::MAX, |seconds| onset + i64::from(seconds) * SECOND),
+        };
+        let fault = options.fault.as_deref().map(|name| FaultFile::named(name, options.target.as_deref(), &plan)).transpose()?;
+        let faults: Vec<Breaking> = fault.into_iter().map(breaking).collect();
+        let changes = Changes::of_the_shop(options.seed)?;
+        let scene = Scene { plan, seed: options.seed, rate: options.rate, faults, background: Background::default(), changes, onset };
+        Self::open(scene, start.nanos(), i64::MAX)
+    }
+
+    pub(super) fn open(scene: Scene, start: i64, end: i64) -> Result<Self, SimulatorError> {
+        let Scene { plan, seed, rate, faults, background, changes, onset } = scene;
+        let beside = background.list(&plan, start, end);
+        let world = World::new(&plan, seed, &faults, background, start)?;
         let mut shop = Self {
-            rate: options.rate,
-            arrivals: Chance::new(options.seed, Stream::Arrivals),
+            rate,
+            arrivals: Chance::new(seed, Stream::Arrivals),
             requests: 0,
             jobs_run: 0,
             counters: Counters::new(plan.pods.len()),
             collectors: plan.nodes.iter().map(|_| Collector::default()).collect(),
-            changes: Changes::new(options.seed)?,
-            truth: fault.as_ref().map(|fault| truth(&plan, &world, fault)),
+            changes,
+            truths: faults.iter().map(|fault| truth(&plan, fault)).collect(),
+            beside,
             queue: BinaryHeap::new(),
             pushed: 0,
+            sent: Timestamp::EPOCH,
             plan,
             world,
         };
-        shop.schedule_first(start.nanos(), fault.as_ref());
+        shop.schedule_first(start, onset, &faults);
         Ok(shop)
     }
 
@@ -134,17 +152,39 @@ impl Shop {
         let mut out = Vec::new();
         while self.queue.peek().is_some_and(|Reverse(due)| due.at < until.nanos()) {
             let Some(Reverse(due)) = self.queue.pop() else { break };
+            let before = out.len();
             self.happen(due.at, due.what, &mut out);
+            for record in &mut out[before..] {
+                // A word about the moment before, whose batch is full now, is sent now.
+                self.sent = self.sent.max(record.timestamp);
+                record.timestamp = self.sent;
+            }
         }
         out
     }
 
     /// What a perfect investigator would say; `None` for a quiet shop.
     pub fn truth(&self) -> Option<&Truth> {
-        self.truth.as_ref()
+        self.truths.first()
     }
 
-    fn schedule_first(&mut self, start: i64, fault: Option<&FaultFile>) {
+    /// The same of every fault.
+    pub fn truths(&self) -> &[Truth] {
+        &self.truths
+    }
+
+    /// What goes on beside the faults and harms nobody.
+    pub fn beside(&self) -> &[Beside] {
+        &self.beside
+    }
+
+    /// Names of everything that serves: services, stores, outsiders.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.plan.services.iter().map(|service| &*service.name)
+    }
+
+    fn schedule_first(&mut self, start: i64, onset: i64, faults: &[Breaking]) {
+        let leak = faults.iter().find(|fault| fault.file.effect.iter().any(|effect| effect.mib_per_min.is_some()));
         self.push(start, start, What::Arrival);
         for node in 0..self.plan.nodes.len() {
             self.push(start + (node as i64 + 1) * 2 * SECOND, start, What::Scrape { node });
@@ -153,16 +193,20 @@ impl Shop {
             if self.plan.services[place.service].kind == Kind::Service {
                 self.push(start + (pod as i64 * 7919 % 30_000) * MILLI, start, What::Probe { pod });
             }
-            if fault.is_some_and(|fault| fault.effect.iter().any(|effect| effect.mib_per_min.is_some())) {
-                self.push(self.world.onset.max(start), start, What::Watch { pod });
+            if let Some(leak) = leak {
+                self.push(leak.onset.max(start), start, What::Watch { pod });
             }
         }
         for job in 0..self.plan.jobs.len() {
             self.push(start + (self.plan.jobs[job].every_s * SECOND) / 3, start, What::Job { job });
         }
         self.push(start + 60 * SECOND, start, What::NextChange { number: 0 });
-        let planned = self.changes.around_onset(&self.plan, &self.world, fault.and_then(|fault| fault.change.as_ref()));
+        let planned = self.changes.around_onsets(&self.plan, onset, faults);
         self.schedule_happenings(start, planned);
+        for (pod, at) in self.world.background.started().collect::<Vec<_>>() {
+            let message = started(&self.plan, &self.world, pod);
+            self.say(at, pod, Level::Info, message);
+        }
     }
 
     fn schedule_happenings(&mut self, start: i64, happenings: Vec<(i64, Happening)>) {
@@ -192,7 +236,7 @@ impl Shop {
             What::Probe { pod } => self.probe(at, pod),
             What::Job { job } => self.run_job(at, job),
             What::NextChange { number } => {
-                let (next, happenings) = self.changes.next(&self.plan, &self.world, number, at);
+                let (next, happenings) = self.changes.next(&self.plan, number, at);
                 self.schedule_happenings(at, happenings);
                 self.push(next, at, What::NextChange { number: number + 1 });
             }
@@ -205,7 +249,8 @@ impl Shop {
         self.requests += 1;
         let traveled = Walk::new(&self.plan, &self.world, self.requests, false).request(at);
         self.schedule(traveled);
-        let gap = self.arrivals.exponential(SECOND as f64 / (self.rate * rhythm(at))).max(1);
+        let rate = self.rate * rhythm(at) * self.world.background.load(at);
+        let gap = self.arrivals.exponential(SECOND as f64 / rate).max(1);
         self.push(at + gap, at, What::Arrival);
     }
 
@@ -240,9 +285,14 @@ impl Shop {
         self.push(due, written, What::Line(Box::new(line)));
     }
 
-    fn span_ended(&mut self, at: i64, span: SpanItem, out: &mut Vec<OutRecord>) {
+    fn span_ended(&mut self, at: i64, mut span: SpanItem, out: &mut Vec<OutRecord>) {
         self.counters.count(&self.plan, &span);
         let node = self.plan.pods[span.process.pod].node;
+        if self.world.background.loses(node, span.id, at) {
+            return;
+        }
+        let off = self.world.background.clock_off(node, at);
+        (span.start, span.end) = (span.start + off, span.end + off);
         let collector = &mut self.collectors[node];
         collector.spans.push(span);
         let (held, epoch) = (collector.spans.len(), collector.spans_epoch);
@@ -253,9 +303,13 @@ impl Shop {
         }
     }
 
-    fn line_written(&mut self, at: i64, line: LineItem, out: &mut Vec<OutRecord>) {
+    fn line_written(&mut self, at: i64, mut line: LineItem, out: &mut Vec<OutRecord>) {
         let pod = &self.plan.pods[line.process.pod];
         let node = pod.node;
+        if self.world.background.is_mute(pod.service, at) {
+            return;
+        }
+        line.at += self.world.background.clock_off(node, at);
         match self.plan.services[pod.service].logs {
             LogShape::Flat => out.push(OutRecord::new(Source::Logs, encode_flat(&self.plan, &line), at)),
             LogShape::Nested => out.push(OutRecord::new(Source::Logs, encode_nested(&self.plan, &line), at)),
@@ -309,8 +363,7 @@ impl Shop {
                 self.say(at - 200 * MILLI, pod, Level::Info, "Received SIGTERM, draining".to_owned());
                 self.world.roll(&self.plan, pod, &release, at);
                 self.counters.reset(pod);
-                let name = &self.plan.services[self.plan.pods[pod].service].name;
-                let message = format!("Started {name} {} in {}.{} s", release.version, 2 + pod % 4, pod % 10);
+                let message = started(&self.plan, &self.world, pod);
                 self.say(at, pod, Level::Info, message);
             }
         }
@@ -333,26 +386,9 @@ impl Shop {
     }
 }
 
-fn truth(plan: &Plan, world: &World, fault: &FaultFile) -> Truth {
-    let mut accept = fault.accept.clone();
-    let pod_host = fault.host_of_pod.and_then(|number| {
-        let service = plan.service(fault.service.as_deref()?)?;
-        plan.pods.get(plan.services[service].pods.start + number).map(|pod| plan.nodes[pod.node].to_string())
-    });
-    // Whoever lives on a noisy host is a right answer.
-    if let Some(node) = fault.host.as_deref().and_then(|host| plan.nodes.iter().position(|node| **node == *host)) {
-        accept.extend(plan.pods.iter().filter(|pod| pod.node == node).map(|pod| plan.services[pod.service].name.to_string()));
-    }
-    Truth {
-        fault: fault.name.clone(),
-        service: fault.service.clone(),
-        accept,
-        host: fault.host.clone().or(pod_host),
-        change: fault.change.as_ref().map(|change| change.sha.clone()),
-        onset: Timestamp::from_nanos(world.onset),
-        over: (world.over < i64::MAX).then(|| Timestamp::from_nanos(world.over)),
-        open_within_s: fault.open_within_s,
-    }
+fn started(plan: &Plan, world: &World, pod: usize) -> String {
+    let name = &plan.services[plan.pods[pod].service].name;
+    format!("Started {name} {} in {}.{} s", world.pods[pod].process.version, 2 + pod % 4, pod % 10)
 }
 
 impl PartialEq for Due {

@@ -6,6 +6,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::SimulatorError;
+use super::plan_file::{OperationFile, ShopFile, StepFile};
+
+/// System of a relational database.
+pub(super) const DATABASE: &str = "postgresql";
+/// System of a cache.
+pub(super) const CACHE: &str = "redis";
 
 const SHOP: &str = include_str!("shop.toml");
 
@@ -80,6 +86,8 @@ pub(super) struct Service {
     pub memory_limit_mib: f64,
     pub pool: Option<Pool>,
     pub queue: bool,
+    /// The first relational database that it asks.
+    pub database: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -145,11 +153,14 @@ impl Plan {
     }
 
     pub fn parse(text: &str) -> Result<Self, SimulatorError> {
-        let file: ShopFile = toml::from_str(text).map_err(|error| broken(error.to_string()))?;
+        Self::of(&toml::from_str(text).map_err(|error| broken(error.to_string()))?)
+    }
+
+    pub fn of(file: &ShopFile) -> Result<Self, SimulatorError> {
         if file.nodes.is_empty() {
             return Err(broken("no nodes".to_owned()));
         }
-        let (services, pods) = place(&file);
+        let (services, pods) = place(file);
         let names: Vec<String> = file.operation.iter().map(|operation| operation.name.clone()).collect();
         let mut plan = Self {
             nodes: file.nodes.iter().map(|name| Arc::from(name.as_str())).collect(),
@@ -170,11 +181,53 @@ impl Plan {
             plan.jobs.push(Job { operation: number_of(&names, &job.operation)?, every_s: job.every_s.max(1) });
         }
         plan.check_acyclic()?;
+        plan.note_databases();
         Ok(plan)
     }
 
     pub fn service(&self, name: &str) -> Option<usize> {
         self.services.iter().position(|service| &*service.name == name)
+    }
+
+    /// Whom a service calls or sends to, each once, in the order of its operations.
+    pub fn callees(&self, service: usize) -> Vec<usize> {
+        let mut callees = Vec::new();
+        for operation in self.operations.iter().filter(|operation| operation.service == service) {
+            for target in operation.steps.iter().flat_map(Step::targets) {
+                let callee = self.operations[target].service;
+                if callee != service && !callees.contains(&callee) {
+                    callees.push(callee);
+                }
+            }
+        }
+        callees
+    }
+
+    /// How long the first call from one service to another waits.
+    pub fn timeout_ms(&self, caller: usize, callee: usize) -> Option<u32> {
+        let steps = self.operations.iter().filter(|operation| operation.service == caller).flat_map(|operation| &operation.steps);
+        let calls = steps.flat_map(|step| match step {
+            Step::Call(call) => std::slice::from_ref(call),
+            Step::Together(calls) => calls.as_slice(),
+            _ => Default::default(),
+        });
+        calls.filter(|call| self.operations[call.operation].service == callee).map(|call| call.timeout_ms).next()
+    }
+
+    /// What hardly any answer of a service that calls nobody exceeds, milliseconds: five thirds of its own work.
+    pub fn usual_ms(&self, service: usize) -> f64 {
+        let own = |step: &Step| if let Step::Work { median_ns } = step { *median_ns / 1e6 } else { 0.0 };
+        let operations = self.operations.iter().filter(|operation| operation.service == service);
+        operations.map(|operation| operation.steps.iter().map(own).sum::<f64>()).fold(0.0, f64::max) * 5.0 / 3.0
+    }
+
+    fn note_databases(&mut self) {
+        for operation in &self.operations {
+            let asked = operation.steps.iter().flat_map(Step::targets).map(|target| self.operations[target].service);
+            let database = asked.into_iter().find(|service| self.services[*service].system.as_deref() == Some(DATABASE));
+            let known = &mut self.services[operation.service].database;
+            *known = known.or(database);
+        }
     }
 
     /// A cycle would let one request run for ever.
@@ -197,7 +250,7 @@ impl Plan {
 }
 
 impl Step {
-    fn targets(&self) -> Vec<usize> {
+    pub fn targets(&self) -> Vec<usize> {
         match self {
             Self::Call(call) => vec![call.operation],
             Self::Together(calls) => calls.iter().map(|call| call.operation).collect(),
@@ -240,6 +293,7 @@ fn place(file: &ShopFile) -> (Vec<Service>, Vec<Pod>) {
             memory_limit_mib: service.memory_limit_mib,
             pool: service.pool,
             queue: service.queue,
+            database: None,
         });
     }
     (services, pods)
@@ -269,103 +323,4 @@ fn resolve_step(names: &[String], step: &StepFile) -> Result<Step, SimulatorErro
         }
         StepFile::Send { send } => Step::Send { operation: number_of(names, send)? },
     })
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShopFile {
-    nodes: Vec<String>,
-    service: Vec<ServiceFile>,
-    operation: Vec<OperationFile>,
-    action: Vec<ActionFile>,
-    job: Vec<JobFile>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServiceFile {
-    name: String,
-    #[serde(default)]
-    kind: Kind,
-    logs: Option<LogShape>,
-    #[serde(default)]
-    language: Language,
-    #[serde(default)]
-    pods: usize,
-    #[serde(default)]
-    version: String,
-    address: Option<String>,
-    system: Option<String>,
-    #[serde(default)]
-    cpu: f64,
-    #[serde(default)]
-    memory_mib: f64,
-    #[serde(default)]
-    memory_limit_mib: f64,
-    pool: Option<Pool>,
-    #[serde(default)]
-    queue: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OperationFile {
-    name: String,
-    statement: Option<String>,
-    steps: Vec<StepFile>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ActionFile {
-    operation: String,
-    path: String,
-    weight: u32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JobFile {
-    operation: String,
-    every_s: i64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-enum StepFile {
-    Work {
-        work_ms: f64,
-    },
-    Log {
-        log: String,
-        #[serde(default)]
-        level: Level,
-    },
-    Noise {
-        noise: String,
-        share: f64,
-        level: Level,
-    },
-    Call {
-        call: String,
-        timeout_ms: Option<u32>,
-        #[serde(default)]
-        retries: u32,
-        #[serde(default)]
-        optional: bool,
-    },
-    Together {
-        together: Vec<String>,
-        timeout_ms: Option<u32>,
-        #[serde(default)]
-        retries: u32,
-    },
-    Read {
-        read: String,
-        hit: f64,
-        miss: String,
-    },
-    Send {
-        send: String,
-    },
 }

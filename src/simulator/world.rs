@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::SimulatorError;
+use super::background::Background;
 use super::chance::{Chance, hash, wander};
 use super::effects::{Effect, PoolSize, What, resolve};
-use super::faults::FaultFile;
+use super::faults::Breaking;
 use super::topology::{Kind, Plan};
-use super::{Options, SimulatorError};
 
 pub(super) const SECOND: i64 = 1_000_000_000;
 pub(super) const MILLI: i64 = 1_000_000;
@@ -66,28 +67,27 @@ pub(super) struct Release {
 #[derive(Debug)]
 pub(super) struct World {
     pub seed: u64,
-    pub onset: i64,
-    /// When the fault is over.
-    pub over: i64,
     pub effects: Vec<Effect>,
+    pub background: Background,
     pub pods: Vec<PodState>,
 }
 
 impl World {
-    pub fn new(plan: &Plan, options: &Options, fault: Option<&FaultFile>, start: i64) -> Result<Self, SimulatorError> {
-        let onset = start + i64::from(options.history_s - options.fault_age_s) * SECOND;
-        let effects = fault.map_or(Ok(Vec::new()), |file| resolve(plan, options, file))?;
-        let pods = (0..plan.pods.len()).map(|pod| first_state(plan, options.seed, pod, start)).collect();
-        let over = options.fault_lasts_s.map_or(i64::MAX, |seconds| onset + i64::from(seconds) * SECOND);
-        Ok(Self { seed: options.seed, onset, over, effects, pods })
+    pub fn new(plan: &Plan, seed: u64, faults: &[Breaking], background: Background, start: i64) -> Result<Self, SimulatorError> {
+        let mut effects = Vec::new();
+        for fault in faults {
+            effects.extend(resolve(plan, fault)?);
+        }
+        let pods = (0..plan.pods.len()).map(|pod| first_state(plan, seed, pod, start)).collect();
+        Ok(Self { seed, effects, background, pods })
     }
 
     /// Effects at work at this place and time, each with how far it has ramped up (0 < x ≤ 1).
     fn at_work<'a>(&'a self, plan: &'a Plan, place: Place, at: i64) -> impl Iterator<Item = (&'a Effect, f64)> {
         self.effects.iter().filter(move |effect| self.hits(plan, effect, place)).filter_map(move |effect| {
-            let ramped = effect.ramped(at - self.onset);
+            let ramped = effect.ramped(at - effect.from);
             // What came with a deploy goes with its pods.
-            let over = at >= self.over && !effect.new_code_only;
+            let over = at >= effect.until && !effect.new_code_only;
             (ramped > 0.0 && !over).then_some((effect, ramped))
         })
     }
@@ -103,7 +103,7 @@ impl World {
 
     /// How many times as long own work takes there.
     pub fn slowdown(&self, plan: &Plan, place: Place, at: i64, fate: &mut Chance) -> f64 {
-        let mut factor = 1.0;
+        let mut factor = place.pod.map_or(1.0, |pod| self.background.slowdown(plan.pods[pod].node, at));
         for (effect, ramped) in self.at_work(plan, place, at) {
             match effect.what {
                 What::Latency { factor: times, .. } if effect.caller.is_none() && fate.happens(effect.share) => {
@@ -176,8 +176,9 @@ impl World {
         let service = plan.pods[pod].service;
         let pool = plan.services[service].pool?;
         let place = Place { service, pod: Some(pod), caller: None };
-        let demand = pool.demand * rhythm(at) * (1.0 + 0.25 * wander(self.seed, 0x9001 + pod as u64, at, 20 * SECOND));
-        let demand = demand * (1.0 + (self.store_slowdown(plan, at) - 1.0) / 40.0);
+        let demand =
+            pool.demand * rhythm(at) * self.background.load(at) * (1.0 + 0.25 * wander(self.seed, 0x9001 + pod as u64, at, 20 * SECOND));
+        let demand = demand * (1.0 + (self.store_slowdown(plan, service, at) - 1.0) / 40.0);
         let max = self.at_work(plan, place, at).fold(f64::from(pool.max), |max, (effect, _)| match effect.what {
             What::Pool { max: PoolSize::Connections(lowered) } => max.min(lowered),
             What::Pool { max: PoolSize::Wanted(part) } => max.min((pool.demand * part).round().max(1.0)),
@@ -186,8 +187,9 @@ impl World {
         Some((demand, max))
     }
 
-    fn store_slowdown(&self, plan: &Plan, at: i64) -> f64 {
-        let Some(service) = plan.services.iter().position(|service| service.system.as_deref() == Some("postgresql")) else { return 1.0 };
+    /// How many times as long the queries of a service take.
+    fn store_slowdown(&self, plan: &Plan, service: usize, at: i64) -> f64 {
+        let Some(service) = plan.services[service].database else { return 1.0 };
         let place = Place { service, pod: Some(plan.services[service].pods.start), caller: None };
         self.at_work(plan, place, at).fold(1.0, |factor, (effect, ramped)| match effect.what {
             What::Latency { factor: times, .. } => factor * (1.0 + (times - 1.0) * effect.share * ramped),
@@ -205,9 +207,9 @@ impl World {
 
     /// Processor taken on a whole node, 0 to 1.
     pub fn stolen_on_node(&self, node: usize, at: i64) -> f64 {
-        let on_node = self.effects.iter().filter(|effect| effect.node == Some(node) && at < self.over);
+        let on_node = self.effects.iter().filter(|effect| effect.node == Some(node) && at < effect.until);
         on_node.fold(0.0, |level: f64, effect| match effect.what {
-            What::Cpu { level: taken } => level.max(taken * effect.ramped(at - self.onset)),
+            What::Cpu { level: taken } => level.max(taken * effect.ramped(at - effect.from)),
             _ => level,
         })
     }
@@ -222,14 +224,15 @@ impl World {
     }
 
     fn leaked_mib(&self, plan: &Plan, pod: usize, at: i64) -> f64 {
-        let since = self.onset.max(self.pods[pod].started);
-        self.leak_rate(plan, pod, at).map_or(0.0, |rate| rate * (at - since).max(0) as f64)
+        let started = self.pods[pod].started;
+        self.leak(plan, pod, at).map_or(0.0, |(rate, from)| rate * (at - from.max(started)).max(0) as f64)
     }
 
-    fn leak_rate(&self, plan: &Plan, pod: usize, at: i64) -> Option<f64> {
+    /// MiB a nanosecond, and since when.
+    fn leak(&self, plan: &Plan, pod: usize, at: i64) -> Option<(f64, i64)> {
         let place = Place { service: plan.pods[pod].service, pod: Some(pod), caller: None };
         self.at_work(plan, place, at).find_map(|(effect, _)| match effect.what {
-            What::Leak { mib_per_ns } => Some(mib_per_ns),
+            What::Leak { mib_per_ns } => Some((mib_per_ns, effect.from)),
             _ => None,
         })
     }
@@ -237,7 +240,7 @@ impl World {
     /// True when the pod's memory has reached its limit.
     pub fn out_of_memory(&self, plan: &Plan, pod: usize, at: i64) -> bool {
         let service = &plan.services[plan.pods[pod].service];
-        self.leak_rate(plan, pod, at).is_some() && self.memory_mib(plan, pod, at) >= service.memory_limit_mib
+        self.leak(plan, pod, at).is_some() && self.memory_mib(plan, pod, at) >= service.memory_limit_mib
     }
 
     /// Share of the time spent collecting grows with the square of what is missing above three quarters of the limit.
@@ -251,12 +254,12 @@ impl World {
     /// Mean pause of a collection, milliseconds.
     pub fn collection_pause_ms(&self, plan: &Plan, pod: usize, at: i64) -> f64 {
         let place = Place { service: plan.pods[pod].service, pod: Some(pod), caller: None };
-        8.0 * if self.leak_rate(plan, pod, at).is_some() { self.collection_slowdown(plan, place, at) } else { 1.0 }
+        8.0 * if self.leak(plan, pod, at).is_some() { self.collection_slowdown(plan, place, at) } else { 1.0 }
     }
 
     pub fn is_down(&self, pod: usize, at: i64) -> bool {
         let state = &self.pods[pod];
-        (state.down_from..state.down_until).contains(&at)
+        (state.down_from..state.down_until).contains(&at) || self.background.is_idle(pod, at)
     }
 
     /// A pod that the load balancer believes alive; `None` for services without pods.

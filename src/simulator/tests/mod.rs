@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod breaking;
+mod drawing;
 mod reading;
 mod scenarios;
 mod shape;
@@ -92,4 +93,19 @@ fn records_come_in_the_order_of_their_timestamps() {
     assert!(records.windows(2).all(|pair| pair[0].timestamp <= pair[1].timestamp));
     assert!(records.iter().all(|record| record.timestamp >= start() && record.timestamp < start().plus_seconds(300)));
     assert!(records.iter().any(|record| record.source == Source::Traces));
+}
+
+/// The shop's bytes are what scenarios, the demo and figures in the README stand on.
+#[test]
+fn the_shop_writes_the_bytes_it_always_wrote() {
+    let written = |options: Options| fingerprint(&run(Options { history_s: 240, fault_age_s: 120, ..options }, 240, 1000));
+    let mut all = Xxh3::new();
+    all.update(&written(options(None)).to_le_bytes());
+    for fault in catalog() {
+        all.update(&written(options(Some(&fault.name))).to_le_bytes());
+        let severe = Options { strength: Some(5.0), share: Some(0.5), ..options(Some(&fault.name)) };
+        all.update(&written(severe).to_le_bytes());
+    }
+    all.update(&written(Options { fault_lasts_s: Some(60), ..options(Some("bad-deploy")) }).to_le_bytes());
+    assert_eq!(all.digest(), 16_220_195_314_270_770_771);
 }
