@@ -28,14 +28,17 @@ impl ChangeRun for ChangesThroughPipeline<'_> {
         let opened_at = newest.values().map(|finding| finding.detected_at).min();
         let Some(answer) = newest.into_values().max_by_key(|finding| strength(finding)) else { return Ok(ChangeOutcome::default()) };
         let changes = answer.suspects.iter().filter(|suspect| matches!(suspect.kind, SuspectKind::Change | SuspectKind::None));
-        let changes = changes
-            .map(|suspect| RankedChange {
-                sha: sha_of(suspect),
-                score: suspect.score,
-                factors: suspect.factors.iter().map(|factor| (factor.name.clone(), factor.value)).collect(),
-            })
-            .collect();
+        let changes = changes.map(ranked_change).collect();
         Ok(ChangeOutcome { changes, services: ranked(&answer.suspects), opened_at, onset: Some(answer.started_at) })
+    }
+}
+
+/// A suspected change, or "no change explains it", as it is scored.
+pub(super) fn ranked_change(suspect: &Suspect) -> RankedChange {
+    RankedChange {
+        sha: sha_of(suspect),
+        score: suspect.score,
+        factors: suspect.factors.iter().map(|factor| (factor.name.clone(), factor.value)).collect(),
     }
 }
 

@@ -10,7 +10,6 @@ use crate::app::feed::{MemoryRecord, MemoryTopic};
 use crate::app::recorded::{self, Found, Run, Through};
 use crate::engine::decode::WATERMARK_HEADER;
 use crate::evaluation::RankedService;
-use crate::evaluation::changes::RankedChange;
 use crate::evaluation::simulated::{
     BesideFault, Seen, SimulatedEpisode, SimulatedFault, SimulatedOutcome, SimulatedReport, SimulatedResult, TOLD_AFTER_S, View,
     score_simulated,
@@ -189,7 +188,12 @@ fn told_view(findings: &[EngineFindings], onset: Timestamp) -> View {
     for finding in findings.iter().filter(|finding| finding.updated_at >= onset && finding.updated_at <= until) {
         newest.insert(&finding.id, finding);
     }
-    newest.into_values().filter(|finding| finding.merged_into.is_none()).max_by_key(strength).map(view).unwrap_or_default()
+    newest
+        .into_values()
+        .filter(|finding| finding.merged_into.is_none())
+        .max_by_key(|finding| strength(finding))
+        .map(view)
+        .unwrap_or_default()
 }
 
 fn view(finding: &EngineFindings) -> View {
@@ -199,7 +203,7 @@ fn view(finding: &EngineFindings) -> View {
     View {
         at: finding.updated_at,
         suspects: suspects.map(|suspect| RankedService { service: suspect.entity.clone(), score: suspect.score }).collect(),
-        changes: changes.map(|suspect| RankedChange { sha: super::sha_of(suspect), score: suspect.score }).collect(),
+        changes: changes.map(super::changes::ranked_change).collect(),
         confidence: finding.confidence,
     }
 }

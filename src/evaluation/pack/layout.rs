@@ -12,17 +12,6 @@ pub(super) enum Layout {
     Nab,
 }
 
-impl Layout {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NezhaTt => "nezha-tt",
-            Self::Petshop => "petshop",
-            Self::RootCauseBench => "rootcausebench",
-            Self::Nab => "nab",
-        }
-    }
-}
-
 /// A layout, and the folder inside the pack under which it lies.
 #[derive(Debug, PartialEq)]
 pub(super) struct Recognised {
