@@ -4,6 +4,7 @@
 
 mod broken_packs;
 mod contents;
+mod series;
 mod small_pack;
 
 use std::collections::BTreeMap;
@@ -191,11 +192,9 @@ fn a_replay_keeps_event_times_and_fills_the_minutes_before_a_fault() {
 
 #[test]
 fn other_recorded_layouts_are_named_as_not_yet_replayed() {
-    for (name, layout) in [("petshop-dev", "petshop"), ("nab-dev", "nab")] {
-        let Some(path) = archive(name) else { return };
-        let error = RecordedPack::open(&path).unwrap_err().to_string();
-        assert!(error.contains(&format!("recognised as {layout}")), "{error}");
-    }
+    let Some(path) = archive("petshop-dev") else { return };
+    let error = RecordedPack::open(&path).unwrap_err().to_string();
+    assert!(error.contains("recognised as petshop"), "{error}");
 }
 
 #[test]
