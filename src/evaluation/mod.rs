@@ -50,7 +50,7 @@ pub enum EvaluationError {
     TooLarge { path: String, limit_bytes: u64 },
     #[error("{}: not a layout this version knows: expected labels.json with cases/<id>/{{log,trace}}.csv and metrics/<day>/", .0.display())]
     UnknownLayout(PathBuf),
-    #[error("{}: recognised as {layout}, which this version neither replays nor evaluates yet (it does nezha-tt and rootcausebench)", path.display())]
+    #[error("{}: recognised as {layout}, which this version neither replays nor evaluates yet (it does nezha-tt, rootcausebench and nab)", path.display())]
     NotYetReplayed { path: PathBuf, layout: &'static str },
     #[error("{}: not a pack of {wanted}", path.display())]
     OtherKind { path: PathBuf, wanted: &'static str },

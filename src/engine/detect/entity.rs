@@ -85,7 +85,8 @@ impl Entity {
     pub fn is_hot(&self, now: Bucket) -> bool {
         let shares = self.shapes.values().chain([&self.lines, &self.hop_failed]).map(|share| &share.heat);
         let operations = self.operations.values().flat_map(|operation| [&operation.failed.heat, &operation.own.heat]);
-        let rest = self.series.values().map(|series| &series.heat).chain(self.waits.values().map(|wait| &wait.heat));
+        let rest =
+            self.series.values().flat_map(|series| [&series.heat, &series.profile_heat]).chain(self.waits.values().map(|wait| &wait.heat));
         shares.chain(operations).chain(rest).chain([&self.hop.heat]).any(|heat| heat.is_hot(now))
     }
 

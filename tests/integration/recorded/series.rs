@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use whydunit::app::evaluate::{Options, metric};
+use whydunit::app::evaluate::{Options, metric, quiet_days};
 use whydunit::evaluation::metric::report::Figures;
 use whydunit::evaluation::{MetricPack, RecordedPack};
 use whydunit::model::Timestamp;
@@ -88,4 +88,31 @@ fn the_recorded_series_are_read_whole() {
     print!("{}", pack.report.to_text());
     let windows: usize = pack.series.iter().map(|series| series.windows.len()).sum();
     assert_eq!((pack.series.len(), windows, pack.report.malformed_rows()), (27, 53, 0));
+}
+
+#[test]
+#[ignore = "minutes; part of make proof"]
+fn floor_of_the_recorded_series() {
+    let Some(path) = archive("nab-dev") else { return };
+    let report = metric::recorded_series(&opened(&path), &options(1), &|_| {}).unwrap();
+    println!("{}", report.to_text());
+    assert!(report.metric.all.score >= 65.0 && report.metric.all.windows_found >= 45, "{:?}", report.metric.all);
+}
+
+#[test]
+#[ignore = "minutes; part of make proof"]
+fn floor_of_the_metric_suite() {
+    let report = metric::suite(0, &options(1), &|_| {}).unwrap();
+    println!("{}", report.to_text());
+    assert!(report.metric.all.score >= 50.0, "{:?}", report.metric.all);
+    assert!(report.quiet.false_per_hour <= 0.1, "{:?}", report.quiet);
+}
+
+#[test]
+#[ignore = "minutes; part of make proof"]
+fn floor_of_quiet_metric_days() {
+    let Some(pack) = super::recorded() else { return };
+    let report = quiet_days::quiet_days(pack, &options(1), &|_| {}).unwrap();
+    println!("{}", report.to_text());
+    assert!(report.quiet.false_per_hour <= 0.1, "{report:?}");
 }
