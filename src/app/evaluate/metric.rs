@@ -16,8 +16,8 @@ use crate::model::{Bucket, Timestamp};
 const DETECTOR: &str = "metric_profile";
 /// Its events, and those of the detector of jumps.
 const EVENT: &str = "metric_anomaly";
-/// Seeds of a run of the suite: series enough for five of each family and variant.
-pub const SUITE_SEEDS: u64 = 2;
+/// Seeds of a run of the suite: twenty series of each family.
+pub const SUITE_SEEDS: u64 = 4;
 
 /// Runs each series of a pack by itself.
 ///

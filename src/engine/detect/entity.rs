@@ -94,7 +94,8 @@ impl Entity {
     pub fn is_hot(&self, now: Bucket) -> bool {
         let shares = self.shapes.values().chain([&self.lines, &self.hop_failed]).map(|share| &share.heat);
         let operations = self.operations.values().flat_map(|operation| [&operation.failed.heat, &operation.own.heat]);
-        let rest = self.series.values().map(|series| &series.heat).chain(self.waits.values().map(|wait| &wait.heat));
+        let series = self.series.values().flat_map(|series| [&series.heat, &series.profile_heat]);
+        let rest = series.chain(self.waits.values().map(|wait| &wait.heat));
         let one = [&self.hop.heat, &self.requests.slow_heat, &self.requests.failing_heat];
         shares.chain(operations).chain(rest).chain(one).any(|heat| heat.is_hot(now))
     }

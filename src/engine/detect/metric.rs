@@ -7,7 +7,8 @@
 //! Resources (CPU, memory, pools …) are bounded and mostly calm, so that a large z means something after ten steps. Rates,
 //! counts and latency quantiles are not: two steps of a series seen n times cannot be rarer than (1/n)², so that their S is
 //! at most 2·log10(n). Once a series has been judged often enough to know how often it shows which z, two steps say no more than
-//! twice the −log10 of that share, whatever it measures.
+//! 1.5 times the −log10 of that share, whatever it measures: the second is some news after the first, but not as much. On made
+//! series nothing is wrong with, S ≥ 4 is then as rare as it says (2 in 10,000 steps; without it, 90).
 //!
 //! Beside the jump, its [`Profile`] says how unlike its past the series has become over minutes and hours.
 
@@ -41,6 +42,8 @@ const FREE_Z: f64 = 4.0;
 const OWN_Z_FADE: f64 = 0.98;
 /// Judgements after which a series knows how often it shows which z.
 const MATURE: u32 = 100;
+/// What two steps in a row say, in terms of one.
+const TWO_STEPS: f64 = 1.5;
 /// Surprise of a first movement after a flat history, whose scale is unknown; and the most a fall may say.
 const UNSCALED: f64 = 6.0;
 
@@ -268,7 +271,7 @@ impl Series {
             self.judged = self.judged.saturating_add(1);
             // One in ten has the exponent 0.
             let most = self.most(z, around);
-            let most = if self.judged > MATURE { most.min(2.0 * (1.0 + rarity)) } else { most };
+            let most = if self.judged > MATURE { most.min(TWO_STEPS * (1.0 + rarity)) } else { most };
             let surprise = off.min(most);
             let steps = self.is_slow();
             let lives = if steps { (1.5 * self.gap_ms / (Bucket::SECONDS * 1_000) as f64) as i64 } else { 1 };

@@ -57,14 +57,20 @@ pub struct Said {
 impl Said {
     /// Points at which an alarm begins when a surprise of `threshold` is one.
     pub fn alarms(&self, threshold: f64) -> Vec<usize> {
-        let mut alarms: Vec<usize> = Vec::new();
-        for (point, grade) in self.grades.iter().enumerate() {
-            if *grade >= threshold && alarms.last().is_none_or(|last| point - last > REST_POINTS) {
-                alarms.push(point);
-            }
-        }
-        alarms
+        let over = self.grades.iter().enumerate().filter(|(_, grade)| **grade >= threshold);
+        rested(&over.map(|(point, _)| point).collect::<Vec<_>>())
     }
+}
+
+/// Of points in order, those that are news: not within [`REST_POINTS`] of the last one that was.
+pub fn rested(points: &[usize]) -> Vec<usize> {
+    let mut news: Vec<usize> = Vec::new();
+    for point in points {
+        if news.last().is_none_or(|last| point - last > REST_POINTS) {
+            news.push(*point);
+        }
+    }
+    news
 }
 
 /// All series as OTLP, one record a point, in order of time.

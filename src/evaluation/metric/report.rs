@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::score::{Score, score};
-use super::{MetricSeries, Said};
+use super::{MetricSeries, Said, rested};
 use crate::evaluation::feed::Random;
 use crate::evaluation::score::poisson_rate;
 
@@ -51,7 +51,7 @@ pub struct MetricFigures {
     pub threshold: f64,
     /// 95 %, by drawing series anew.
     pub interval: [f64; 2],
-    /// The same with the events that are stored, each an alarm.
+    /// The same with the events that are stored.
     pub as_emitted: Figures,
     pub by_family: BTreeMap<String, Figures>,
 }
@@ -118,7 +118,7 @@ fn figures(judged: &[Judged<'_>], threshold: impl Fn(&MetricSeries) -> f64) -> M
     for ((series, _), score) in judged.iter().zip(&scores) {
         by_family.entry(series.family.clone()).or_default().add(score);
     }
-    let emitted = judged.iter().map(|(series, said)| score(series.points.len(), &series.windows, &said.events));
+    let emitted = judged.iter().map(|(series, said)| score(series.points.len(), &series.windows, &rested(&said.events)));
     MetricFigures {
         all: Figures::of(&sum(scores.iter().copied())),
         threshold: THRESHOLD,

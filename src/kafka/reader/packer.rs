@@ -337,6 +337,16 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_is_full_when_it_spans_a_day() {
+        let mut packer = packer();
+        for (offset, hours, is_full) in [(10, 0, false), (11, 23, false), (12, 24, true)] {
+            let partition = packer.advance(0, offset, 1, NOW).unwrap();
+            packer.batch.push(partition, offset, Some(NOW.plus_seconds(3_600 * hours)), None, None, &[]);
+            assert_eq!(packer.is_full(), is_full, "after {hours} h");
+        }
+    }
+
+    #[test]
     fn a_record_that_comes_again_is_not_packed_again() {
         let mut packer = packer();
         assert!(packer.advance(0, 10, 1, NOW).is_some());

@@ -222,10 +222,11 @@ impl Place {
 
     /// A seventh of its noise around a running mean of 21 points.
     fn quieter(&self, draft: &mut Draft, before: &[f64]) {
-        for index in self.at..self.end {
-            let near = (index as i64 - 10..=index as i64 + 10).map(|near| before[near.clamp(self.at as i64, self.end as i64 - 1) as usize]);
-            let mean = near.sum::<f64>() / 21.0;
-            draft.values[index] = mean + 0.15 * (before[index] - mean);
-        }
+        let own = before.get(self.at..self.end).unwrap_or_default();
+        let last = own.len() as i64 - 1;
+        let mean = |index: i64| (index - 10..=index + 10).map(|near| own[near.clamp(0, last) as usize]).sum::<f64>() / 21.0;
+        let quiet = |(index, value): (usize, &f64)| mean(index as i64) + 0.15 * (value - mean(index as i64));
+        let quiet: Vec<f64> = own.iter().enumerate().map(quiet).collect();
+        self.all(draft).zip(quiet).for_each(|(value, quiet)| *value = quiet);
     }
 }
