@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::drift::Drift;
-use super::features::ShapeKey;
+use super::features::{ShapeKey, end_symbol, start_symbol};
 use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
 use super::limits::{
@@ -14,6 +14,7 @@ use super::limits::{
 };
 use super::load::{Excess, LoadBaseline, LoadCell};
 use super::metric::{Series, SeriesKey, Surroundings};
+use super::missing::Missing;
 use super::onset::Period;
 use super::pending::{Pending, StreamLine};
 use super::requests::Requests;
@@ -61,6 +62,7 @@ pub struct Entity {
     pub requests: Requests,
     /// Of resources.
     pub drifts: BTreeMap<SeriesKey, Drift>,
+    pub missing: Missing,
 }
 
 /// What one bucket's close says of an entity, still in symbols.
@@ -115,12 +117,12 @@ impl Entity {
         let mut close = EntityClose { learning, ..EntityClose::default() };
         close.new_errors = counts.errors.keys().filter(|template| !template.is_none() && !self.lines.knows(**template)).copied().collect();
         self.take_lines(now, &mut counts);
-        self.take_calls(now, &counts, &mut close);
+        let spans_lost = self.take_calls(now, &counts, &mut close);
         self.take_points(now, &counts, is_resource);
         self.take_requests(now, &mut counts, &mut close);
         self.bound(now);
         if !learning {
-            close.findings = self.judge(now);
+            close.findings = self.judge(now, spans_lost);
         }
         close.counts = counts;
         close
@@ -130,7 +132,8 @@ impl Entity {
         let clip = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let hits = counts.errors.iter().map(|(template, fold)| (*template, clip(fold.count))).collect();
         self.lines.push(ShareCell { bucket: now, cases: clip(counts.logs.items), hits });
-        for (key, shape) in &counts.shapes {
+        let silent = counts.logs.items == 0 && self.is_silent(now, counts);
+        for (key, shape) in counts.shapes.iter().filter(|_| !silent) {
             let cell = ShareCell { bucket: now, cases: shape.cases, hits: shape.next.clone() };
             self.shapes.entry(*key).or_default().push(cell);
         }
@@ -139,15 +142,33 @@ impl Entity {
         }
     }
 
-    fn take_calls(&mut self, now: Bucket, counts: &Pending, close: &mut EntityClose) {
-        if counts.hop.cases > 0 {
-            self.hop.push(now, counts.hop.gaps.iter().map(|(bin, count)| (*bin, *count)).collect());
-            self.hop_failed.push(failures_cell(now, counts.hop.cases, counts.hop.failed));
+    /// Of requests that began in a bucket without any line: whether that is no chance.
+    fn is_silent(&mut self, now: Bucket, counts: &Pending) -> bool {
+        let began = counts.shapes.iter().filter(|(key, _)| key.traced && key.previous == start_symbol());
+        let usual = began.filter_map(|(key, shape)| Some((shape.cases, self.shapes.get(key)?.usual(end_symbol())?)));
+        self.missing.lines(now, usual)
+    }
+
+    /// True while spans are lost: then nobody knows where the time was spent.
+    fn take_calls(&mut self, now: Bucket, counts: &Pending, close: &mut EntityClose) -> bool {
+        // Of a service that writes spans, an answered call without one has lost it; stores and outsiders write none.
+        let writes_spans = self.operations.keys().any(|operation| !operation.is_none());
+        let (lost, hop) = if writes_spans { (counts.unseen.cases, counts.hop.clone()) } else { (0, counts.hop.with(&counts.unseen)) };
+        let entered = counts.operations.iter().filter(|(operation, _)| !operation.is_none()).map(|(_, count)| count);
+        let (cases, torn) = entered.fold((lost, lost), |(cases, torn), count| (cases + count.cases, torn + count.torn_cases));
+        let spans_lost = self.missing.spans(now, cases, torn);
+        if hop.cases > 0 && !spans_lost {
+            self.hop.push(now, hop.gaps.iter().map(|(bin, count)| (*bin, *count)).collect());
+        }
+        if hop.cases > 0 {
+            self.hop_failed.push(failures_cell(now, hop.cases, hop.failed));
         }
         for (symbol, count) in &counts.operations {
             let operation = self.operations.entry(*symbol).or_default();
             operation.failed.push(failures_cell(now, count.cases, count.failed_cases));
-            operation.own.push(now, count.own.iter().map(|(bin, count)| (*bin, *count)).collect());
+            if !spans_lost {
+                operation.own.push(now, count.own.iter().map(|(bin, count)| (*bin, *count)).collect());
+            }
             if count.message.is_some() {
                 operation.message.clone_from(&count.message);
             }
@@ -162,6 +183,7 @@ impl Entity {
         for (callee, count) in &counts.waits {
             self.waits.entry(*callee).or_default().push(now, count.clone());
         }
+        spans_lost
     }
 
     fn take_points(&mut self, now: Bucket, counts: &Pending, is_resource: &dyn Fn(Symbol) -> bool) {
@@ -203,9 +225,10 @@ impl Entity {
         evict(&mut self.waits, MAX_WAITS, |wait| age(wait.last_bucket()));
     }
 
-    fn judge(&mut self, now: Bucket) -> Vec<Finding> {
+    fn judge(&mut self, now: Bucket, spans_lost: bool) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (key, share) in &mut self.shapes {
+        let is_mute = self.missing.is_mute(now);
+        for (key, share) in self.shapes.iter_mut().filter(|(key, _)| !(is_mute && key.traced)) {
             let rule = if key.traced { SHAPE } else { SHAPE_UNTRACED };
             if let Some(verdict) = judge_share(share, now, &rule, grace_of(key)) {
                 let host = Symbol::NONE;
@@ -215,7 +238,7 @@ impl Entity {
         if let Some(verdict) = judge_share(&mut self.lines, now, &ERRORS, 0) {
             findings.push(Finding::of_share(Kind::NewError, Subject::Template(verdict.event), Symbol::NONE, &verdict, &self.lines, 0));
         }
-        if let Some(verdict) = judge_slow(&mut self.hop, now) {
+        if let Some(verdict) = judge_slow(&mut self.hop, now).filter(|_| !spans_lost) {
             findings.push(Finding::of_slow(Kind::HopGap, Subject::Callee, &verdict, &self.hop));
         }
         if let Some(verdict) = judge_share(&mut self.hop_failed, now, &FAILURES, TRACE_GRACE_S) {
@@ -226,7 +249,7 @@ impl Entity {
                 let subject = Subject::Operation(*symbol);
                 findings.push(Finding::of_share(Kind::Failures, subject, Symbol::NONE, &verdict, &operation.failed, TRACE_GRACE_S));
             }
-            if let Some(verdict) = judge_slow(&mut operation.own, now) {
+            if let Some(verdict) = judge_slow(&mut operation.own, now).filter(|_| !spans_lost) {
                 findings.push(Finding::of_slow(Kind::SelfTime, Subject::Operation(*symbol), &verdict, &operation.own));
             }
         }

@@ -54,6 +54,8 @@ pub struct CallSums {
     /// Time spent inside the service itself.
     pub own_ns: u64,
     pub message: Option<Box<str>>,
+    /// Nothing failed in the trace, yet a parent is missing: spans were lost.
+    pub torn: bool,
 }
 
 /// Calls along one edge, as the caller saw them.
@@ -78,6 +80,8 @@ pub enum Feature {
         callee: EntityKey,
         gap_ns: u64,
         failed: bool,
+        /// Answered, without a server span.
+        unseen: bool,
     },
     /// Calls of an operation; `Symbol::NONE` for calls that only the caller saw.
     Calls {
@@ -142,7 +146,8 @@ struct HopSums {
 #[derive(Default)]
 struct Collector {
     shapes: BTreeMap<(EntityKey, ShapeKey), BTreeSet<Symbol>>,
-    hops: BTreeMap<EntityKey, HopSums>,
+    /// By callee, and whether without server spans.
+    hops: BTreeMap<(EntityKey, bool), HopSums>,
     calls: BTreeMap<(EntityKey, Symbol), CallSums>,
     edges: BTreeMap<(EntityKey, EntityKey), EdgeSums>,
     waits: BTreeMap<(EntityKey, EntityKey), WaitSums>,
@@ -170,7 +175,14 @@ pub fn of_trace(mut spans: Vec<TraceSpan>, mut lines: Vec<TraceLine>) -> Vec<Fea
         }
     }
     collector.log_shapes(&lines, &spans, &by_id);
-    collector.into_features()
+    collector.into_features(is_torn(&spans, &by_id))
+}
+
+/// True when nothing failed and a parent is missing. One may: that of the whole trace, when it began where nobody writes spans.
+fn is_torn(spans: &[TraceSpan], by_id: &BTreeMap<SpanId, usize>) -> bool {
+    let roots = spans.iter().filter(|span| span.parent.is_none()).count();
+    let orphans = spans.iter().filter(|span| !span.parent.is_none() && !by_id.contains_key(&span.parent)).count();
+    orphans > usize::from(roots == 0) && !spans.iter().any(|span| span.failed)
 }
 
 /// First span of the service's part of the trace that `index` lies in. Cycles end the walk.
@@ -193,7 +205,7 @@ impl Collector {
             remote = true;
             let gap_ns = duration_ns(span).saturating_sub(duration_ns(child));
             let is_client = matches!(span.kind, SpanKind::Client | SpanKind::Producer);
-            self.hop(child.entity, gap_ns, is_client && span.failed && !child.failed);
+            self.hop((child.entity, false), gap_ns, is_client && span.failed && !child.failed);
             let failed = child.failed || (is_client && span.failed);
             self.edge(span.entity, child.entity, failed, if is_client { duration_ns(span) } else { duration_ns(child) });
             if span.kind == SpanKind::Client {
@@ -203,7 +215,7 @@ impl Collector {
         let unseen = !remote && matches!(span.kind, SpanKind::Client | SpanKind::Producer) && !span.peer.is_none();
         if unseen && span.peer != span.entity.service {
             let callee = EntityKey { environment: span.entity.environment, service: span.peer };
-            self.hop(callee, duration_ns(span), span.failed);
+            self.hop((callee, !span.failed), duration_ns(span), span.failed);
             self.edge(span.entity, callee, span.failed, duration_ns(span));
             if span.kind == SpanKind::Client {
                 self.wait(span, callee, span.failed);
@@ -219,8 +231,8 @@ impl Collector {
         remote
     }
 
-    fn hop(&mut self, callee: EntityKey, gap_ns: u64, failed: bool) {
-        let hop = self.hops.entry(callee).or_default();
+    fn hop(&mut self, key: (EntityKey, bool), gap_ns: u64, failed: bool) {
+        let hop = self.hops.entry(key).or_default();
         hop.gap_ns = hop.gap_ns.saturating_add(gap_ns);
         hop.calls += 1;
         hop.failed |= failed;
@@ -280,11 +292,18 @@ impl Collector {
         }
     }
 
-    fn into_features(self) -> Vec<Feature> {
+    fn into_features(self, torn: bool) -> Vec<Feature> {
         let shapes = self.shapes.into_iter().map(|((entity, key), next)| Feature::Shape { entity, key, next: next.into_iter().collect() });
-        let hops =
-            self.hops.into_iter().map(|(callee, hop)| Feature::Hop { callee, gap_ns: hop.gap_ns / hop.calls.max(1), failed: hop.failed });
-        let calls = self.calls.into_iter().map(|((entity, operation), sums)| Feature::Calls { entity, operation, sums });
+        let hops = self.hops.into_iter().map(|((callee, unseen), hop)| Feature::Hop {
+            callee,
+            gap_ns: hop.gap_ns / hop.calls.max(1),
+            failed: hop.failed,
+            unseen,
+        });
+        let calls = self.calls.into_iter().map(|((entity, operation), sums)| {
+            let sums = CallSums { torn, ..sums };
+            Feature::Calls { entity, operation, sums }
+        });
         let edges = self.edges.into_iter().map(|((caller, callee), sums)| Feature::Edge { caller, callee, sums });
         let waits = self.waits.into_iter().map(|((caller, callee), wait)| Feature::Wait {
             caller,

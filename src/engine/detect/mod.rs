@@ -17,6 +17,7 @@ mod keyed_state;
 pub mod limits;
 mod load;
 mod metric;
+mod missing;
 mod names;
 mod onset;
 mod pending;

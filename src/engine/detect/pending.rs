@@ -79,6 +79,8 @@ pub struct OperationCount {
     /// Traces that entered here, and those with a failed request.
     pub cases: u32,
     pub failed_cases: u32,
+    /// Traces among them that lack spans.
+    pub torn_cases: u32,
     pub requests: u64,
     pub failed: u64,
     pub duration_ns: u64,
@@ -99,6 +101,8 @@ pub struct Pending {
     pub stream_lines: u32,
     pub shapes: BTreeMap<ShapeKey, ShapeCount>,
     pub hop: HopCount,
+    /// Calls that were answered without a server span.
+    pub unseen: HopCount,
     pub operations: BTreeMap<Symbol, OperationCount>,
     pub edges: BTreeMap<EntityKey, EdgeSums>,
     pub waits: BTreeMap<EntityKey, WaitCount>,
@@ -203,10 +207,11 @@ impl Pending {
         }
     }
 
-    pub fn count_hop(&mut self, gap_ns: u64, failed: bool) {
-        self.hop.cases += 1;
-        self.hop.failed += u32::from(failed);
-        *self.hop.gaps.entry(slow::bin_of(gap_ns)).or_default() += 1;
+    pub fn count_hop(&mut self, gap_ns: u64, failed: bool, unseen: bool) {
+        let hop = if unseen { &mut self.unseen } else { &mut self.hop };
+        hop.cases += 1;
+        hop.failed += u32::from(failed);
+        *hop.gaps.entry(slow::bin_of(gap_ns)).or_default() += 1;
     }
 
     pub fn count_calls(&mut self, operation: Symbol, sums: CallSums) {
@@ -214,6 +219,7 @@ impl Pending {
         if sums.requests > 0 {
             count.cases += 1;
             count.failed_cases += u32::from(sums.failed > 0);
+            count.torn_cases += u32::from(sums.torn);
         }
         count.requests += u64::from(sums.requests);
         count.failed += u64::from(sums.failed);
@@ -280,6 +286,19 @@ impl Pending {
         for (key, points) in other.requests {
             self.requests.entry(key).or_default().merge(points);
         }
+    }
+}
+
+impl HopCount {
+    /// Both together.
+    pub fn with(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.cases += other.cases;
+        both.failed += other.failed;
+        for (bin, count) in &other.gaps {
+            *both.gaps.entry(*bin).or_default() += count;
+        }
+        both
     }
 }
 

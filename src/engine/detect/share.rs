@@ -153,6 +153,11 @@ impl Share {
         }
     }
 
+    /// Share of the baseline's cases that showed `event`; `None` while too little is known.
+    pub fn usual(&self, event: Symbol) -> Option<f64> {
+        (self.cases >= MIN_BASELINE).then(|| self.hits(event) / self.cases)
+    }
+
     fn hits(&self, event: Symbol) -> f64 {
         self.events.get(&event).map_or(0.0, |base| base.hits)
     }
