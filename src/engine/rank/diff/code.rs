@@ -65,6 +65,10 @@ fn strip(line: &str, language: Language, mut within: Within) -> (String, Within)
             return (String::new(), Within::Code);
         }
     }
+    // XML, which no list of languages needs otherwise.
+    if within == Within::Code && language == Language::Unknown && line.trim_start().starts_with("<!--") {
+        return (String::new(), Within::Code);
+    }
     while let Some(letter) = rest.chars().next() {
         let step = letter.len_utf8();
         match within {
@@ -306,6 +310,7 @@ mod tests {
         );
         assert_eq!(kinds("a.sql", "+-- DROP TABLE a;\n+DROP TABLE b;"), [Kind::Comment, Kind::Acts]);
         assert_eq!(kinds("a.yaml", "+# x\n+url: http://a/#b"), [Kind::Comment, Kind::Acts]);
+        assert_eq!(kinds("a.xml", "+<!-- x -->\n+<x/>"), [Kind::Comment, Kind::Acts]);
         assert_eq!(kinds("a.java", "+ * at most 10\n+ */"), [Kind::Comment, Kind::Comment]);
     }
 
