@@ -52,6 +52,8 @@ pub struct Case {
     /// Opened by an alert or a person's note; one that named no service may be about any.
     pub told: bool,
     pub told_of_any: bool,
+    /// When, of one that named none.
+    pub told_of_any_at: Option<Timestamp>,
     /// When somebody told of it, and of which service, if of one.
     pub told_at: Option<(Timestamp, String)>,
     pub verdicts: BTreeMap<String, Verdict>,
@@ -209,16 +211,18 @@ impl Case {
 
     /// Sets the onset anew while the investigation is young: the first closes have seen little of it.
     pub fn date(&mut self, bucket: Bucket, options: &CorrelateOptions) {
-        let may_be_any = self.told && self.told_at.is_none();
-        if may_be_any || bucket.0 - Bucket::of(self.detected_at).0 > ONSET_BUCKETS {
+        if bucket.0 - Bucket::of(self.detected_at).0 > ONSET_BUCKETS {
             return;
         }
+        // Hints may be of anything: until there is more, it began when it was told.
+        self.started_at = self.told_of_any_at.unwrap_or(self.started_at);
         let Some((onset, service)) = self.earliest(options).map(|signal| (signal.onset, signal.service.service.clone())) else { return };
         match &self.told_at {
             // The affected service is the one that was named.
             Some((at, _)) => self.started_at = onset.min(*at),
             None => {
-                self.started_at = onset.min(self.detected_at.plus_seconds(-Bucket::SECONDS));
+                let latest = self.told_of_any_at.unwrap_or(self.detected_at.plus_seconds(-Bucket::SECONDS));
+                self.started_at = onset.min(latest);
                 self.first_service = service;
             }
         }

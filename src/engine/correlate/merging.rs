@@ -89,6 +89,7 @@ impl Case {
         self.surge = self.surge.take().or(other.surge);
         self.told |= other.told;
         self.told_of_any |= other.told_of_any;
+        self.told_of_any_at = self.told_of_any_at.or(other.told_of_any_at);
         self.last_hot = self.last_hot.max(other.last_hot);
         self.live_until = self.live_until.max(other.live_until);
         if other.started_at < self.started_at {

@@ -146,6 +146,7 @@ impl Investigator {
         if let Some(case) = newest.and_then(|id| self.case(&id)) {
             case.told = true;
             case.told_of_any = alert.service.is_none();
+            case.told_of_any_at = case.told_of_any.then_some(alert.at);
             case.told_at = alert.service.clone().map(|service| (alert.at, service));
             case.first_service = first;
             case.started_at = case.started_at.min(alert.at);
