@@ -73,7 +73,7 @@ fn is_the_same_however_it_arrives(number: u64, interleavings: u64) {
     let topics = partitions(&cut(&feed, onset.plus_seconds(90)));
     let straight = found(topics.clone(), Interleaving { batch_records: 500, random: None }, &format!("judging {number} straight"));
     assert!(straight.len() > 1_000, "seed {number}: nothing was found, so nothing can differ: {straight}");
-    let mut random = ChaCha8Rng::seed_from_u64(seed(1));
+    let mut random = ChaCha8Rng::seed_from_u64(seed());
     for turn in 0..interleavings {
         let interleaving = Interleaving { batch_records: if turn % 2 == 0 { 500 } else { 37 }, random: Some(random.random()) };
         let found = found(topics.clone(), interleaving, &format!("judging {number} {turn}"));

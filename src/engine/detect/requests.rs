@@ -265,9 +265,13 @@ impl Requests {
             self.run_since = None;
         }
         let lasted = self.run_since.map_or(0, |since| last.last.0 - since.0);
-        if self.run >= NEW_NORMAL_STEPS && lasted >= NEW_NORMAL_BUCKETS {
+        if let Some(since) = self.run_since.filter(|_| self.run >= NEW_NORMAL_STEPS && lasted >= NEW_NORMAL_BUCKETS) {
             self.baseline.clear();
-            self.steps.iter_mut().for_each(|step| (step.slow, step.failing, step.settled) = Default::default());
+            // What was before teaches the new level nothing.
+            self.steps.iter_mut().for_each(|step| {
+                (step.slow, step.failing) = Default::default();
+                step.settled = step.first < since;
+            });
             (self.run, self.run_since) = (0, None);
         }
         let old = self.steps.len().saturating_sub(if self.is_slow() { LAG_SLOW } else { LAG_FAST });

@@ -28,7 +28,10 @@ fn view(after_onset_s: i64, suspects: &[(&str, f64)], changes: &[(Option<&str>, 
     View {
         at: Timestamp::from_seconds(ONSET_S + after_onset_s),
         suspects: suspects.iter().map(|(service, score)| RankedService { service: (*service).to_owned(), score: *score }).collect(),
-        changes: changes.iter().map(|(sha, score)| RankedChange { sha: sha.map(str::to_owned), score: *score }).collect(),
+        changes: changes
+            .iter()
+            .map(|(sha, score)| RankedChange { sha: sha.map(str::to_owned), score: *score, factors: Vec::new() })
+            .collect(),
         confidence,
     }
 }
