@@ -1832,7 +1832,10 @@ export interface components {
         Signal: {
             /** @description Log lines that changed just after a deployment of their own service: by themselves no sign of trouble. */
             after_deployment?: boolean;
-            /** @description Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `slow_requests`, `failures`, `failing_calls`, `gives_up`, `metric`, `drift`. */
+            /**
+             * @description Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `slow_requests`, `failures`, `failing_calls`, `gives_up`, `metric`,
+             *     `metric_profile`, `drift`.
+             */
             detector: string;
             /**
              * Format: date-time
