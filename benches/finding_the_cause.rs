@@ -143,6 +143,7 @@ fn point(number: usize, metric: &str, timestamp: Timestamp, value: f64) -> Metri
         series: 7,
         kind: PointKind::Gauge,
         value,
+        requests: None,
     }
 }
 

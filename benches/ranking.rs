@@ -92,7 +92,14 @@ fn round(evidence: &BTreeMap<String, Local>, graph: &CallGraph, changes: &[&Chan
     let hot: Vec<String> = ranked.iter().map(|ranked| ranked.service.clone()).collect();
     let sentences = evidence.values().flat_map(|local| local.signals.values()).map(|signal| signal.sentence.as_str());
     let (wording, outside) = (Wording::of(sentences), Outside::default());
-    let context = ChangeContext { onset: Timestamp::from_seconds(1_780_000_000), hot: &hot, graph, wording: &wording, outside: &outside };
+    let context = ChangeContext {
+        onset: Timestamp::from_seconds(1_780_000_000),
+        hot: &hot,
+        graph,
+        wording: &wording,
+        outside: &outside,
+        without: None,
+    };
     let began = Instant::now();
     assert!(!change_suspects(&rank_changes(changes, &context), &context).is_empty());
     (services, began.elapsed())

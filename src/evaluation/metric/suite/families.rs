@@ -201,7 +201,7 @@ fn day_sharp(variant: usize, noise: &mut Noise) -> Draft {
         let (shift, factor) = days[frame.days(index) as usize % days.len()];
         let hour = frame.day(index) + shift;
         let open = if hour > opens && hour < closes { height * factor } else { 0.0 };
-        let job = if variant % 2 == 0 && variant > 0 && hour > 0.5 && hour < 0.52 { 0.4 * height } else { 0.0 };
+        let job = if variant.is_multiple_of(2) && variant > 0 && hour > 0.5 && hour < 0.52 { 0.4 * height } else { 0.0 };
         mean + open + job + scale * [0.3, 1.0, 1.0, 1.0, 0.05][variant] * noise.normal()
     };
     Draft::new(&frame, (0..frame.len()).map(value).collect(), scale).daily().never_negative()
