@@ -92,8 +92,10 @@ fn round(evidence: &BTreeMap<String, Local>, graph: &CallGraph, changes: &[&Chan
     let hot: Vec<String> = ranked.iter().map(|ranked| ranked.service.clone()).collect();
     let sentences = evidence.values().flat_map(|local| local.signals.values()).map(|signal| signal.sentence.as_str());
     let (wording, outside) = (Wording::of(sentences), Outside::default());
+    let drifts = BTreeMap::new();
     let context = ChangeContext {
         onset: Timestamp::from_seconds(1_780_000_000),
+        drifts: &drifts,
         hot: &hot,
         graph,
         wording: &wording,

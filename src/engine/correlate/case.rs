@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::CorrelateOptions;
+use super::investigator::DRIFT;
 use super::merging::TOGETHER_S;
 use super::news::Load;
 use super::node::{Node, newest_ends};
@@ -191,7 +192,8 @@ impl Case {
     /// The earliest signal kept. A weak sign's onset is as doubtful as the sign: it counts only without a strong one. Onsets
     /// within one bucket are known no better than that: of these only signs at least half as strong as the strongest count.
     fn earliest(&self, options: &CorrelateOptions) -> Option<&Signal> {
-        let strength = |signal: &Signal| if signal.after_deployment { 0.0 } else { signal.surprise.max(signal.rank_surprise) };
+        let says_when = |signal: &Signal| !signal.after_deployment && signal.detector != DRIFT;
+        let strength = |signal: &Signal| if says_when(signal) { signal.surprise.max(signal.rank_surprise) } else { 0.0 };
         let all: Vec<&Signal> = self.signals.values().flat_map(BTreeMap::values).collect();
         let most = all.iter().map(|signal| strength(signal)).fold(0.0, f64::max);
         let least = match () {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::CorrelateOptions;
 use super::case::Case;
+use super::investigator::DRIFT;
 use super::node::Node;
 use super::sentences;
 use crate::engine::rank::{
@@ -62,8 +63,17 @@ pub fn rank(
     let metrics = local.values().flat_map(|local| local.signals.get("metric")).map(|signal| signal.key.as_str());
     let wording = Wording::of(new.chain(metrics).chain(texts.values().flatten().map(String::as_str)));
     let outside = provider_trouble(onset, world).unwrap_or_else(|| outside(&hot, texts, surge, world));
-    let context =
-        ChangeContext { without: world.options.without, onset, hot: &hot, graph: world.graph, wording: &wording, outside: &outside };
+    let drift = |(service, local): (&String, &Local)| Some((service.clone(), local.signals.get(DRIFT)?.onset));
+    let drifts: BTreeMap<String, Timestamp> = local.iter().filter_map(drift).collect();
+    let context = ChangeContext {
+        without: world.options.without,
+        onset,
+        drifts: &drifts,
+        hot: &hot,
+        graph: world.graph,
+        wording: &wording,
+        outside: &outside,
+    };
     let earliest = onset.plus_seconds(-CANDIDATE_S);
     let in_time = |change: &&Change| change.at >= earliest && change.at <= world.now && !change.is_provider_status();
     let candidates: Vec<&Change> = world.changes.iter().copied().filter(in_time).collect();

@@ -36,6 +36,8 @@ const STALE_ALERT_S: f64 = 3_600.0;
 const DEPLOY_EFFECT_S: i64 = 300;
 const DEPLOY_TOLERANCE_S: i64 = 60;
 
+/// What grows slowly: caches fill, heaps grow. Alone it is no sign of trouble; where there are others it may be their cause.
+pub(super) const DRIFT: &str = "drift";
 /// Key of the snapshot's entry that says until when history only teaches.
 pub(super) const TEACH_UNTIL: &[u8] = b"u";
 
@@ -326,7 +328,8 @@ impl Investigator {
         // One step of a metric is not doubtful in its count, but for being one; a drift is never the sign of an incident.
         let is_metric = |signal: &Signal| matches!(signal.detector.as_str(), "metric" | "drift");
         let surprise = |signal: &Signal| if is_metric(signal) { signal.surprise } else { signal.rank_surprise };
-        let hot = |node: &&Arc<Node>| node.current(bucket).any(|signal| is_hot(signal, surprise(signal), least));
+        let hot =
+            |node: &&Arc<Node>| node.current(bucket).any(|signal| signal.detector != DRIFT && is_hot(signal, surprise(signal), least));
         self.nodes_of(environment).filter(hot).map(|node| node.name.service.clone()).collect()
     }
 

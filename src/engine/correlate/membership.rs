@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::case::{Case, take_bucket};
-use super::investigator::Investigator;
+use super::investigator::{DRIFT, Investigator};
 use super::links::{Link, Links};
 use super::merging::TOGETHER_S;
 use super::node::Node;
@@ -106,7 +106,8 @@ impl Investigator {
     fn join_connected(&self, case: &mut Case, bucket: Bucket, links: &Links<'_>) {
         let mut taken = self.taken(&case.environment);
         let environment = case.environment.clone();
-        let hinted = |node: &Node| case.told && node.current(bucket).any(|signal| signal.rank_surprise >= TOLD);
+        let hints = |signal: &Signal| signal.detector != DRIFT && signal.rank_surprise >= TOLD;
+        let hinted = |node: &Node| case.told && node.current(bucket).any(hints);
         let waiting: Vec<&Arc<Node>> =
             self.nodes_of(&environment).filter(|node| node.hot_run >= self.options.persist || hinted(node)).collect();
         loop {

@@ -107,6 +107,8 @@ pub struct ChangeContext<'a> {
     pub without: Option<Without>,
     /// Earliest onset of the investigation's signals.
     pub onset: Timestamp,
+    /// Services of which something has grown slowly, with since when: what happened to one of them just before that is no older than it.
+    pub drifts: &'a BTreeMap<String, Timestamp>,
     /// Services with evidence, most suspect first.
     pub hot: &'a [String],
     pub graph: &'a CallGraph,
@@ -272,7 +274,8 @@ fn judge(
     let words =
         0.5 * (1.0 - (-rarity / 8.0).exp()) + if families.is_empty() { 0.0 } else { 0.3 } + if named_literal.is_some() { 0.4 } else { 0.0 };
     let factor = |without: Without, value: f64| if context.without == Some(without) { 1.0 } else { value };
-    let time = factor(Without::Time, time_factor(effective_at, context.onset) * doubt);
+    let since_drift = owns.as_ref().and_then(|service| context.drifts.get(service)).map_or(0.0, |drift| time_factor(effective_at, *drift));
+    let time = factor(Without::Time, time_factor(effective_at, context.onset).max(since_drift) * doubt);
     let scope = factor(Without::Scope, scope);
     let does = factor(Without::Diff, power.power);
     let words = factor(Without::Words, words.min(1.0));
