@@ -107,7 +107,7 @@ fn the_figures_on_the_first_twenty_seeds_do_not_fall() {
     println!("{}", report.to_text());
     assert_eq!(report.errors, Vec::<String>::new());
     assert!(report.told.ac1 >= 0.6, "told AC@1 {}", report.told.ac1);
-    assert!(report.end_to_end.recall >= 0.85, "recall {}", report.end_to_end.recall);
-    assert!(report.end_to_end.false_openings <= 14, "{:?}", report.false_openings);
+    assert!(report.end_to_end.recall >= 0.8, "recall {}", report.end_to_end.recall);
+    assert!(report.end_to_end.false_openings <= 3, "{:?}", report.false_openings);
     assert!(report.changes.ac1 >= 0.85, "change AC@1 {}", report.changes.ac1);
 }

@@ -10,7 +10,7 @@ use super::{MetricSeries, Said, rested};
 use crate::evaluation::feed::Random;
 use crate::evaluation::score::poisson_rate;
 
-/// Surprise from which the profile of a metric is alarmed: the one that the suite's families agree on (`--set metric-suite`), and
+/// Surprise from which the profile of a metric is alarmed: among those that halves of the suite choose, 2.0 to 2.4 (`--set metric-suite`), and
 /// the only one that is used on recorded series.
 pub const THRESHOLD: f64 = 2.2;
 /// Thresholds tried on the suite.
