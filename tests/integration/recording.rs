@@ -220,6 +220,10 @@ fn a_stop_writes_what_is_pending_and_ends_the_checkpoint_even_after_a_full_disk(
         let desk = Desk::new(u32::MAX, 1);
         desk.recorder.send(Record::from(checkpoint(3, 1_000))).await.unwrap();
         desk.recorder.send(Record::from(batch("last", 10))).await.unwrap();
+        // The disk was full when it was first tried, before the stop.
+        while *desk.gate.allowed.lock().unwrap() == u32::MAX {
+            tokio::task::yield_now().await;
+        }
         desk.recorder.send(Stop).await.unwrap();
         desk.until(|seen| seen.iter().any(|transaction| transaction.checkpoint.is_some())).await;
         let seen = desk.seen();
