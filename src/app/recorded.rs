@@ -105,7 +105,12 @@ pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, Store
     };
     let is_simulated = matches!(run.through, Through::Paced { .. });
     // Where everything waits, time goes on by itself.
-    let system = if is_simulated { System::with_tokio_rt(paused) } else { System::new() };
+    let system = if is_simulated {
+        let runtime = paused().map_err(|error| error.to_string())?;
+        System::with_tokio_rt(|| runtime)
+    } else {
+        System::new()
+    };
     let ending = system.block_on(async move {
         let _time = pace.filter(|_| is_simulated).map(|(first, _)| clock::start_at(first));
         let pace = pace.map(|(first, speed)| feed::Pace::starting(first, speed));
@@ -134,9 +139,8 @@ pub fn run_into(run: &Run, open: impl Fn() -> Result<Box<dyn StoreWriter>, Store
     Ok(Found { findings: captured.findings, dead_letters: captured.letters, export })
 }
 
-#[allow(clippy::expect_used)] // actix asks for a runtime, not for a reason why there is none
-fn paused() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime of this thread")
+fn paused() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()
 }
 
 fn first_time(run: &Run) -> Timestamp {
