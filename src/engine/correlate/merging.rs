@@ -89,6 +89,7 @@ impl Case {
         self.surge = self.surge.take().or(other.surge);
         self.told |= other.told;
         self.told_of_any |= other.told_of_any;
+        self.take_openers(&other.opened_by.into_iter().collect::<Vec<_>>());
         self.told_of_any_at = self.told_of_any_at.or(other.told_of_any_at);
         self.last_hot = self.last_hot.max(other.last_hot);
         self.live_until = self.live_until.max(other.live_until);
@@ -106,7 +107,7 @@ mod tests {
     use crate::engine::correlate::CorrelateOptions;
     use crate::model::command::{Action, Command, InboxRow};
     use crate::model::entity::ServiceName;
-    use crate::model::investigation::EngineFindings;
+    use crate::model::investigation::{EngineFindings, Opener};
     use crate::model::signal::{ClosedBucket, EdgeCount, Facts, Family, Signal};
     use crate::model::{Event, Severity, Source, Timestamp};
 
@@ -175,6 +176,15 @@ mod tests {
         let links = found.iter().filter(|findings| findings.id == older.id).flat_map(|findings| &findings.new_links);
         assert!(links.into_iter().any(|link| link.event_id == "slow-b"), "its events belong to the older one now");
         assert_eq!(found.iter().filter(|findings| findings.merged_into.is_some()).count(), 1, "its last word");
+    }
+
+    #[test]
+    fn what_opened_the_younger_is_remembered_by_the_older_so_that_a_false_alarm_can_mute_it() {
+        let opener = |service: &str| Opener { service: service.to_owned(), detector: "failures".to_owned(), key: "GET /".to_owned() };
+        let case = |service: &str| Case { opened_by: BTreeSet::from([opener(service)]), ..Case::default() };
+        let mut older = case("a");
+        older.take_in(case("b"), Bucket(1_000));
+        assert_eq!(older.opened_by, BTreeSet::from([opener("a"), opener("b")]));
     }
 
     #[test]
