@@ -174,6 +174,7 @@ impl Detector {
             match feature {
                 Feature::Shape { key, next, .. } => pending.count_shape(key, &next),
                 Feature::Hop { gap_ns, failed, unseen, .. } => pending.count_hop(gap_ns, failed, unseen),
+                Feature::HopFrom { caller, gap_ns, .. } => pending.count_hop_from(caller, gap_ns),
                 Feature::Calls { operation, sums, .. } => pending.count_calls(operation, sums),
                 Feature::Edge { callee, sums, .. } => pending.count_edge(callee, sums),
                 Feature::Wait { callee, took_ns, unanswered, .. } => pending.count_wait(callee, took_ns, unanswered),

@@ -9,7 +9,7 @@ use super::features::{ShapeKey, end_symbol, start_symbol};
 use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
 use super::limits::{
-    HINT, HOT, LAG_BUCKETS, MAX_DRIFTS, MAX_LIVE_BUCKETS, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE,
+    HINT, HOT, LAG_BUCKETS, MAX_CALLERS, MAX_DRIFTS, MAX_LIVE_BUCKETS, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE,
     MAX_WAITS, STRONG, TRACE_GRACE_S,
 };
 use super::load::{Excess, LoadBaseline, LoadCell};
@@ -54,6 +54,8 @@ pub struct Entity {
     pub lines: Share,
     pub shapes: BTreeMap<ShapeKey, Share>,
     pub hop: Slow,
+    /// By caller, where there is more than one.
+    pub hops_from: BTreeMap<EntityKey, Slow>,
     pub hop_failed: Share,
     pub operations: BTreeMap<Symbol, Operation>,
     pub series: BTreeMap<SeriesKey, Series>,
@@ -97,7 +99,8 @@ impl Entity {
         let shares = self.shapes.values().chain([&self.lines, &self.hop_failed]).map(|share| &share.heat);
         let operations = self.operations.values().flat_map(|operation| [&operation.failed.heat, &operation.own.heat]);
         let series = self.series.values().flat_map(|series| [&series.heat, &series.profile_heat]);
-        let rest = series.chain(self.waits.values().map(|wait| &wait.heat));
+        let ways = self.hops_from.values().map(|way| &way.heat);
+        let rest = series.chain(self.waits.values().map(|wait| &wait.heat)).chain(ways);
         let one = [&self.hop.heat, &self.requests.slow_heat, &self.requests.failing_heat];
         shares.chain(operations).chain(rest).chain(one).any(|heat| heat.is_hot(now))
     }
@@ -132,8 +135,15 @@ impl Entity {
         let clip = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let hits = counts.errors.iter().map(|(template, fold)| (*template, clip(fold.count))).collect();
         self.lines.push(ShareCell { bucket: now, cases: clip(counts.logs.items), hits });
+        let was_silent = self.missing.ended_mute(now);
         let silent = counts.logs.items == 0 && self.is_silent(now, counts);
-        for (key, shape) in counts.shapes.iter().filter(|_| !silent) {
+        if silent && !was_silent {
+            // The silence began in the bucket before.
+            let traced = self.shapes.iter_mut().filter(|(key, _)| key.traced);
+            traced.for_each(|(_, share)| share.forget(Bucket(now.0 - 1)));
+        }
+        // Traces of the silence are finished, and booked, a little later.
+        for (key, shape) in counts.shapes.iter().filter(|(key, _)| !(silent || was_silent && key.traced)) {
             let cell = ShareCell { bucket: now, cases: shape.cases, hits: shape.next.clone() };
             self.shapes.entry(*key).or_default().push(cell);
         }
@@ -159,6 +169,14 @@ impl Entity {
         let spans_lost = self.missing.spans(now, cases, torn);
         if hop.cases > 0 && !spans_lost {
             self.hop.push(now, hop.gaps.iter().map(|(bin, count)| (*bin, *count)).collect());
+        }
+        for (caller, gaps) in counts.hops_from.iter().filter(|_| !spans_lost) {
+            let is_only = self.hops_from.keys().all(|known| known == caller);
+            let way = self.hops_from.entry(*caller).or_default();
+            // All that is known of the only one is known of all.
+            if !is_only {
+                way.push(now, gaps.iter().map(|(bin, count)| (*bin, *count)).collect());
+            }
         }
         if hop.cases > 0 {
             self.hop_failed.push(failures_cell(now, hop.cases, hop.failed));
@@ -223,6 +241,7 @@ impl Entity {
         evict(&mut self.series, MAX_SERIES, |series| age(series.last_at().map(Bucket::of)));
         evict(&mut self.drifts, MAX_DRIFTS, |drift| age(drift.last_at().map(Bucket::of)));
         evict(&mut self.waits, MAX_WAITS, |wait| age(wait.last_bucket()));
+        evict(&mut self.hops_from, MAX_CALLERS, |way| age(way.last_bucket()));
     }
 
     fn judge(&mut self, now: Bucket, spans_lost: bool) -> Vec<Finding> {
@@ -240,6 +259,11 @@ impl Entity {
         }
         if let Some(verdict) = judge_slow(&mut self.hop, now).filter(|_| !spans_lost) {
             findings.push(Finding::of_slow(Kind::HopGap, Subject::Callee, &verdict, &self.hop));
+        }
+        for (caller, way) in &mut self.hops_from {
+            if let Some(verdict) = judge_slow(way, now).filter(|_| !spans_lost) {
+                findings.push(Finding::of_slow(Kind::HopGap, Subject::From(*caller), &verdict, way));
+            }
         }
         if let Some(verdict) = judge_share(&mut self.hop_failed, now, &FAILURES, TRACE_GRACE_S) {
             findings.push(Finding::of_share(Kind::FailingCalls, Subject::Callee, Symbol::NONE, &verdict, &self.hop_failed, TRACE_GRACE_S));
@@ -301,6 +325,7 @@ impl Entity {
         match (finding.kind, finding.subject) {
             (_, Subject::Shape(key, _)) => self.shapes.get_mut(&key).map(|share| &mut share.heat),
             (_, Subject::Template(_)) => Some(&mut self.lines.heat),
+            (_, Subject::From(caller)) => self.hops_from.get_mut(&caller).map(|way| &mut way.heat),
             (Kind::HopGap, _) => Some(&mut self.hop.heat),
             (Kind::FailingCalls, _) => Some(&mut self.hop_failed.heat),
             (Kind::SelfTime, Subject::Operation(symbol)) => self.operations.get_mut(&symbol).map(|operation| &mut operation.own.heat),

@@ -83,6 +83,12 @@ pub enum Feature {
         /// Answered, without a server span.
         unseen: bool,
     },
+    /// The same of the calls of one caller.
+    HopFrom {
+        callee: EntityKey,
+        caller: EntityKey,
+        gap_ns: u64,
+    },
     /// Calls of an operation; `Symbol::NONE` for calls that only the caller saw.
     Calls {
         entity: EntityKey,
@@ -108,7 +114,7 @@ impl Feature {
     pub fn entity(&self) -> EntityKey {
         match self {
             Self::Shape { entity, .. } | Self::Calls { entity, .. } => *entity,
-            Self::Hop { callee, .. } => *callee,
+            Self::Hop { callee, .. } | Self::HopFrom { callee, .. } => *callee,
             Self::Edge { caller, .. } | Self::Wait { caller, .. } => *caller,
         }
     }
@@ -148,6 +154,8 @@ struct Collector {
     shapes: BTreeMap<(EntityKey, ShapeKey), BTreeSet<Symbol>>,
     /// By callee, and whether without server spans.
     hops: BTreeMap<(EntityKey, bool), HopSums>,
+    /// By callee and caller.
+    hops_from: BTreeMap<(EntityKey, EntityKey), HopSums>,
     calls: BTreeMap<(EntityKey, Symbol), CallSums>,
     edges: BTreeMap<(EntityKey, EntityKey), EdgeSums>,
     waits: BTreeMap<(EntityKey, EntityKey), WaitSums>,
@@ -205,7 +213,7 @@ impl Collector {
             remote = true;
             let gap_ns = duration_ns(span).saturating_sub(duration_ns(child));
             let is_client = matches!(span.kind, SpanKind::Client | SpanKind::Producer);
-            self.hop((child.entity, false), gap_ns, is_client && span.failed && !child.failed);
+            self.hop((child.entity, false), span.entity, gap_ns, is_client && span.failed && !child.failed);
             let failed = child.failed || (is_client && span.failed);
             self.edge(span.entity, child.entity, failed, if is_client { duration_ns(span) } else { duration_ns(child) });
             if span.kind == SpanKind::Client {
@@ -215,7 +223,7 @@ impl Collector {
         let unseen = !remote && matches!(span.kind, SpanKind::Client | SpanKind::Producer) && !span.peer.is_none();
         if unseen && span.peer != span.entity.service {
             let callee = EntityKey { environment: span.entity.environment, service: span.peer };
-            self.hop((callee, !span.failed), duration_ns(span), span.failed);
+            self.hop((callee, !span.failed), span.entity, duration_ns(span), span.failed);
             self.edge(span.entity, callee, span.failed, duration_ns(span));
             if span.kind == SpanKind::Client {
                 self.wait(span, callee, span.failed);
@@ -231,11 +239,12 @@ impl Collector {
         remote
     }
 
-    fn hop(&mut self, key: (EntityKey, bool), gap_ns: u64, failed: bool) {
-        let hop = self.hops.entry(key).or_default();
-        hop.gap_ns = hop.gap_ns.saturating_add(gap_ns);
-        hop.calls += 1;
-        hop.failed |= failed;
+    fn hop(&mut self, key: (EntityKey, bool), caller: EntityKey, gap_ns: u64, failed: bool) {
+        for hop in [self.hops.entry(key).or_default(), self.hops_from.entry((key.0, caller)).or_default()] {
+            hop.gap_ns = hop.gap_ns.saturating_add(gap_ns);
+            hop.calls += 1;
+            hop.failed |= failed;
+        }
     }
 
     fn edge(&mut self, caller: EntityKey, callee: EntityKey, failed: bool, duration_ns: u64) {
@@ -300,6 +309,8 @@ impl Collector {
             failed: hop.failed,
             unseen,
         });
+        let from = self.hops_from.into_iter();
+        let hops_from = from.map(|((callee, caller), hop)| Feature::HopFrom { callee, caller, gap_ns: hop.gap_ns / hop.calls.max(1) });
         let calls = self.calls.into_iter().map(|((entity, operation), sums)| {
             let sums = CallSums { torn, ..sums };
             Feature::Calls { entity, operation, sums }
@@ -311,7 +322,7 @@ impl Collector {
             took_ns: wait.took_ns,
             unanswered: wait.unanswered,
         });
-        shapes.chain(hops).chain(calls).chain(edges).chain(waits).collect()
+        shapes.chain(hops).chain(hops_from).chain(calls).chain(edges).chain(waits).collect()
     }
 }
 

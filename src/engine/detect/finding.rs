@@ -82,6 +82,8 @@ pub enum Subject {
     Template(Symbol),
     /// The entity as the one called.
     Callee,
+    /// The way of one caller to the entity.
+    From(EntityKey),
     /// One it calls.
     Waiting(EntityKey),
     Operation(Symbol),

@@ -66,6 +66,8 @@ pub const MAX_LIVE_BUCKETS: i64 = 240;
 pub const MAX_EDGES: usize = 300;
 /// Callees of one entity whose waits are watched, about 600 bytes each.
 pub const MAX_WAITS: usize = 50;
+/// Callers of one entity whose ways to it are watched one by one, where it has more than one; about 400 bytes each.
+pub const MAX_CALLERS: usize = 50;
 /// Lines without a trace id of one entity and bucket that are put in order (130 KB); above, that bucket has no order.
 pub const MAX_ORDERED_LINES: u32 = 4_096;
 /// Exemplars of a folded event.

@@ -55,6 +55,11 @@ impl Missing {
         mute
     }
 
+    /// True right after a bucket without lines.
+    pub fn ended_mute(&self, now: Bucket) -> bool {
+        self.mute.is_some_and(|mute| mute.0 + 1 == now.0)
+    }
+
     /// True while a bucket without lines lies in the windows that are judged.
     pub fn is_mute(&self, now: Bucket) -> bool {
         self.mute.is_some_and(|mute| now.0 - mute.0 <= LAG_BUCKETS)

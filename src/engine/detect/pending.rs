@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features::{CallSums, EdgeSums, ShapeKey};
 use super::input::BatchInfo;
-use super::limits::{MAX_EDGES, MAX_EXEMPLARS, MAX_OPERATIONS, MAX_ORDERED_LINES, MAX_REQUEST_SERIES, MAX_SERIES, MAX_SHAPES, MAX_WAITS};
+use super::limits::{MAX_CALLERS, MAX_EDGES, MAX_EXEMPLARS, MAX_OPERATIONS, MAX_ORDERED_LINES, MAX_REQUEST_SERIES, MAX_SERIES, MAX_SHAPES, MAX_WAITS};
 use super::metric::{SeriesKey, SeriesPoints};
 use super::requests::{RequestPoints, RequestSeries};
 use super::slow;
@@ -103,6 +103,8 @@ pub struct Pending {
     pub hop: HopCount,
     /// Calls that were answered without a server span.
     pub unseen: HopCount,
+    /// Time between client and server by caller, as a log histogram.
+    pub hops_from: BTreeMap<EntityKey, BTreeMap<u16, u32>>,
     pub operations: BTreeMap<Symbol, OperationCount>,
     pub edges: BTreeMap<EntityKey, EdgeSums>,
     pub waits: BTreeMap<EntityKey, WaitCount>,
@@ -212,6 +214,12 @@ impl Pending {
         hop.cases += 1;
         hop.failed += u32::from(failed);
         *hop.gaps.entry(slow::bin_of(gap_ns)).or_default() += 1;
+    }
+
+    pub fn count_hop_from(&mut self, caller: EntityKey, gap_ns: u64) {
+        if let Some(gaps) = bounded(&mut self.hops_from, caller, MAX_CALLERS) {
+            *gaps.entry(slow::bin_of(gap_ns)).or_default() += 1;
+        }
     }
 
     pub fn count_calls(&mut self, operation: Symbol, sums: CallSums) {

@@ -68,6 +68,7 @@ impl Renderer<'_> {
             }
             Subject::Template(template) => self.names.text(template),
             Subject::Callee => format!("calls into {}", self.service.service),
+            Subject::From(caller) => format!("calls of {}", self.names.service(caller).service),
             Subject::Waiting(callee) => self.names.service(callee).service,
             Subject::Operation(operation) => self.operation(operation),
             Subject::Requests => "requests".to_owned(),
@@ -92,6 +93,10 @@ impl Renderer<'_> {
                 let (line, lines) = (self.template(template), "lines");
                 format!("{service}: {line} in {now} of {cases_now} {lines}, before in {before} of {cases_before}")
             }
+            Subject::From(caller) => format!(
+                "calls of {} into {service}: {now} of {cases_now} requests spent more than {threshold} between client and server (before {before} of {cases_before}); now {median} at the median, before {median_before}",
+                self.names.service(caller).service
+            ),
             Subject::Callee if finding.kind == Kind::HopGap => format!(
                 "calls into {service}: {now} of {cases_now} requests spent more than {threshold} between client and server (before {before} of {cases_before}); now {median} at the median, before {median_before}"
             ),

@@ -88,6 +88,11 @@ impl Share {
         }
     }
 
+    /// Drops a bucket that turns out to say nothing.
+    pub fn forget(&mut self, bucket: Bucket) {
+        self.ring.retain(|cell| cell.bucket != bucket);
+    }
+
     pub fn last_bucket(&self) -> Option<Bucket> {
         self.ring.back().map(|cell| cell.bucket)
     }

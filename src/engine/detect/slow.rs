@@ -1,11 +1,16 @@
 //! Durations of a key: a decayed log histogram, and the share of recent values above what it calls slow.
+//!
+//! Three questions are put to it. Are many slow, a quarter more than before above max(1.5·q95, q95 + 10 ms)? Are some far
+//! slower than anything before, above max(3·q95, q95 + 30 ms), not in one stall but in bucket after bucket? Both may open.
+//! Have all shifted, so that the upper quarter of before holds most of now? Load does that, too: it is a hint for ranking
+//! and opens nothing, and it is measured by the key's own dispersion between buckets.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::heat::Heat;
-use super::limits::{HOT_RING_BUCKETS, LAG_BUCKETS, LOOK_BACK_BUCKETS, MIN_BASELINE, MIN_RECENT, WINDOWS};
+use super::limits::{HOT, HOT_RING_BUCKETS, LAG_BUCKETS, LOOK_BACK_BUCKETS, MIN_BASELINE, MIN_RECENT, STRONG, WINDOWS};
 use super::onset::{self, Count, Period, Shares};
 use super::share::fade;
 use super::surprise;
@@ -17,8 +22,20 @@ const RATIO: f64 = 1.1;
 const LOWEST_MS: f64 = 0.1;
 /// Values of the last bin and above lie together: more than five hours.
 const LAST_BIN: u16 = 200;
-/// Least change of the slow share.
+/// Least change of the slow share …
 const EFFECT: f64 = 0.25;
+/// … and of the share of those far slower; how many at least, in how many buckets of a window: one stall is no change. Stalls
+/// take several requests at once, so that fewer of them are independent.
+const FAR_EFFECT: f64 = 0.05;
+const FAR_HITS: f64 = 5.0;
+const FAR_BUCKETS: usize = 3;
+const FAR_PHI: f64 = 2.0;
+/// Least change of the share above the quarter of before, of the median as a ratio and in milliseconds, that is a shift.
+const SHIFT_EFFECT: f64 = 0.3;
+const SHIFT_RATIO: f64 = 1.3;
+const SHIFT_MS: f64 = 2.0;
+/// Buckets of baseline before its dispersion is known.
+const MIN_DISPERSION: f64 = 8.0;
 
 /// Bin of a duration.
 pub fn bin_of(duration_ns: u64) -> u16 {
@@ -46,9 +63,25 @@ struct SlowCell {
 pub struct Slow {
     cases: f64,
     bins: BTreeMap<u16, f64>,
+    /// Σ χ² of the share above the upper quartile, bucket by bucket, and of how many buckets.
+    dispersion: f64,
+    dispersed: f64,
     decayed_to: Bucket,
     ring: VecDeque<SlowCell>,
     pub heat: Heat,
+}
+
+/// What counts as slow: values above a bin.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    above: u16,
+    threshold_ms: f64,
+    /// How many of the baseline are.
+    before: f64,
+    effect: f64,
+    hits: f64,
+    buckets: usize,
+    phi: f64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +120,10 @@ impl Slow {
         }
     }
 
+    pub fn last_bucket(&self) -> Option<Bucket> {
+        self.ring.back().map(|cell| cell.bucket)
+    }
+
     pub fn is_live(&self, now: Bucket) -> bool {
         self.ring.back().is_some_and(|cell| now.0 - cell.bucket.0 < LAG_BUCKETS)
     }
@@ -94,9 +131,7 @@ impl Slow {
     /// As [`super::share::Share::roll`].
     pub fn roll(&mut self, now: Bucket) {
         if self.heat.is_new_normal(now) {
-            self.cases = 0.0;
-            self.bins.clear();
-            self.heat = Heat::default();
+            *self = Self { ring: std::mem::take(&mut self.ring), ..Self::default() };
         }
         while let Some(cell) = self.ring.front() {
             let age = now.0 - cell.bucket.0;
@@ -113,41 +148,89 @@ impl Slow {
     fn absorb(&mut self, cell: &SlowCell, now: Bucket) {
         let factor = fade(now.0 - self.decayed_to.0);
         if factor < 1.0 {
-            self.cases *= factor;
+            for sum in [&mut self.cases, &mut self.dispersion, &mut self.dispersed] {
+                *sum *= factor;
+            }
             self.bins.values_mut().for_each(|count| *count *= factor);
             self.bins.retain(|_, count| *count > 1e-3);
         }
         self.decayed_to = now;
+        self.disperse(cell);
         for &(bin, count) in &cell.bins {
             self.cases += f64::from(count);
             *self.bins.entry(bin).or_default() += f64::from(count);
         }
     }
 
-    /// "Slow" is above max(1.5·q95, q95 + 10 ms) of the baseline; only more slowness is evidence.
+    /// How far a bucket's share above the upper quartile lies from the baseline's.
+    fn disperse(&mut self, cell: &SlowCell) {
+        let all: f64 = cell.bins.iter().map(|(_, count)| f64::from(*count)).sum();
+        if self.cases < 4.0 * MIN_BASELINE || all < MIN_RECENT {
+            return;
+        }
+        let quartile = self.quantile(0.75);
+        let above: f64 = cell.bins.iter().filter(|(bin, _)| *bin > quartile).map(|(_, count)| f64::from(*count)).sum();
+        let share = (self.above(quartile) / self.cases).clamp(0.01, 0.99);
+        self.dispersion += (above - all * share).powi(2) / (all * share * (1.0 - share));
+        self.dispersed += 1.0;
+    }
+
+    fn quantile(&self, share: f64) -> u16 {
+        quantile(self.bins.iter().map(|(bin, count)| (*bin, *count)), share)
+    }
+
+    /// How many of the baseline lie above a bin.
+    fn above(&self, bin: u16) -> f64 {
+        self.bins.range(bin.saturating_add(1)..).map(|(_, count)| count).sum()
+    }
+
+    fn level(&self, threshold_ms: f64) -> Level {
+        let above = bin_of((threshold_ms * 1e6) as u64);
+        Level { above, threshold_ms, before: self.above(above), effect: EFFECT, hits: 0.0, buckets: 1, phi: 1.0 }
+    }
+
+    /// Only more slowness is evidence.
     pub fn judge(&self, now: Bucket) -> Option<SlowVerdict> {
         if self.cases < MIN_BASELINE || !self.is_live(now) {
             return None;
         }
-        let base = self.bins.iter().map(|(bin, count)| (*bin, *count));
-        let q95_ms = upper_ms(quantile(base.clone(), 0.95));
-        let threshold_ms = (1.5 * q95_ms).max(q95_ms + 10.0);
-        let threshold_bin = bin_of((threshold_ms * 1e6) as u64);
-        let slow_before: f64 = base.clone().filter(|(bin, _)| *bin > threshold_bin).map(|(_, count)| count).sum();
-        let median_before_ms = upper_ms(quantile(base, 0.5));
+        let q95_ms = upper_ms(self.quantile(0.95));
+        let slow = self.level((1.5 * q95_ms).max(q95_ms + 10.0));
+        let far = Level {
+            effect: FAR_EFFECT,
+            hits: FAR_HITS,
+            buckets: FAR_BUCKETS,
+            phi: FAR_PHI,
+            ..self.level((3.0 * q95_ms).max(q95_ms + 30.0))
+        };
+        let verdicts = [slow, far].into_iter().filter_map(|level| Some((self.judge_level(now, &level)?, level)));
+        let best = verdicts.reduce(|best, next| if next.0.surprise > best.0.surprise { next } else { best });
+        let Some((mut best, level)) = best else { return self.shift(now) };
+        best.rank_surprise = best.rank_surprise.max(self.since_onset(now, &level));
+        best.period = self.period_of(now, &level, &best);
+        Some(best)
+    }
+
+    /// The most surprising window at one level.
+    fn judge_level(&self, now: Bucket, level: &Level) -> Option<SlowVerdict> {
         let mut best: Option<SlowVerdict> = None;
         for buckets in WINDOWS {
-            let recent = self.sum(|cell| now.0 - cell.bucket.0 < buckets);
-            let Some((slow_now, cases_now)) = self.excess(&recent, threshold_bin, slow_before) else { continue };
-            let surprise = surprise::of_shares(slow_before, self.cases, slow_now, cases_now, 1.0);
+            let wanted = |cell: &SlowCell| now.0 - cell.bucket.0 < buckets;
+            let recent = self.sum(wanted);
+            let Some((slow_now, cases_now)) = self.excess(&recent, level) else { continue };
+            let hit = |cell: &&SlowCell| wanted(cell) && cell.bins.iter().any(|(bin, _)| *bin > level.above);
+            if level.buckets > 1 && self.ring.iter().filter(hit).count() < level.buckets {
+                continue;
+            }
+            let surprise = surprise::of_shares(level.before, self.cases, slow_now, cases_now, level.phi);
             if best.as_ref().is_none_or(|best| surprise > best.surprise) {
                 best = Some(SlowVerdict {
-                    threshold_ms,
-                    slow_before,
+                    threshold_ms: level.threshold_ms,
+                    slow_before: level.before,
                     cases_before: self.cases,
                     slow_now,
                     cases_now,
-                    median_before_ms,
+                    median_before_ms: upper_ms(self.quantile(0.5)),
                     median_now_ms: upper_ms(quantile(recent.iter().map(|(bin, count)| (*bin, *count)), 0.5)),
                     surprise,
                     rank_surprise: surprise,
@@ -156,10 +239,31 @@ impl Slow {
                 });
             }
         }
-        let mut best = best?;
-        best.rank_surprise = best.rank_surprise.max(self.since_onset(now, threshold_bin, slow_before));
-        best.period = self.period_of(now, threshold_bin, &best);
-        Some(best)
+        best
+    }
+
+    /// A hint that all of it has become slower.
+    fn shift(&self, now: Bucket) -> Option<SlowVerdict> {
+        if self.dispersed < MIN_DISPERSION {
+            return None;
+        }
+        let quartile = self.quantile(0.75);
+        let level = Level {
+            above: quartile,
+            before: self.above(quartile),
+            effect: SHIFT_EFFECT,
+            phi: self.dispersion / self.dispersed,
+            ..self.level(upper_ms(quartile))
+        };
+        let mut verdict = self.judge_level(now, &level)?;
+        let (before, later) = (verdict.median_before_ms, verdict.median_now_ms);
+        if later < SHIFT_RATIO * before || later - before < SHIFT_MS {
+            return None;
+        }
+        verdict.period = self.period_of(now, &level, &verdict);
+        verdict.rank_surprise = verdict.surprise.min(STRONG - 0.1);
+        verdict.surprise = verdict.surprise.min(HOT - 0.1);
+        Some(verdict)
     }
 
     fn sum(&self, wanted: impl Fn(&SlowCell) -> bool) -> BTreeMap<u16, f64> {
@@ -173,25 +277,26 @@ impl Slow {
     }
 
     /// (slow, all) of a window when it is large and slow enough.
-    fn excess(&self, recent: &BTreeMap<u16, f64>, threshold_bin: u16, slow_before: f64) -> Option<(f64, f64)> {
+    fn excess(&self, recent: &BTreeMap<u16, f64>, level: &Level) -> Option<(f64, f64)> {
         let cases: f64 = recent.values().sum();
-        let slow: f64 = recent.iter().filter(|(bin, _)| **bin > threshold_bin).map(|(_, count)| count).sum();
-        (cases >= MIN_RECENT && slow / cases - slow_before / self.cases >= EFFECT).then_some((slow, cases))
+        let slow: f64 = recent.iter().filter(|(bin, _)| **bin > level.above).map(|(_, count)| count).sum();
+        let is_more = slow >= level.hits && slow / cases - level.before / self.cases >= level.effect;
+        (cases >= MIN_RECENT && is_more).then_some((slow, cases))
     }
 
-    fn since_onset(&self, now: Bucket, threshold_bin: u16, slow_before: f64) -> f64 {
+    fn since_onset(&self, now: Bucket, level: &Level) -> f64 {
         let Some(since) = self.heat.since.filter(|_| self.heat.is_hot(now)) else { return 0.0 };
         let recent = self.sum(|cell| cell.bucket.0 >= since.0 - LOOK_BACK_BUCKETS);
-        self.excess(&recent, threshold_bin, slow_before)
-            .map_or(0.0, |(slow, cases)| surprise::of_shares(slow_before, self.cases, slow, cases, 1.0))
+        self.excess(&recent, level)
+            .map_or(0.0, |(slow, cases)| surprise::of_shares(level.before, self.cases, slow, cases, level.phi))
     }
 
     /// Instant at which the slow share of now began.
-    fn period_of(&self, now: Bucket, threshold_bin: u16, verdict: &SlowVerdict) -> Period {
+    fn period_of(&self, now: Bucket, level: &Level, verdict: &SlowVerdict) -> Period {
         let from = self.heat.looks_from(now);
         let count = |cell: &SlowCell| {
             let all: u32 = cell.bins.iter().map(|(_, count)| count).sum();
-            let slow: u32 = cell.bins.iter().filter(|(bin, _)| *bin > threshold_bin).map(|(_, count)| count).sum();
+            let slow: u32 = cell.bins.iter().filter(|(bin, _)| *bin > level.above).map(|(_, count)| count).sum();
             Count { bucket: cell.bucket, cases: f64::from(all), hits: f64::from(slow) }
         };
         let counts: Vec<Count> = self.ring.iter().filter(|cell| cell.bucket >= from).map(count).collect();

@@ -22,9 +22,10 @@ const FINE_RATIO: f64 = 1.02;
 /// Fine bins that calls given up at one limit fall into, and the least part of them that must.
 const LIMIT_BINS: u16 = 3;
 const CONCENTRATED: f64 = 0.8;
-/// Share of the calls that lasted as long as the limit before: with fewer the limit is no news, with more there is nothing
-/// to compare with.
-const REACHED_BEFORE: std::ops::RangeInclusive<f64> = 0.02..=0.9;
+/// Share of the calls that lasted as long as the limit before: with fewer the limit is no news.
+const REACHED_BEFORE: f64 = 0.02;
+/// Timers are set in milliseconds: what ends sooner was turned away, not given up.
+const LEAST_LIMIT_MS: f64 = 2.0;
 /// Of the calls longer than the limit this part may still be answered: instances that know no such limit yet.
 const STILL_PATIENT: f64 = 0.5;
 
@@ -146,7 +147,7 @@ impl Wait {
         }
         let cases_now: f64 = took.values().sum();
         let (limit, given_up_now) = limit_of(&unanswered)?;
-        if cases_now < MIN_RECENT || given_up_now < MIN_RECENT {
+        if cases_now < MIN_RECENT || given_up_now < MIN_RECENT || fine_ms(limit) < LEAST_LIMIT_MS {
             return None;
         }
         let bin = slow::bin_of((fine_ms(limit) * 1e6) as u64);
@@ -154,7 +155,7 @@ impl Wait {
         let reached_before = before / cases;
         let answered = at_least(&took, bin + 1) - given_up_now.min(at_least(&took, bin + 1));
         let slower = reached / cases_now > reached_before && surprise::of_shares(before, cases, reached, cases_now, 1.0) >= HOT;
-        if !REACHED_BEFORE.contains(&reached_before) || slower || answered > STILL_PATIENT * reached_before * cases_now {
+        if reached_before < REACHED_BEFORE || slower || answered > STILL_PATIENT * reached_before * cases_now {
             return None;
         }
         Some(WaitVerdict {
