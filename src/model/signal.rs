@@ -36,7 +36,7 @@ pub struct Signal {
     pub service: ServiceName,
     pub family: Family,
     /// Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `slow_requests`, `failures`, `failing_calls`, `gives_up`, `metric`,
-    /// `metric_profile`, `drift`.
+    /// `metric_profile`, `drift`, `pointed_at`.
     pub detector: String,
     /// What inside the entity: a template, an operation, a metric, a callee.
     pub key: String,

@@ -38,6 +38,8 @@ const DEPLOY_TOLERANCE_S: i64 = 60;
 
 /// What grows slowly: caches fill, heaps grow. Alone it is no sign of trouble; where there are others it may be their cause.
 pub(super) const DRIFT: &str = "drift";
+/// Detector of what its callers' lines say of a service.
+const POINTED_AT: &str = "pointed_at";
 /// Key of the snapshot's entry that says until when history only teaches.
 pub(super) const TEACH_UNTIL: &[u8] = b"u";
 
@@ -224,6 +226,18 @@ impl Investigator {
         for mut signal in closed.iter_mut().flat_map(|shard| std::mem::take(&mut shard.signals)) {
             signal.after_deployment = signal.detector == "log_shape" && self.follows_deployment(&signal);
             signals.entry(signal.service.environment.clone()).or_default().entry(signal.service.service.clone()).or_default().push(signal);
+        }
+        for signals in signals.values_mut().flat_map(BTreeMap::values_mut) {
+            // What others say of a service comes from their shards, in any order.
+            let own = |signal: &Signal| signal.detector != POINTED_AT;
+            signals.sort_by(|left, right| match (own(left), own(right)) {
+                (true, true) => std::cmp::Ordering::Equal,
+                (false, false) => {
+                    let strength = right.rank_surprise.total_cmp(&left.rank_surprise);
+                    strength.then_with(|| left.key.cmp(&right.key)).then_with(|| left.sentence.cmp(&right.sentence))
+                }
+                (left, right) => right.cmp(&left),
+            });
         }
         let weak = self.options.weak;
         for signals in signals.values().flat_map(BTreeMap::values) {

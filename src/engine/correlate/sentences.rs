@@ -36,6 +36,7 @@ pub fn symptom(signal: &Signal) -> String {
             duration(facts.threshold.unwrap_or_default()),
             percent(facts.hits_now, facts.cases_now)
         ),
+        "pointed_at" => format!("{} of {service} is complained of", signal.key),
         "new_error" => format!("{service} logs errors it did not log before"),
         "drift" => format!("{} of {service} grows and grows", signal.key),
         "metric" => {
@@ -54,7 +55,7 @@ pub fn nearness(signal: &Signal) -> u8 {
         "failing_calls" | "gives_up" => 1,
         "hop_gap" | "self_time" | "slow_requests" => 2,
         "new_error" => 3,
-        "log_shape" => 4,
+        "log_shape" | "pointed_at" => 4,
         _ => 5,
     }
 }

@@ -13,6 +13,7 @@ use super::limits::{MAX_AHEAD_BUCKETS, MAX_ERROR_TEMPLATES};
 use super::metric::is_resource;
 use super::names::Names;
 use super::pending::{ErrorFold, Pending, SourceCount};
+use super::pointing;
 use super::probe::{InHand, Step, Watch};
 use super::sentences::Renderer;
 use crate::model::entity::ServiceName;
@@ -296,8 +297,12 @@ impl InPieces for Detector {
 fn render(out: &mut ClosedBucket, names: &Names, service: &ServiceName, entity: &Entity, close: EntityClose) {
     let renderer = Renderer { names, service, now: out.bucket };
     let in_events = error_events(out, &renderer, &close);
+    let called = entity.waits.keys().chain(close.counts.edges.keys()).filter(|_| !close.findings.is_empty());
+    let callees: Vec<ServiceName> = called.map(|callee| names.service(*callee)).collect();
     for finding in &close.findings {
-        out.signals.push(renderer.signal(finding));
+        let signal = renderer.signal(finding);
+        out.signals.extend(pointing::pointed(&signal, callees.iter()));
+        out.signals.push(signal);
         if finding.tell {
             out.events.extend(renderer.event(finding, entity.message_of(finding.subject)));
         }

@@ -9,8 +9,8 @@ use super::features::{ShapeKey, end_symbol, start_symbol};
 use super::finding::{Finding, Kind, Subject};
 use super::heat::Heat;
 use super::limits::{
-    HINT, HOT, LAG_BUCKETS, MAX_CALLERS, MAX_DRIFTS, MAX_LIVE_BUCKETS, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR, MAX_SURPRISE,
-    MAX_WAITS, STRONG, TRACE_GRACE_S,
+    HINT, HOT, LAG_BUCKETS, MAX_CALLERS, MAX_DRIFTS, MAX_LIVE_BUCKETS, MAX_OPERATIONS, MAX_SERIES, MAX_SHAPES, MAX_SIGNALS_A_DETECTOR,
+    MAX_SURPRISE, MAX_WAITS, STRONG, TRACE_GRACE_S,
 };
 use super::load::{Excess, LoadBaseline, LoadCell};
 use super::metric::{Series, SeriesKey, Surroundings};
@@ -133,6 +133,11 @@ impl Entity {
 
     fn take_lines(&mut self, now: Bucket, counts: &mut Pending) {
         let clip = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        if self.lines.is_empty() && counts.logs.items > 2 * counts.logs.failing {
+            // Its first lines ever: somebody began to collect them, its requests are what they were.
+            self.shapes.retain(|key, _| !key.traced);
+            counts.shapes.retain(|key, _| !key.traced);
+        }
         let hits = counts.errors.iter().map(|(template, fold)| (*template, clip(fold.count))).collect();
         self.lines.push(ShareCell { bucket: now, cases: clip(counts.logs.items), hits });
         let was_silent = self.missing.ended_mute(now);
@@ -152,11 +157,21 @@ impl Entity {
         }
     }
 
-    /// Of requests that began in a bucket without any line: whether that is no chance.
+    /// Of requests that began in a bucket without any line: whether that is no chance. Where several operations write, one that
+    /// is silent alone may have gone quiet by itself.
     fn is_silent(&mut self, now: Bucket, counts: &Pending) -> bool {
-        let began = counts.shapes.iter().filter(|(key, _)| key.traced && key.previous == start_symbol());
-        let usual = began.filter_map(|(key, shape)| Some((shape.cases, self.shapes.get(key)?.usual(end_symbol())?)));
-        self.missing.lines(now, usual)
+        let begins = |key: &&ShapeKey| key.traced && key.previous == start_symbol();
+        // What is usual is known while learning, too.
+        self.shapes.iter_mut().filter(|(key, _)| begins(key)).for_each(|(_, share)| share.roll(now));
+        let without_lines = |key: &ShapeKey| self.shapes.get(key)?.usual(end_symbol());
+        let writes = |key: &&ShapeKey| without_lines(key).is_some_and(|usual| usual < 0.5);
+        let silent = counts.shapes.keys().filter(begins).filter(writes).take(2).count();
+        if silent < 2 && self.shapes.keys().filter(begins).filter(writes).take(2).count() == 2 {
+            return false;
+        }
+        let began = counts.shapes.iter().filter(|(key, _)| begins(key));
+        let usual: Vec<(u32, f64)> = began.filter_map(|(key, shape)| Some((shape.cases, without_lines(key)?))).collect();
+        self.missing.lines(now, usual.into_iter())
     }
 
     /// True while spans are lost: then nobody knows where the time was spent.

@@ -15,6 +15,8 @@ use crate::model::{Bucket, EntityKey, Source, Symbol, Timestamp, symbol};
 pub enum Kind {
     LogShape,
     NewError,
+    /// Lines of a caller that name an instance.
+    PointedAt,
     HopGap,
     SelfTime,
     /// Durations as request metrics tell them.
@@ -34,6 +36,7 @@ impl Kind {
         match self {
             Self::LogShape => "log_shape",
             Self::NewError => "new_error",
+            Self::PointedAt => "pointed_at",
             Self::HopGap => "hop_gap",
             Self::SelfTime => "self_time",
             Self::SlowRequests => "slow_requests",
@@ -48,7 +51,7 @@ impl Kind {
 
     pub const fn family(self) -> Family {
         match self {
-            Self::LogShape | Self::NewError => Family::LogShape,
+            Self::LogShape | Self::NewError | Self::PointedAt => Family::LogShape,
             Self::HopGap | Self::SelfTime | Self::SlowRequests => Family::Latency,
             Self::Failures | Self::FailingRequests | Self::FailingCalls | Self::GivesUp => Family::Failures,
             Self::Metric | Self::MetricProfile | Self::Drift => Family::Metric,
@@ -59,6 +62,7 @@ impl Kind {
         match self {
             Self::LogShape => "log_shape_change",
             Self::NewError => "new_error_pattern",
+            Self::PointedAt => "log_shape_change",
             Self::HopGap | Self::SelfTime | Self::SlowRequests => "slow_call",
             Self::Failures | Self::FailingRequests | Self::FailingCalls | Self::GivesUp => "failing_calls",
             Self::Metric | Self::MetricProfile | Self::Drift => "metric_anomaly",
@@ -67,7 +71,7 @@ impl Kind {
 
     pub const fn source(self) -> Source {
         match self {
-            Self::LogShape | Self::NewError => Source::Logs,
+            Self::LogShape | Self::NewError | Self::PointedAt => Source::Logs,
             Self::Metric | Self::MetricProfile | Self::Drift | Self::SlowRequests | Self::FailingRequests => Source::Metrics,
             _ => Source::Traces,
         }

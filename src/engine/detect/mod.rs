@@ -21,6 +21,7 @@ mod missing;
 mod names;
 mod onset;
 mod pending;
+mod pointing;
 pub mod probe;
 mod profile;
 mod requests;

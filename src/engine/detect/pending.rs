@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::features::{CallSums, EdgeSums, ShapeKey};
 use super::input::BatchInfo;
-use super::limits::{MAX_CALLERS, MAX_EDGES, MAX_EXEMPLARS, MAX_OPERATIONS, MAX_ORDERED_LINES, MAX_REQUEST_SERIES, MAX_SERIES, MAX_SHAPES, MAX_WAITS};
+use super::limits::{
+    MAX_CALLERS, MAX_EDGES, MAX_EXEMPLARS, MAX_OPERATIONS, MAX_ORDERED_LINES, MAX_REQUEST_SERIES, MAX_SERIES, MAX_SHAPES, MAX_WAITS,
+};
 use super::metric::{SeriesKey, SeriesPoints};
 use super::requests::{RequestPoints, RequestSeries};
 use super::slow;

@@ -10,6 +10,9 @@ use super::onset::{self, Count, Period, Shares};
 use super::surprise;
 use crate::model::{Bucket, Symbol, Timestamp};
 
+/// Weight of what no longer comes beside what comes.
+const MISSED: f64 = 0.8;
+
 /// How a kind of share is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct ShareRule {
@@ -86,6 +89,11 @@ impl Share {
         if cell.cases > 0 {
             self.ring.push_back(cell);
         }
+    }
+
+    /// True when it has never been given anything that still counts.
+    pub fn is_empty(&self) -> bool {
+        self.cases == 0.0 && self.ring.is_empty()
     }
 
     /// Drops a bucket that turns out to say nothing.
@@ -230,13 +238,20 @@ impl Share {
             return;
         }
         let plain = surprise::of_shares(hits, self.cases, now, window.cases, rule.phi_floor).min(rule.cap);
-        if best.as_ref().is_some_and(|best| best.rank_surprise >= plain && best.surprise >= plain) {
+        // What comes says more than what it came instead of, when both are about as surprising.
+        let worth = |comes: bool, surprise: f64| if comes { surprise } else { MISSED * surprise };
+        let known = |best: &ShareVerdict, surprise: f64| {
+            let best_comes = best.hits_now / best.cases_now > best.hits_before / best.cases_before;
+            worth(best_comes, best.surprise) >= worth(share > before, surprise)
+        };
+        if best.as_ref().is_some_and(|best| best.rank_surprise >= plain && best.surprise >= plain && known(best, plain)) {
             return;
         }
         let dispersed = surprise::of_shares(hits, self.cases, now, window.cases, self.phi(event).max(rule.phi_floor)).min(rule.cap);
         let rank_surprise = best.as_ref().map_or(plain, |best| best.rank_surprise.max(plain));
+        let most = best.as_ref().map_or(dispersed, |best| best.surprise.max(dispersed));
         match best {
-            Some(best) if best.surprise >= dispersed => best.rank_surprise = rank_surprise,
+            Some(best) if known(best, dispersed) => (best.rank_surprise, best.surprise) = (rank_surprise, most),
             _ => {
                 *best = Some(ShareVerdict {
                     event,
@@ -244,7 +259,7 @@ impl Share {
                     cases_before: self.cases,
                     hits_now: now,
                     cases_now: window.cases,
-                    surprise: dispersed,
+                    surprise: most,
                     rank_surprise,
                     window_buckets: window.buckets,
                     period: Period::at(Bucket::default()),

@@ -287,8 +287,7 @@ impl Slow {
     fn since_onset(&self, now: Bucket, level: &Level) -> f64 {
         let Some(since) = self.heat.since.filter(|_| self.heat.is_hot(now)) else { return 0.0 };
         let recent = self.sum(|cell| cell.bucket.0 >= since.0 - LOOK_BACK_BUCKETS);
-        self.excess(&recent, level)
-            .map_or(0.0, |(slow, cases)| surprise::of_shares(level.before, self.cases, slow, cases, level.phi))
+        self.excess(&recent, level).map_or(0.0, |(slow, cases)| surprise::of_shares(level.before, self.cases, slow, cases, level.phi))
     }
 
     /// Instant at which the slow share of now began.

@@ -211,7 +211,8 @@ fn score(local: &Local, explained: &Explained) -> (String, f64) {
         let left = match detector.as_str() {
             "metric" if local.starved() > 0.0 => 1.0,
             "metric" | "metric_profile" => by_callee.min(by_caller),
-            "gives_up" => 1.0,
+            // It is somebody else's word of one instance: nobody behind it explains that.
+            "gives_up" | "pointed_at" => 1.0,
             "hop_gap" => by_caller,
             "failing_calls" => by_caller * answered,
             "failures" => explained.own_share.clamp(0.0, 1.0) * explained.failures_mass * answered,
