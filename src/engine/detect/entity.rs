@@ -16,7 +16,7 @@ use super::load::{Excess, LoadBaseline, LoadCell};
 use super::metric::{Series, SeriesKey, Surroundings};
 use super::missing::Missing;
 use super::onset::Period;
-use super::pending::{Pending, StreamLine};
+use super::pending::{Pending, ShapeCount, StreamLine};
 use super::requests::Requests;
 use super::share::{Share, ShareCell, ShareRule, ShareVerdict};
 use super::slow::{Slow, SlowVerdict};
@@ -137,15 +137,16 @@ impl Entity {
             // Its first lines ever: somebody began to collect them, its requests are what they were.
             self.shapes.retain(|key, _| !key.traced);
             counts.shapes.retain(|key, _| !key.traced);
+            self.missing.note_mute(now);
         }
         let hits = counts.errors.iter().map(|(template, fold)| (*template, clip(fold.count))).collect();
         self.lines.push(ShareCell { bucket: now, cases: clip(counts.logs.items), hits });
         let was_silent = self.missing.ended_mute(now);
         let silent = counts.logs.items == 0 && self.is_silent(now, counts);
         if silent && !was_silent {
-            // The silence began in the bucket before.
+            // The silence began before all requests of a bucket were silent.
             let traced = self.shapes.iter_mut().filter(|(key, _)| key.traced);
-            traced.for_each(|(_, share)| share.forget(Bucket(now.0 - 1)));
+            traced.for_each(|(_, share)| share.forget_since(Bucket(now.0 - 2)));
         }
         // Traces of the silence are finished, and booked, a little later.
         for (key, shape) in counts.shapes.iter().filter(|(key, _)| !(silent || was_silent && key.traced)) {
@@ -165,7 +166,12 @@ impl Entity {
         self.shapes.iter_mut().filter(|(key, _)| begins(key)).for_each(|(_, share)| share.roll(now));
         let without_lines = |key: &ShapeKey| self.shapes.get(key)?.usual(end_symbol());
         let writes = |key: &&ShapeKey| without_lines(key).is_some_and(|usual| usual < 0.5);
+        // Lines are booked when they were written, their requests when they are finished: these may have been written before.
+        let wrote = |(_, shape): (&ShapeKey, &ShapeCount)| shape.next.keys().any(|next| *next != end_symbol());
         let silent = counts.shapes.keys().filter(begins).filter(writes).take(2).count();
+        if counts.shapes.iter().filter(|(key, _)| begins(key)).any(wrote) {
+            return false;
+        }
         if silent < 2 && self.shapes.keys().filter(begins).filter(writes).take(2).count() == 2 {
             return false;
         }

@@ -55,6 +55,11 @@ impl Missing {
         mute
     }
 
+    /// Takes a bucket as one without lines.
+    pub fn note_mute(&mut self, now: Bucket) {
+        self.mute = Some(now);
+    }
+
     /// True right after a bucket without lines.
     pub fn ended_mute(&self, now: Bucket) -> bool {
         self.mute.is_some_and(|mute| mute.0 + 1 == now.0)

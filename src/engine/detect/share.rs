@@ -96,9 +96,9 @@ impl Share {
         self.cases == 0.0 && self.ring.is_empty()
     }
 
-    /// Drops a bucket that turns out to say nothing.
-    pub fn forget(&mut self, bucket: Bucket) {
-        self.ring.retain(|cell| cell.bucket != bucket);
+    /// Drops the newest buckets, which turn out to say nothing.
+    pub fn forget_since(&mut self, bucket: Bucket) {
+        self.ring.retain(|cell| cell.bucket < bucket);
     }
 
     pub fn last_bucket(&self) -> Option<Bucket> {

@@ -1,9 +1,9 @@
 //! Durations of a key: a decayed log histogram, and the share of recent values above what it calls slow.
 //!
 //! Three questions are put to it. Are many slow, a quarter more than before above max(1.5·q95, q95 + 10 ms)? Are some far
-//! slower than anything before, above max(3·q95, q95 + 30 ms), not in one stall but in bucket after bucket? Both may open.
-//! Have all shifted, so that the upper quarter of before holds most of now? Load does that, too: it is a hint for ranking
-//! and opens nothing, and it is measured by the key's own dispersion between buckets.
+//! slower than anything before, above max(3·q95, q95 + 30 ms), not in one stall but in bucket after bucket? Have all shifted,
+//! so that the upper quarter of before holds most of now, measured by the key's own dispersion between buckets? Load does
+//! that, too: with more calls than before, or where it is small, it is a hint for ranking and opens nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -34,6 +34,11 @@ const FAR_PHI: f64 = 2.0;
 const SHIFT_EFFECT: f64 = 0.3;
 const SHIFT_RATIO: f64 = 1.3;
 const SHIFT_MS: f64 = 2.0;
+/// What a shift must be, at least, to matter to anybody; a smaller one is a hint.
+const MATERIAL_RATIO: f64 = 1.5;
+const MATERIAL_MS: f64 = 5.0;
+/// Calls a bucket beside those of before from which load may have shifted them.
+const MORE_LOAD: f64 = 1.2;
 /// Buckets of baseline before its dispersion is known.
 const MIN_DISPERSION: f64 = 8.0;
 
@@ -66,6 +71,8 @@ pub struct Slow {
     /// Σ χ² of the share above the upper quartile, bucket by bucket, and of how many buckets.
     dispersion: f64,
     dispersed: f64,
+    /// Buckets that had any.
+    buckets: f64,
     decayed_to: Bucket,
     ring: VecDeque<SlowCell>,
     pub heat: Heat,
@@ -148,7 +155,7 @@ impl Slow {
     fn absorb(&mut self, cell: &SlowCell, now: Bucket) {
         let factor = fade(now.0 - self.decayed_to.0);
         if factor < 1.0 {
-            for sum in [&mut self.cases, &mut self.dispersion, &mut self.dispersed] {
+            for sum in [&mut self.cases, &mut self.dispersion, &mut self.dispersed, &mut self.buckets] {
                 *sum *= factor;
             }
             self.bins.values_mut().for_each(|count| *count *= factor);
@@ -156,6 +163,7 @@ impl Slow {
         }
         self.decayed_to = now;
         self.disperse(cell);
+        self.buckets += 1.0;
         for &(bin, count) in &cell.bins {
             self.cases += f64::from(count);
             *self.bins.entry(bin).or_default() += f64::from(count);
@@ -242,7 +250,15 @@ impl Slow {
         best
     }
 
-    /// A hint that all of it has become slower.
+    /// True when the newest buckets hold more calls than those before did.
+    fn is_busier(&self, now: Bucket, window: i64) -> bool {
+        let recent = self.ring.iter().filter(|cell| now.0 - cell.bucket.0 < window);
+        let calls = |cell: &SlowCell| cell.bins.iter().map(|(_, count)| f64::from(*count)).sum::<f64>();
+        let (buckets, all) = recent.fold((0.0, 0.0), |(buckets, all), cell| (buckets + 1.0, all + calls(cell)));
+        all * self.buckets > MORE_LOAD * self.cases * buckets
+    }
+
+    /// All of it has become slower.
     fn shift(&self, now: Bucket) -> Option<SlowVerdict> {
         if self.dispersed < MIN_DISPERSION {
             return None;
@@ -262,7 +278,11 @@ impl Slow {
         }
         verdict.period = self.period_of(now, &level, &verdict);
         verdict.rank_surprise = verdict.surprise.min(STRONG - 0.1);
-        verdict.surprise = verdict.surprise.min(HOT - 0.1);
+        let is_material = later >= MATERIAL_RATIO * before && later - before >= MATERIAL_MS;
+        if !is_material || self.is_busier(now, verdict.window_buckets) {
+            verdict.surprise = verdict.surprise.min(HOT - 0.1);
+            verdict.rank_surprise = verdict.surprise;
+        }
         Some(verdict)
     }
 
