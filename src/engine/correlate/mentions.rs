@@ -35,7 +35,7 @@ const BY: &str = "refused reset closed dropped";
 const SKIPPED: &str = "the service svc server";
 /// How a sentence about a call goes on behind the callee.
 const GOES_ON: &str = "service svc server api host instance pod endpoint cluster failed fails failing failure refused rejected returned \
-    returns timed timeout unavailable unreachable unhealthy down closed reset dropped aborted cancelled canceled exceeded responded answered \
+    returns timed timeout unavailable unreachable unhealthy down slow closed reset dropped aborted cancelled canceled exceeded responded answered \
     error errors took gave got was is has did does could cannot on at over via in with for after within because while when and but";
 /// A text with one of these speaks of a connection.
 const NETWORK: &str = "connect connecting connection call calling dial dialing lookup resolve host upstream refused timeout timed \

@@ -126,7 +126,7 @@ fn write(pipeline: &mut Pipeline, action: Action) {
 fn a_false_alarm_stays_silent_until_it_has_been_quiet() {
     let shop = shop(21, 20, Fault::Failing(0.6), FAULT_AT_S);
     let mut pipeline = Pipeline::new(1, None);
-    let mut early = crate::engine::detect::tests::traffic::Shop { items: shop.items.clone(), definitions: shop.definitions.clone() };
+    let mut early = Shop { items: shop.items.clone(), definitions: shop.definitions.clone() };
     early.items.retain(|item| item.at() < at(780));
     pipeline.run(&early, 500, 0, 1);
     let id = last(&pipeline).id.clone();
