@@ -231,15 +231,18 @@ impl<'t> Text<'t> {
         let Some(token) = self.tokens.get(index) else { return false };
         // A word of calling is the word, whatever is called so.
         let is_word = [CALLS, HOSTS, TO, FROM, SKIPPED].iter().any(|list| has(list, token.text));
-        if is_word || host.contains('.') && is_elsewhere(host) || !self.goes_on(end) {
+        if is_word || host.contains('.') && is_elsewhere(host) {
             return false;
         }
+        let goes_on = self.goes_on(end);
         let mut at = index;
         for _ in 0..=2 {
             let Some((word, gap)) = self.word_before(at) else { return false };
             match word {
-                _ if has(HOSTS, word) && gap != Gap::Else => return true,
-                _ if gap == Gap::Sentence || gap == Gap::Else => return false,
+                // A field's value is no part of a sentence.
+                _ if has(HOSTS, word) && gap == Gap::Value => return true,
+                _ if has(HOSTS, word) && gap != Gap::Else => return goes_on,
+                _ if !goes_on || gap == Gap::Sentence || gap == Gap::Else => return false,
                 _ if has(CALLS, word) => return true,
                 _ if gap == Gap::Space && has(SKIPPED, word) => at -= 1,
                 _ => return gap == Gap::Space && self.is_phrase(at - 1),

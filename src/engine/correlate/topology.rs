@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use crate::engine::correlate::CorrelateOptions;
     use crate::engine::correlate::node::Node;
-    use crate::model::signal::{ClosedBucket, EdgeCount};
+    use crate::model::signal::{BucketRow, ClosedBucket, EdgeCount};
     use crate::model::topology::HOUR_BUCKETS;
     use crate::model::{Event, Severity, Source};
 
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!((after.calls, after.first, after.last), (45, Bucket(start + 6), Bucket(start + 60)));
     }
 
-    /// An error text of web in a bucket; stock and cart are known by a line of theirs.
+    /// An error text of web in a bucket, in which cart and stock wrote a line, too.
     fn says(bucket: Bucket, text: &str) -> ClosedBucket {
         let event = |service: &str, text: &str| {
             let mut event =
@@ -83,7 +83,17 @@ mod tests {
             event.data = serde_json::json!({ "exemplars": [{ "message": text }] });
             event
         };
-        ClosedBucket { bucket, events: vec![event("web", text), event("cart", ""), event("stock", "")], ..ClosedBucket::default() }
+        let row = |service: &str| BucketRow {
+            bucket,
+            source: Source::Logs,
+            entity: ServiceName { environment: "prod".to_owned(), service: service.to_owned() },
+            items: 1,
+            failing: 1,
+            in_events: 1,
+            late: 0,
+        };
+        let rows = ["web", "cart", "stock"].map(row).to_vec();
+        ClosedBucket { bucket, events: vec![event("web", text)], rows, ..ClosedBucket::default() }
     }
 
     #[test]
