@@ -22,8 +22,8 @@ struct Sums {
     last: i64,
 }
 
-/// Edges with a call in the half hour before `at`, or with a mention where there was no call, with means since the hour before began. A row tells of its whole hour, so that
-/// the numbers may reach past `at` to the end of its hour.
+/// Edges with a call in the half hour before `at`, or with a mention where there was no call, with means since the hour before
+/// began. A row tells of its whole hour, so that the numbers may reach past `at` to the end of its hour.
 pub(super) fn topology(connection: &Connection, environment: Option<&str>, at: Option<Timestamp>) -> Result<Topology, Fault> {
     let environments = match environment {
         Some(name) => vec![name.to_owned()],
