@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::feed::{MemoryRecord, MemoryTopic};
 use super::recorded::{self, Run, Through};
 use crate::clock;
-use crate::engine::correlate::{CorrelateOptions, Without};
+use crate::engine::correlate::CorrelateOptions;
+pub use crate::engine::correlate::Without;
 use crate::engine::decode::{DecodeOptions, WATERMARK_HEADER};
 use crate::engine::detect::DetectOptions;
 use crate::evaluation::calendar::Calendar;
@@ -54,14 +55,7 @@ pub struct Options {
 }
 
 /// The same options with one factor of the ranking of changes held at 1.
-pub fn without(options: CorrelateOptions, factor: Option<&str>) -> CorrelateOptions {
-    let without = match factor {
-        Some("time") => Some(Without::Time),
-        Some("scope") => Some(Without::Scope),
-        Some("diff") => Some(Without::Diff),
-        Some("words") => Some(Without::Words),
-        _ => None,
-    };
+pub fn without(options: CorrelateOptions, without: Option<Without>) -> CorrelateOptions {
     CorrelateOptions { without, ..options }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::app::evaluate::{self, Options, metric, quiet_days};
+use crate::app::evaluate::{self, Options, Without, metric, quiet_days};
 use crate::evaluation::feed::Disorder;
 use crate::evaluation::{ChangePack, EpisodeOptions, GraphPack, HeldOut, MetricPack, Pack, RecordedPack};
 use crate::kafka;
@@ -90,13 +90,13 @@ enum Factor {
     Words,
 }
 
-impl Factor {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Time => "time",
-            Self::Scope => "scope",
-            Self::Diff => "diff",
-            Self::Words => "words",
+impl From<Factor> for Without {
+    fn from(factor: Factor) -> Self {
+        match factor {
+            Factor::Time => Self::Time,
+            Factor::Scope => Self::Scope,
+            Factor::Diff => Self::Diff,
+            Factor::Words => Self::Words,
         }
     }
 }
@@ -121,7 +121,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         episodes: EpisodeOptions { seed: arguments.seed, disorder, ..EpisodeOptions::default() },
         decode: settings.decode,
         detect: settings.detect,
-        correlate: evaluate::without(settings.correlate, arguments.without.map(Factor::name)),
+        correlate: evaluate::without(settings.correlate, arguments.without.map(Without::from)),
         shards: settings.pipeline.shards,
         kafka: arguments.brokers.clone().map(|brokers| kafka::Options { brokers, ..settings.kafka }),
         speed: arguments.speed.0,

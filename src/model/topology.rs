@@ -1,4 +1,4 @@
-//! Who calls whom, learned from spans and request metrics, as it was at any time.
+//! Who calls whom, learned from spans and request metrics and, weakly, from names in error texts, as it was at any time.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,19 +9,22 @@ use super::{Bucket, Timestamp};
 /// Buckets of an hour.
 pub const HOUR_BUCKETS: i64 = 3_600 / Bucket::SECONDS;
 
-/// Calls from one service to another in one hour of event time, as far as its buckets are closed.
+/// Calls from one service to another in one hour of event time, as far as its buckets are closed; or, where none was seen, error
+/// texts of the one that name the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeHour {
     pub caller: ServiceName,
     /// Its name; callers and callees share an environment.
     pub callee: String,
-    /// First and newest bucket with calls; both lie in the same hour.
+    /// First and newest bucket with calls, or mentions; both lie in the same hour.
     pub first: Bucket,
     pub last: Bucket,
     pub calls: u64,
     pub failed: u64,
     /// Sum of client-side durations, nanoseconds.
     pub duration_ns: u64,
+    /// Error texts of the caller that name the callee, of those kept as examples; 0 where calls were seen.
+    pub mentions: u64,
 }
 
 impl EdgeHour {
@@ -39,12 +42,12 @@ pub const fn hour_of(bucket: Bucket) -> Bucket {
 /// Services and the calls between them, as they were at a time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Topology {
-    /// The time asked for, or that of the newest call known.
+    /// The time asked for, or that of the newest call or mention known.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
     /// By environment and name.
     pub services: Vec<TopologyService>,
-    /// Most called first.
+    /// Most called first, weak ones last.
     pub edges: Vec<TopologyEdge>,
     /// True when only the most called edges are here.
     pub edges_cut: bool,
@@ -73,7 +76,11 @@ pub struct TopologyEdge {
     pub failed_share: f64,
     /// Mean client-side duration, milliseconds.
     pub mean_ms: f64,
-    /// The newest call known at that time.
+    /// No call was seen: error texts of the caller name the callee. Its rates are 0.
+    pub weak: bool,
+    /// Of a weak edge, error texts that named the callee since the start of the hour before, of those kept as examples; else 0.
+    pub mentions: u64,
+    /// The newest call, or mention, known at that time.
     #[schema(value_type = String, format = DateTime)]
     pub last_seen: Timestamp,
 }

@@ -41,6 +41,10 @@ pub struct GraphEdge {
     /// The failure travels along it.
     pub hot: bool,
     pub label: String,
+    /// No call was seen: error texts of the caller name the callee.
+    #[serde(default)]
+    #[schema(required)]
+    pub weak: bool,
 }
 
 /// Bucketed counts in source lanes with single marks where they are few.

@@ -211,6 +211,7 @@ mod tests {
             mean_ms: 4.0,
             hot: true,
             label: String::new(),
+            weak: false,
         };
         let findings = EngineFindings {
             id: "inv".into(),

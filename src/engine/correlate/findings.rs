@@ -247,22 +247,36 @@ fn graph(case: &Case, ranking: &Ranking, world: &World<'_>) -> ServiceGraph {
     if let Some(first) = ranking.services.first() {
         shown.extend(world.graph.callees(&first.service).map(|(callee, _)| callee));
         shown.extend(world.graph.callers(&first.service));
+        shown.extend(world.graph.named(&first.service).chain(world.graph.named_by(&first.service)));
     }
     let nodes = shown.iter().map(|service| graph_node(service, case, ranked.get(*service).copied(), ranking.local.get(*service))).collect();
-    let edges = case
-        .edges
-        .iter()
-        .filter(|((caller, callee), sums)| shown.contains(caller) && shown.contains(callee) && sums.0 > 0)
-        .map(|((caller, callee), (calls, failed, ns))| GraphEdge {
+    let hot = |caller: &String, callee: &String| ranked.contains_key(caller) && ranked.contains_key(callee);
+    let named = shown.iter().flat_map(|caller| world.graph.named(caller).map(move |callee| (*caller, callee)));
+    let is_called = |caller: &String, callee: &String| case.edges.get(&(caller.clone(), callee.clone())).is_some_and(|sums| sums.0 > 0);
+    let named = named.filter(|(caller, callee)| shown.contains(callee) && !is_called(caller, callee));
+    let named = named.map(|(caller, callee)| GraphEdge {
+        caller: caller.clone(),
+        callee: callee.clone(),
+        calls: 0,
+        failed: 0,
+        mean_ms: 0.0,
+        hot: hot(caller, callee),
+        label: "named in error lines".to_owned(),
+        weak: true,
+    });
+    let called = case.edges.iter().filter(|((caller, callee), sums)| shown.contains(caller) && shown.contains(callee) && sums.0 > 0).map(
+        |((caller, callee), (calls, failed, ns))| GraphEdge {
             caller: caller.clone(),
             callee: callee.clone(),
             calls: *calls,
             failed: *failed,
             mean_ms: (*ns as f64 / 1e6 / (*calls).max(1) as f64 * 100.0).round() / 100.0,
-            hot: ranked.contains_key(caller) && ranked.contains_key(callee),
+            hot: hot(caller, callee),
             label: if *failed > 0 { format!("{failed} of {calls} failed") } else { String::new() },
-        })
-        .collect();
+            weak: false,
+        },
+    );
+    let edges = called.chain(named).collect();
     ServiceGraph { nodes, edges }
 }
 

@@ -200,6 +200,7 @@ impl Investigator {
     /// Takes a bucket into the nodes. Returns its signals by environment and service.
     fn take(&mut self, bucket: Bucket, closed: &mut [ClosedBucket]) -> BTreeMap<String, BTreeMap<String, Vec<Signal>>> {
         let mut signals: BTreeMap<String, BTreeMap<String, Vec<Signal>>> = BTreeMap::new();
+        let mut texts: Vec<(ServiceName, String)> = Vec::new();
         // A service lies in one shard, so that the order of shards cannot matter to it.
         for shard in closed.iter() {
             for edge in &shard.edges {
@@ -217,12 +218,17 @@ impl Investigator {
             }
             for event in &shard.events {
                 if let (Some(environment), Some(service)) = (&event.environment, &event.service) {
-                    let node = self.node(&ServiceName { environment: environment.clone(), service: service.clone() });
+                    let name = ServiceName { environment: environment.clone(), service: service.clone() };
+                    let node = self.node(&name);
                     node.take_event(event);
-                    texts_of(event).into_iter().for_each(|text| node.take_text(&text));
+                    for text in texts_of(event) {
+                        node.take_text(&text);
+                        texts.push((name.clone(), text));
+                    }
                 }
             }
         }
+        self.take_mentions(bucket, texts);
         for mut signal in closed.iter_mut().flat_map(|shard| std::mem::take(&mut shard.signals)) {
             signal.after_deployment = signal.detector == "log_shape" && self.follows_deployment(&signal);
             signals.entry(signal.service.environment.clone()).or_default().entry(signal.service.service.clone()).or_default().push(signal);
@@ -258,12 +264,15 @@ impl Investigator {
         alerts
     }
 
-    fn graph(&self, environment: &str, bucket: Bucket) -> CallGraph {
+    pub(super) fn graph(&self, environment: &str, bucket: Bucket) -> CallGraph {
         let mut graph = CallGraph::default();
         for node in self.nodes_of(environment) {
             for (callee, weight) in node.callees(bucket) {
                 graph.add(&node.name.service, callee, weight);
             }
+        }
+        for node in self.nodes_of(environment) {
+            node.named(bucket).for_each(|service| graph.add_named(&node.name.service, service));
         }
         graph
     }

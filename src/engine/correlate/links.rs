@@ -1,4 +1,4 @@
-//! What connects hot services: calls between them; calls by way of services that only carry on what is slow or failing, all
+//! What connects hot services: calls between them; that one names the other in its error texts; calls by way of services that only carry on what is slow or failing, all
 //! in one direction, as failures and delays go; and a host on which resources of both are off. Two services with nothing in
 //! common but a caller that carries the trouble of both are not connected: those are two faults.
 
@@ -25,6 +25,8 @@ pub struct Links<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
     Calls,
+    /// Error texts of this one of the two name the other.
+    Named(String),
     /// By way of this carrier.
     Through(String),
     Host(String),
@@ -70,6 +72,12 @@ impl<'a> Links<'a> {
         let mut found = BTreeMap::new();
         self.follow(service, |graph, from| graph.callees(from).map(|(callee, _)| callee.clone()).collect(), &mut found);
         self.follow(service, |graph, from| graph.callers(from).cloned().collect(), &mut found);
+        for other in self.graph.named(service) {
+            found.insert(other.clone(), Link::Named(service.to_owned()));
+        }
+        for other in self.graph.named_by(service) {
+            found.insert(other.clone(), Link::Named(other.clone()));
+        }
         for (host, services) in self.hosts.iter().filter(|(_, services)| services.contains(service)) {
             for other in services.iter().filter(|other| *other != service) {
                 found.entry(other.clone()).or_insert_with(|| Link::Host(host.clone()));
@@ -127,6 +135,18 @@ mod tests {
         assert_eq!(carried.component("stock", &names(&["stock", "web"])), names(&["stock", "web"]));
         let link = carried.to_members("web", &names(&["stock"]));
         assert_eq!(link, Some((Link::Through("cart".to_owned()), "stock".to_owned())));
+    }
+
+    #[test]
+    fn a_service_is_connected_to_whom_it_names_in_its_error_texts_and_not_beyond() {
+        let mut graph = graph();
+        graph.add_named("stock", "ledger");
+        graph.add_named("ledger", "vault");
+        let links = links(&graph, &["stock", "ledger"]);
+        assert_eq!(links.component("stock", &names(&["ledger", "stock"])), names(&["ledger", "stock"]));
+        assert_eq!(links.component("stock", &names(&["stock", "vault"])), names(&["stock"]), "only calls are followed on");
+        let link = links.to_members("ledger", &names(&["cart", "stock", "web"]));
+        assert_eq!(link, Some((Link::Named("stock".to_owned()), "stock".to_owned())));
     }
 
     #[test]

@@ -134,6 +134,7 @@ fn how(case: &Case, node: &Node, members: &BTreeSet<String>, bucket: Bucket, lin
     let together = onset.seconds_since(case.started_at).abs() <= TOGETHER_S;
     match links.to_members(&node.name.service, members)? {
         (Link::Calls, member) => Some(format!("next to {member}")),
+        (Link::Named(by), member) if together => Some(format!("as {member} did; error lines of {by} name the other")),
         (Link::Through(carrier), member) if together => Some(format!("as {member} did; {carrier} between them carries it on")),
         (Link::Host(host), member) if together => Some(format!("on {host}, as {member} did")),
         _ => None,

@@ -8,6 +8,7 @@ mod findings;
 mod investigator;
 mod links;
 mod membership;
+mod mentions;
 mod merging;
 mod mutes;
 mod news;

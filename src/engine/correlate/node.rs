@@ -19,7 +19,7 @@ const CARRIES_BUCKETS: i64 = 4;
 /// Half-life of an edge's weight (30 min); below the least weight it is forgotten.
 const HALF_LIFE_BUCKETS: f64 = 120.0;
 const LEAST_WEIGHT: f64 = 0.05;
-/// Callees kept of a service; the least called go first.
+/// Callees kept of a service, and services it names; the least called, or named, go first.
 const MAX_CALLEES: usize = 1_000;
 /// Newest detected events kept of a service.
 const MAX_EVENTS: usize = 40;
@@ -32,6 +32,15 @@ pub struct Edge {
     /// Newest buckets: calls, failed calls, nanoseconds.
     ring: VecDeque<(Bucket, u64, u64, u64)>,
     /// The hour of its newest call so far.
+    hour: HourSums,
+}
+
+/// Error texts that name one service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Naming {
+    weight: f64,
+    updated: Bucket,
+    /// The hour of the newest one so far: texts, in the place of calls.
     hour: HourSums,
 }
 
@@ -66,6 +75,8 @@ pub struct Node {
     pub name: ServiceName,
     pub last_seen: Bucket,
     callees: BTreeMap<String, Edge>,
+    /// Services that its error texts name.
+    named: BTreeMap<String, Naming>,
     recent: VecDeque<Recent>,
     /// Newest signal of each detector that is the strongest of the last minutes.
     best: BTreeMap<String, (Bucket, Signal)>,
@@ -94,12 +105,20 @@ impl Node {
         let known = self.callees.entry(edge.callee.service.clone()).or_default();
         known.weight = known.weight_at(bucket) + edge.calls as f64;
         known.updated = bucket;
-        known.hour.add(bucket, edge);
+        known.hour.add(bucket, edge.calls, edge.failed, edge.duration_ns);
         known.ring.push_back((bucket, edge.calls, edge.failed, edge.duration_ns));
         while known.ring.front().is_some_and(|(oldest, ..)| bucket.0 - oldest.0 >= CURRENT_BUCKETS) {
             known.ring.pop_front();
         }
         self.last_seen = bucket;
+    }
+
+    /// Takes that an error text of the bucket names `service`.
+    pub fn take_mention(&mut self, bucket: Bucket, service: &str) {
+        let known = self.named.entry(service.to_owned()).or_default();
+        known.weight = faded(known.weight, known.updated, bucket) + 1.0;
+        known.updated = bucket;
+        known.hour.add(bucket, 1, 0, 0);
     }
 
     pub fn take_load(&mut self, bucket: Bucket, load: &EntityLoad) {
@@ -208,12 +227,23 @@ impl Node {
         self.callees.iter().map(move |(callee, edge)| (callee, edge.weight_at(bucket))).filter(|(_, weight)| *weight >= LEAST_WEIGHT)
     }
 
-    /// What its calls came to in the hour of the newest one, of callees that it has called since `from`.
+    /// Services that its error texts have named lately, whether or not it is seen to call them.
+    pub fn named(&self, bucket: Bucket) -> impl Iterator<Item = &String> {
+        self.named.iter().filter(move |(_, naming)| naming.weight_at(bucket) >= LEAST_WEIGHT).map(|(service, _)| service)
+    }
+
+    /// What its calls came to in the hour of the newest one, of callees that it has called since `from`; and how often it has named
+    /// those that it is not seen to call.
     pub fn edge_hours(&self, from: Bucket) -> impl Iterator<Item = EdgeHour> {
-        self.callees.iter().filter(move |(_, edge)| edge.hour.calls > 0 && edge.hour.last >= from).map(|(callee, edge)| {
-            let HourSums { first, last, calls, failed, duration_ns } = edge.hour;
-            EdgeHour { caller: self.name.clone(), callee: callee.clone(), first, last, calls, failed, duration_ns }
-        })
+        let row = |callee: &String, hour: &HourSums| {
+            let HourSums { first, last, calls, failed, duration_ns } = *hour;
+            EdgeHour { caller: self.name.clone(), callee: callee.clone(), first, last, calls, failed, duration_ns, mentions: 0 }
+        };
+        let mentions = |row: EdgeHour| EdgeHour { calls: 0, mentions: row.calls, ..row };
+        let called = self.callees.iter().map(|(callee, edge)| (callee, &edge.hour)).filter(move |(_, hour)| hour.is_told(from));
+        let named = self.named.iter().map(|(callee, naming)| (callee, &naming.hour)).filter(move |(_, hour)| hour.is_told(from));
+        let named = named.filter(move |(callee, _)| self.callees.get(*callee).is_none_or(|edge| edge.weight_at(from) < LEAST_WEIGHT));
+        called.map(move |(callee, hour)| row(callee, hour)).chain(named.map(move |(callee, hour)| mentions(row(callee, hour))))
     }
 
     /// Calls, failed calls and nanoseconds to each callee in the newest buckets from `from`.
@@ -225,17 +255,23 @@ impl Node {
     }
 
     pub fn has_too_many_callees(&self) -> bool {
-        self.callees.len() > MAX_CALLEES
+        self.callees.len() > MAX_CALLEES || self.named.len() > MAX_CALLEES
     }
 
     pub fn forget_edges(&mut self, bucket: Bucket) {
-        self.callees.retain(|_, edge| edge.weight_at(bucket) >= LEAST_WEIGHT);
-        if self.has_too_many_callees() {
-            let mut heaviest: Vec<(f64, String)> = self.callees.iter().map(|(name, edge)| (edge.weight_at(bucket), name.clone())).collect();
-            heaviest.sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| left.1.cmp(&right.1)));
-            for (_, name) in heaviest.into_iter().skip(MAX_CALLEES) {
-                self.callees.remove(&name);
-            }
+        keep_heaviest(&mut self.callees, |edge| edge.weight_at(bucket));
+        keep_heaviest(&mut self.named, |naming| naming.weight_at(bucket));
+    }
+}
+
+/// Keeps what has weight, at most [`MAX_CALLEES`].
+fn keep_heaviest<T>(edges: &mut BTreeMap<String, T>, weight: impl Fn(&T) -> f64) {
+    edges.retain(|_, edge| weight(edge) >= LEAST_WEIGHT);
+    if edges.len() > MAX_CALLEES {
+        let mut heaviest: Vec<(f64, String)> = edges.iter().map(|(name, edge)| (weight(edge), name.clone())).collect();
+        heaviest.sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| left.1.cmp(&right.1)));
+        for (_, name) in heaviest.into_iter().skip(MAX_CALLEES) {
+            edges.remove(&name);
         }
     }
 }
@@ -252,19 +288,34 @@ pub fn newest_ends(signals: &[Signal], weak: f64) -> BTreeMap<&str, Option<Times
 }
 
 impl HourSums {
-    fn add(&mut self, bucket: Bucket, edge: &EdgeCount) {
+    /// True when something came of it since `from`.
+    fn is_told(&self, from: Bucket) -> bool {
+        self.calls > 0 && self.last >= from
+    }
+
+    fn add(&mut self, bucket: Bucket, calls: u64, failed: u64, duration_ns: u64) {
         if self.calls == 0 || hour_of(self.first) != hour_of(bucket) {
             *self = Self { first: bucket, ..Self::default() };
         }
         self.last = bucket;
-        self.calls += edge.calls;
-        self.failed += edge.failed;
-        self.duration_ns = self.duration_ns.saturating_add(edge.duration_ns);
+        self.calls += calls;
+        self.failed += failed;
+        self.duration_ns = self.duration_ns.saturating_add(duration_ns);
     }
 }
 
 impl Edge {
     fn weight_at(&self, bucket: Bucket) -> f64 {
-        self.weight * 0.5f64.powf((bucket.0 - self.updated.0).max(0) as f64 / HALF_LIFE_BUCKETS)
+        faded(self.weight, self.updated, bucket)
     }
+}
+
+impl Naming {
+    fn weight_at(&self, bucket: Bucket) -> f64 {
+        faded(self.weight, self.updated, bucket)
+    }
+}
+
+fn faded(weight: f64, updated: Bucket, bucket: Bucket) -> f64 {
+    weight * 0.5f64.powf((bucket.0 - updated.0).max(0) as f64 / HALF_LIFE_BUCKETS)
 }

@@ -125,7 +125,8 @@ pub fn where_sentence(first: &RankedService, local: &Local, hot: usize) -> Strin
     }
     match (&first.explained_by, hot) {
         (Some(callee), _) if first.explained > 0.2 => {
-            format!("{service} shows the strongest evidence, though {callee}, which it calls, is anomalous too.")
+            let calls = if first.explained_by_name { "its error lines name" } else { "it calls" };
+            format!("{service} shows the strongest evidence, though {callee}, which {calls}, is anomalous too.")
         }
         (_, 1) => format!("{service} alone shows evidence."),
         _ => format!("{service} shows the strongest evidence that nothing it calls explains."),

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use super::{CorrelateOptions, Investigator};
 use crate::engine::detect::tests::drive::Pipeline;
-use crate::engine::detect::tests::traffic::{ENVIRONMENT, Fault, START_S, shop};
+use crate::engine::detect::tests::traffic::{ENVIRONMENT, Fault, Item, START_S, Shop, entity, name, shop};
 use crate::model::command::{Action, Command, InboxRow};
 use crate::model::investigation::{CloseReason, EngineFindings};
+use crate::model::observation::{LogLine, LogText, SpanId, TraceId};
 use crate::model::suspect::{SuspectKind, Verdict};
 use crate::model::{Event, Severity, Source, Timestamp};
 
@@ -125,7 +126,7 @@ fn write(pipeline: &mut Pipeline, action: Action) {
 fn a_false_alarm_stays_silent_until_it_has_been_quiet() {
     let shop = shop(21, 20, Fault::Failing(0.6), FAULT_AT_S);
     let mut pipeline = Pipeline::new(1, None);
-    let mut early = crate::engine::detect::tests::traffic::Shop { items: shop.items.clone(), definitions: shop.definitions.clone() };
+    let mut early = Shop { items: shop.items.clone(), definitions: shop.definitions.clone() };
     early.items.retain(|item| item.at() < at(780));
     pipeline.run(&early, 500, 0, 1);
     let id = last(&pipeline).id.clone();
@@ -247,4 +248,61 @@ fn changes_that_wait_for_their_time_push_out_none_whose_time_it_is() {
     let pipeline = run(Fault::Failing(0.6), 14, &events);
     let suspects = &last(&pipeline).suspects;
     assert!(suspects.iter().any(|suspect| suspect.kind == SuspectKind::Change), "{suspects:#?}");
+}
+
+/// A line a second of each of three services that write no spans. After the fault, checkout and inventory write these instead.
+fn only_logs(checkout: &str, inventory: &str) -> Shop {
+    let mut shop = Shop::default();
+    for second in 0..FAULT_AT_S + 300 {
+        let fails = second >= FAULT_AT_S;
+        let error = |text: &str, usual: &str| if fails { (text.to_owned(), Severity::High) } else { (usual.to_owned(), Severity::Info) };
+        let lines = [
+            ("checkout", error(checkout, "order placed for customer")),
+            ("customer", ("address changed".to_owned(), Severity::Info)),
+            ("inventory", error(inventory, "stock counted")),
+        ];
+        for (service, (text, severity)) in lines {
+            let line = line(service, &text, severity, at(second), &mut shop);
+            shop.items.push(Item::Line(line));
+        }
+    }
+    shop
+}
+
+fn line(service: &str, text: &str, severity: Severity, at: Timestamp, shop: &mut Shop) -> LogLine {
+    LogLine {
+        record: 0,
+        item: 0,
+        timestamp: at,
+        entity: entity(shop, service),
+        host: name(shop, "node-1"),
+        severity,
+        template: name(shop, text),
+        trace: TraceId::default(),
+        span: SpanId::default(),
+        text: (severity >= Severity::Medium).then(|| Box::new(LogText { message: text.to_owned(), ..LogText::default() })),
+    }
+}
+
+#[test]
+fn where_nobody_writes_spans_the_service_that_errors_name_is_found() {
+    let mut pipeline = Pipeline::new(2, None);
+    pipeline.restart_every = 7;
+    pipeline.run(&only_logs("connect to inventory:8080 refused", "no space left on the device of the stock file"), 500, 0, 1);
+    assert_eq!(ids(&pipeline).len(), 1, "{:?}", pipeline.findings.iter().map(|findings| &findings.headline).collect::<Vec<_>>());
+    let findings = last(&pipeline);
+    assert_eq!(findings.hot_services.iter().collect::<BTreeSet<_>>().len(), 2, "{:?}", findings.hot_services);
+    assert_eq!(first_service(findings), "inventory", "{:#?}", findings.suspects);
+    let edges: Vec<_> = findings.graph.edges.iter().map(|edge| (&*edge.caller, &*edge.callee, edge.calls, edge.weak)).collect();
+    assert_eq!(edges, [("checkout", "inventory", 0, true)], "nothing of the customer, who is no service of theirs");
+    let checkout = findings.suspects.iter().find(|suspect| suspect.entity == "checkout").unwrap();
+    let counter: Vec<_> = checkout.counter_evidence.iter().map(|evidence| &*evidence.sentence).collect();
+    assert!(counter.iter().any(|sentence| sentence.starts_with("error lines of checkout name inventory")), "{counter:?}");
+}
+
+#[test]
+fn two_services_whose_errors_name_nobody_are_two_investigations() {
+    let mut pipeline = Pipeline::new(1, None);
+    pipeline.run(&only_logs("order of customer lost", "no space left on the device of the stock file"), 500, 0, 1);
+    assert_eq!(ids(&pipeline).len(), 2);
 }

@@ -1,9 +1,11 @@
 //! Words: what changes and errors have in common, and which mechanisms join them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// Words that say nothing.
-const STOP: &str = "the and for with from that this not are was new err error errors nil return func var const ctx int string type case code path \
+static STOP: LazyLock<BTreeSet<&str>> = LazyLock::new(|| STOP_WORDS.split_whitespace().collect());
+const STOP_WORDS: &str = "the and for with from that this not are was new err error errors nil return func var const ctx int string type case code path \
     use per out set get only true false null none over under into onto all any has had been were will can add adds fix feat chore refactor \
     perf docs test style go service services internal pkg src main file line https http com svc api cases before came after requests now";
 
@@ -54,10 +56,9 @@ pub fn words(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut word = String::new();
     let mut lower_before = false;
-    let stop: BTreeSet<&str> = STOP.split_whitespace().collect();
     let mut take = |word: &mut String| {
         let keep = word.chars().count() >= 3 || (!word.is_empty() && word.chars().all(|letter| letter.is_ascii_digit()));
-        if keep && !stop.contains(word.to_lowercase().as_str()) {
+        if keep && !STOP.contains(word.to_lowercase().as_str()) {
             found.push(stem(word));
         }
         word.clear();

@@ -1,12 +1,15 @@
-//! Who calls whom, as observed, with how often.
+//! Who calls whom, as observed, with how often; and who is only known to name whom in its error texts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Observed calls of one environment, by service name.
+/// Observed calls of one environment, by service name. Beside them weak edges, where error texts are all that joins two services:
+/// these have no calls, so that nothing which weighs calls sees them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallGraph {
     callees: BTreeMap<String, BTreeMap<String, f64>>,
     callers: BTreeMap<String, BTreeSet<String>>,
+    named: BTreeMap<String, BTreeSet<String>>,
+    named_by: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl CallGraph {
@@ -27,9 +30,36 @@ impl CallGraph {
         self.callers.get(service).into_iter().flatten()
     }
 
+    /// Adds that error texts of `caller` name `callee`, to be called after all [`CallGraph::add`]: between services with an observed
+    /// edge, whichever way it goes, it says nothing.
+    pub fn add_named(&mut self, caller: &str, callee: &str) {
+        if caller == callee || self.calls(caller, callee) || self.calls(callee, caller) {
+            return;
+        }
+        self.named.entry(caller.to_owned()).or_default().insert(callee.to_owned());
+        self.named_by.entry(callee.to_owned()).or_default().insert(caller.to_owned());
+    }
+
+    /// Services that a service is not seen to call, but names in its error texts.
+    pub fn named<'a>(&'a self, service: &str) -> impl Iterator<Item = &'a String> + use<'a> {
+        self.named.get(service).into_iter().flatten()
+    }
+
+    /// Services that are not seen to call a service, but name it in their error texts.
+    pub fn named_by<'a>(&'a self, service: &str) -> impl Iterator<Item = &'a String> + use<'a> {
+        self.named_by.get(service).into_iter().flatten()
+    }
+
+    fn calls(&self, caller: &str, callee: &str) -> bool {
+        self.callees.get(caller).is_some_and(|callees| callees.contains_key(callee))
+    }
+
+    /// True when one calls the other, or is known to by its error texts.
     pub fn are_neighbours(&self, left: &str, right: &str) -> bool {
-        let calls = |caller: &str, callee: &str| self.callees.get(caller).is_some_and(|callees| callees.contains_key(callee));
-        calls(left, right) || calls(right, left)
+        let depends = |caller: &str, callee: &str| {
+            self.calls(caller, callee) || self.named.get(caller).is_some_and(|callees| callees.contains(callee))
+        };
+        depends(left, right) || depends(right, left)
     }
 
     /// Steps from the nearest of `among` that nobody of `among` calls; services on a cycle only have depth 0.
@@ -47,5 +77,23 @@ impl CallGraph {
             }
         }
         depths
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_error_texts_name_is_an_edge_only_where_no_call_was_seen() {
+        let mut graph = CallGraph::default();
+        graph.add("web", "cart", 10.0);
+        for (caller, callee) in [("web", "cart"), ("cart", "web"), ("cart", "cart"), ("cart", "stock")] {
+            graph.add_named(caller, callee);
+        }
+        assert!(graph.named("web").next().is_none() && graph.named_by("web").next().is_none());
+        assert!(graph.named("cart").eq(["stock"]) && graph.named_by("stock").eq(["cart"]));
+        assert!(graph.are_neighbours("stock", "cart") && !graph.are_neighbours("stock", "web"));
+        assert!(graph.callees("cart").next().is_none() && graph.callers("stock").next().is_none(), "it weighs nothing");
     }
 }

@@ -104,9 +104,10 @@ fn counter_evidence(service: &RankedService, local: &Local, earliest: Option<cra
     if service.explained >= 0.2
         && let Some(callee) = &service.explained_by
     {
+        let calls = if service.explained_by_name { format!("error lines of {name} name") } else { format!("{name} calls") };
         counter.push(evidence(
             format!(
-                "{name} calls {callee}, which is anomalous itself and explains {} % of the evidence here",
+                "{calls} {callee}, which is anomalous itself and explains {} % of the evidence here",
                 number(100.0 * service.explained)
             ),
             "",

@@ -6,7 +6,8 @@
 //! multiplied by the own share of the excess: the part of a service's extra failed requests (or, without failures, extra
 //! seconds) that its anomalous callees do not explain, each callee's excess shared among its anomalous callers by real
 //! call counts (mass balance), and by how much that is beside the service that owns most. A callee on which its caller gives up sooner than it used to explains nothing of that caller,
-//! and its failures are explained by it. What ended while the symptoms went on counts half. Order: score, depth, surprise,
+//! and its failures are explained by it. A callee that a service is only known to name in its error texts explains half as much
+//! of its evidence, and no excess. What ended while the symptoms went on counts half. Order: score, depth, surprise,
 //! name.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,8 @@ use crate::model::signal::{Family, Signal};
 
 /// How much a neighbour's anomaly explains away.
 const EXPLAIN: f64 = 0.5;
+/// How much less where the edge is known by error texts alone.
+const NAMED: f64 = 0.5;
 /// What is left of evidence that ended while the symptoms went on.
 const OVER: f64 = 0.5;
 /// Metrics that are symptoms (rates, latencies, counts) weigh less than resources.
@@ -54,6 +57,8 @@ pub struct RankedService {
     pub own_seconds: f64,
     /// The anomalous callee that explains most, if any does.
     pub explained_by: Option<String>,
+    /// That one is not seen to be called: error texts name it.
+    pub explained_by_name: bool,
 }
 
 fn weight(signal: &Signal) -> f64 {
@@ -104,6 +109,9 @@ pub fn rank_services(evidence: &BTreeMap<String, Local>, graph: &CallGraph) -> V
         .map(|(service, local)| {
             let callees = graph.callees(service).map(|(callee, _)| callee).filter(|callee| local.impatience(callee) <= 0.0);
             let down = strongest_neighbour(callees, &strongest);
+            let named = strongest_neighbour(graph.named(service), &strongest);
+            let explained_by_name = NAMED * named.0 > down.0;
+            let down = if explained_by_name { (NAMED * named.0, named.1) } else { down };
             let impatience = graph.callers(service).filter_map(|caller| evidence.get(caller)).map(|caller| caller.impatience(service));
             let impatience = impatience.fold(0.0, f64::max);
             let up = graph.callers(service).filter_map(|caller| evidence.get(caller)).map(Local::starved).fold(0.0, f64::max);
@@ -126,6 +134,7 @@ pub fn rank_services(evidence: &BTreeMap<String, Local>, graph: &CallGraph) -> V
                 own_failures,
                 own_seconds,
                 explained_by: down.1.cloned().filter(|_| down.0 > 0.1),
+                explained_by_name,
             }
         })
         .collect();

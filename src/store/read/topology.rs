@@ -8,7 +8,7 @@ use crate::model::topology::{HOUR_BUCKETS, Topology, TopologyEdge, TopologyServi
 use crate::model::{Bucket, Timestamp};
 use crate::store::error::Fault;
 
-/// An edge without a call this long is not of the picture (30 min).
+/// An edge without a call, or a mention, this long is not of the picture (30 min).
 const LIVES_BUCKETS: i64 = 120;
 /// Edges in one picture; of more the most called are shown.
 const EDGES_LIMIT: usize = 20_000;
@@ -18,11 +18,12 @@ struct Sums {
     calls: u64,
     failed: u64,
     duration_ns: u64,
+    mentions: u64,
     last: i64,
 }
 
-/// Edges with a call in the half hour before `at`, with means since the hour before began. A row tells of its whole hour, so that
-/// the numbers may reach past `at` to the end of its hour.
+/// Edges with a call in the half hour before `at`, or with a mention where there was no call, with means since the hour before
+/// began. A row tells of its whole hour, so that the numbers may reach past `at` to the end of its hour.
 pub(super) fn topology(connection: &Connection, environment: Option<&str>, at: Option<Timestamp>) -> Result<Topology, Fault> {
     let environments = match environment {
         Some(name) => vec![name.to_owned()],
@@ -66,35 +67,40 @@ fn newest_call(connection: &Connection, environment: &str) -> Result<Option<Buck
 
 fn edges_at(connection: &Connection, environment: &str, now: Bucket, out: &mut Vec<TopologyEdge>) -> Result<(), Fault> {
     let hour = hour_of(now).0;
-    let mut found: BTreeMap<(String, String), Sums> = BTreeMap::new();
+    let (mut called, mut named): (BTreeMap<(String, String), Sums>, BTreeMap<_, _>) = Default::default();
     let (mut from, mut to) = (i64::MAX, i64::MIN);
     let mut statement = connection.prepare_cached(
-        "SELECT caller, callee, first, last, calls, failed, duration_ns FROM edge_hours \
+        "SELECT caller, callee, first, last, calls, failed, duration_ns, mentions FROM edge_hours \
          WHERE environment = ? AND hour IN (?, ?) AND first <= ? ORDER BY hour",
     )?;
     let mut rows = statement.query(params![environment, hour - HOUR_BUCKETS, hour, now.0])?;
     while let Some(row) = rows.next()? {
         let (first, last): (i64, i64) = (row.get(2)?, row.get(3)?);
-        (from, to) = (from.min(first), to.max(last));
-        let sums = found.entry((row.get(0)?, row.get(1)?)).or_default();
-        sums.calls = sums.calls.saturating_add(row.get(4)?);
+        let calls: u64 = row.get(4)?;
+        if calls > 0 {
+            (from, to) = (from.min(first), to.max(last));
+        }
+        let sums = if calls > 0 { &mut called } else { &mut named }.entry((row.get(0)?, row.get(1)?)).or_default();
+        sums.calls = sums.calls.saturating_add(calls);
         sums.failed = sums.failed.saturating_add(row.get(5)?);
         sums.duration_ns = sums.duration_ns.saturating_add(row.get(6)?);
+        sums.mentions = sums.mentions.saturating_add(row.get(7)?);
         sums.last = last.min(now.0);
     }
-    if found.is_empty() {
-        return Ok(());
-    }
     // All edges are averaged over the same time: one that is called seldom is not called often.
-    let seconds = ((to.saturating_sub(from) + 1) * Bucket::SECONDS) as f64;
-    let live = found.into_iter().filter(|(_, sums)| now.0 - sums.last <= LIVES_BUCKETS && sums.calls > 0);
-    out.extend(live.map(|((caller, callee), sums)| TopologyEdge {
+    let seconds = (to.saturating_sub(from).saturating_add(1).max(1) as f64) * Bucket::SECONDS as f64;
+    // A call that was seen is the better knowledge.
+    called.retain(|_, sums| now.0 - sums.last <= LIVES_BUCKETS);
+    named.retain(|edge, sums| now.0 - sums.last <= LIVES_BUCKETS && sums.mentions > 0 && !called.contains_key(edge));
+    out.extend(called.into_iter().chain(named).map(|((caller, callee), sums)| TopologyEdge {
         environment: environment.to_owned(),
         caller,
         callee,
         calls_per_second: sums.calls as f64 / seconds,
-        failed_share: sums.failed as f64 / sums.calls as f64,
-        mean_ms: sums.duration_ns as f64 / sums.calls as f64 / 1e6,
+        failed_share: sums.failed as f64 / sums.calls.max(1) as f64,
+        mean_ms: sums.duration_ns as f64 / sums.calls.max(1) as f64 / 1e6,
+        weak: sums.calls == 0,
+        mentions: sums.mentions,
         last_seen: Bucket(sums.last).end(),
     }));
     Ok(())

@@ -9,11 +9,14 @@ use crate::store::error::Fault;
 /// Rows that one transaction of retention removes.
 pub(super) const ROWS_AT_ONCE: u32 = 1_000;
 
-/// Replaces the rows of their hours: what is made again after a crash says the same of an hour, or more.
+/// Replaces the rows of their hours: what is made again after a crash says the same of an hour, or more. What error texts name
+/// replaces no calls.
 pub(super) fn store(tx: &Transaction<'_>, edges: &[EdgeHour]) -> Result<(), Fault> {
     let mut statement = tx.prepare_cached(
-        "INSERT OR REPLACE INTO edge_hours (environment, hour, caller, callee, first, last, calls, failed, duration_ns) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO edge_hours (environment, hour, caller, callee, first, last, calls, failed, duration_ns, mentions) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first = excluded.first, last = excluded.last, \
+         calls = excluded.calls, failed = excluded.failed, duration_ns = excluded.duration_ns, mentions = excluded.mentions \
+         WHERE excluded.calls > 0 OR edge_hours.calls = 0",
     )?;
     for edge in edges {
         statement.execute(params![
@@ -25,7 +28,8 @@ pub(super) fn store(tx: &Transaction<'_>, edges: &[EdgeHour]) -> Result<(), Faul
             edge.last.0,
             edge.calls,
             edge.failed,
-            edge.duration_ns.min(i64::MAX as u64)
+            edge.duration_ns.min(i64::MAX as u64),
+            edge.mentions
         ])?;
     }
     Ok(())

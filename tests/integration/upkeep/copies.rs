@@ -143,7 +143,8 @@ fn kept(name: &str) -> (tempfile::TempDir, Options, String) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let unpack = |file: &str| zstd::decode_all(std::fs::File::open(fixtures.join(file)).unwrap()).unwrap();
     std::fs::write(&path, unpack(&format!("{name}.db.zst"))).unwrap();
-    let export = String::from_utf8(unpack("export.zst")).unwrap();
+    let export = if name == "schema-9" { "export-9.zst" } else { "export.zst" };
+    let export = String::from_utf8(unpack(export)).unwrap();
     (folder, Options::file(path), export)
 }
 
@@ -161,7 +162,7 @@ fn without_topic_ids(export: &str) -> String {
 
 #[test]
 fn kept_databases_of_old_schemas_are_copied_brought_up_to_date_and_say_what_they_said() {
-    for (name, version) in [("schema-1", 1), ("schema-4", 4)] {
+    for (name, version) in [("schema-1", 1), ("schema-4", 4), ("schema-9", 9)] {
         let (folder, options, export) = kept(name);
         let export = if version < 4 { without_topic_ids(&export) } else { export };
         let old = std::fs::read(options.path().unwrap()).unwrap();
@@ -182,6 +183,9 @@ fn kept_databases_of_old_schemas_are_copied_brought_up_to_date_and_say_what_they
         let mut out = Vec::new();
         reader.export(&mut out).unwrap();
         assert_same_export(&export, &String::from_utf8(out).unwrap());
+        let picture = reader.topology(None, None).unwrap();
+        assert_eq!(picture.edges.len(), if version < 9 { 0 } else { 27 }, "{name}: who called whom");
+        assert!(picture.edges.iter().all(|edge| !edge.weak && edge.mentions == 0), "{name}: by calls, as far as it knew");
         let verdict = verify::database(&options).unwrap();
         assert!(verdict.closes && verdict.records_read > 0, "{name}: {:#?}", verdict.holes);
         let mut writer = open_writer(&options).unwrap();

@@ -147,7 +147,12 @@ fn an_event_without_a_time_of_its_own_is_taken_once_too_however_late_it_is_repea
 fn calls(caller: &str, callee: &str, first: i64, last: i64, calls: u64) -> EdgeHour {
     let caller = ServiceName { environment: "prod".to_owned(), service: caller.to_owned() };
     let (first, last) = (Bucket(first), Bucket(last));
-    EdgeHour { caller, callee: callee.to_owned(), first, last, calls, failed: calls / 10, duration_ns: calls * 20_000_000 }
+    EdgeHour { caller, callee: callee.to_owned(), first, last, calls, failed: calls / 10, duration_ns: calls * 20_000_000, mentions: 0 }
+}
+
+/// Error texts that name a service which is not seen to be called, between two bucket numbers of one hour.
+fn mentions(caller: &str, callee: &str, first: i64, last: i64, mentions: u64) -> EdgeHour {
+    EdgeHour { calls: 0, failed: 0, duration_ns: 0, mentions, ..calls(caller, callee, first, last, 0) }
 }
 
 #[test]
@@ -181,6 +186,40 @@ fn who_called_whom_is_told_as_it_was_at_any_time() {
     let cart = now["services"].as_array().unwrap().iter().find(|service| service["service"] == "cart").unwrap();
     assert_eq!((&cart["calls_in_per_second"], &cart["calls_out_per_second"]), (&json!(2.0), &json!(0.125)), "{cart}");
     assert_eq!(web.get("/topology?at=noon").fields(), ["at"]);
+}
+
+#[test]
+fn what_error_texts_name_is_told_as_weak_where_no_call_was_seen() {
+    let hour = now().nanos() / 1_000_000_000 / 3_600 * 240;
+    let edges = vec![
+        calls("web", "cart", hour, hour + 79, 2_400),
+        // Named before its first call was seen, in the hour before and in the same hour; and the other way round.
+        mentions("web", "cart", hour - 20, hour - 1, 5),
+        mentions("web", "pay", hour, hour + 10, 2),
+        calls("web", "pay", hour, hour + 79, 800),
+        mentions("web", "pay", hour, hour + 79, 9),
+        mentions("cart", "stock", hour - 4, hour - 1, 3),
+        mentions("cart", "stock", hour, hour + 60, 4),
+        mentions("cart", "old-store", hour - 240, hour - 200, 3),
+    ];
+    let (web, _folder) = start_with(&WriteBatch { edges, ..WriteBatch::default() });
+    let edges = |at: &str| -> Vec<(String, bool, u64)> {
+        let picture = web.get(&format!("/topology{at}"));
+        assert_eq!(picture.status, 200, "{}", picture.text);
+        let edges = picture.json()["edges"].as_array().unwrap().clone();
+        edges
+            .iter()
+            .map(|edge| (edge["callee"].as_str().unwrap().to_owned(), edge["weak"] == true, edge["mentions"].as_u64().unwrap()))
+            .collect()
+    };
+    let strong = |name: &str| (name.to_owned(), false, 0);
+    assert_eq!(edges(""), [strong("cart"), strong("pay"), ("stock".to_owned(), true, 7)]);
+    let at = format!("?environment=prod&at={}", Bucket(hour - 2).start());
+    assert_eq!(edges(&at), [("stock".to_owned(), true, 3), ("cart".to_owned(), true, 5)], "before the first call was seen");
+    let now = web.get("/topology").json();
+    assert_eq!(now["edges"][0]["calls_per_second"], json!(2.0), "mentions are no calls, nor time: {now}");
+    let stock = now["services"].as_array().unwrap().iter().find(|service| service["service"] == "stock").unwrap();
+    assert_eq!(stock["calls_in_per_second"], json!(0.0), "{stock}");
 }
 
 #[test]

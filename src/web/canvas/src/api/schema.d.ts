@@ -1280,6 +1280,8 @@ export interface components {
              * @description Mean client-side duration, milliseconds.
              */
             mean_ms: number;
+            /** @description No call was seen: error texts of the caller name the callee. */
+            weak: boolean;
         };
         GraphNode: {
             /**
@@ -1956,10 +1958,10 @@ export interface components {
         Topology: {
             /**
              * Format: date-time
-             * @description The time asked for, or that of the newest call known.
+             * @description The time asked for, or that of the newest call or mention known.
              */
             at?: string | null;
-            /** @description Most called first. */
+            /** @description Most called first, weak ones last. */
             edges: components["schemas"]["TopologyEdge"][];
             /** @description True when only the most called edges are here. */
             edges_cut: boolean;
@@ -1980,7 +1982,7 @@ export interface components {
             failed_share: number;
             /**
              * Format: date-time
-             * @description The newest call known at that time.
+             * @description The newest call, or mention, known at that time.
              */
             last_seen: string;
             /**
@@ -1988,6 +1990,13 @@ export interface components {
              * @description Mean client-side duration, milliseconds.
              */
             mean_ms: number;
+            /**
+             * Format: int64
+             * @description Of a weak edge, error texts that named the callee since the start of the hour before, of those kept as examples; else 0.
+             */
+            mentions: number;
+            /** @description No call was seen: error texts of the caller name the callee. Its rates are 0. */
+            weak: boolean;
         };
         /** @description A service that calls or is called. */
         TopologyService: {

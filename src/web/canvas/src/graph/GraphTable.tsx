@@ -12,7 +12,7 @@ export function GraphTable({ graph }: { graph: ServiceGraph }) {
       </table>
       <table className="twin">
         <thead><tr><th>Call</th><th className="r">Calls</th><th className="r">Failed</th><th className="r">Mean ms</th></tr></thead>
-        <tbody>{graph.edges.map((edge) => <tr key={`${edge.caller}\0${edge.callee}`}><td>{edge.caller} → {edge.callee}</td><td className="r">{count(edge.calls)}</td><td className={`r ${edge.hot ? 'critical-ink' : ''}`}>{count(edge.failed)}</td><td className="r">{value(edge.mean_ms)}</td></tr>)}</tbody>
+        <tbody>{graph.edges.map((edge) => <tr key={`${edge.caller}\0${edge.callee}`}><td>{edge.caller} → {edge.callee}</td>{edge.weak ? <td className="sec" colSpan={3}>named in error lines; no call was seen</td> : <><td className="r">{count(edge.calls)}</td><td className={`r ${edge.hot ? 'critical-ink' : ''}`}>{count(edge.failed)}</td><td className="r">{value(edge.mean_ms)}</td></>}</tr>)}</tbody>
       </table>
     </div>
   );

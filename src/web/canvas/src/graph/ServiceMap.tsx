@@ -87,12 +87,12 @@ function Call(props: EdgeProps<CallEdge>) {
   if (!data) return null;
   const { edge, corners } = data;
   const { path, words: place } = lineThrough({ x: sourceX, y: sourceY }, corners, { x: targetX, y: targetY });
-  // Failing, or slow: what travels up this call.
-  const words = edge.failed > 0 ? `${Number(((100 * edge.failed) / Math.max(1, edge.calls)).toFixed(1))} % fail` : `${value(edge.mean_ms)} ms`;
+  // Known by error texts alone, failing, or slow: what travels up this call.
+  const words = edge.weak ? 'named in errors' : edge.failed > 0 ? `${Number(((100 * edge.failed) / Math.max(1, edge.calls)).toFixed(1))} % fail` : `${value(edge.mean_ms)} ms`;
   return (
     <>
-      <BaseEdge path={path} markerStart={props.markerStart} className={edge.hot ? 'call hot' : 'call'} />
-      {edge.hot && <EdgeLabelRenderer><span className="call-label" style={{ transform: `translate(${place.left ? '-100%' : '0'}, -50%) translate(${place.x}px, ${place.y}px)` }} title={`${edge.caller} calls ${edge.callee}: ${count(edge.failed)} of ${count(edge.calls)} failed, ${value(edge.mean_ms)} ms mean`}>{words}</span></EdgeLabelRenderer>}
+      <BaseEdge path={path} markerStart={props.markerStart} className={`call ${edge.hot ? 'hot' : ''} ${edge.weak ? 'weak' : ''}`} />
+      {edge.hot && <EdgeLabelRenderer><span className="call-label" style={{ transform: `translate(${place.left ? '-100%' : '0'}, -50%) translate(${place.x}px, ${place.y}px)` }} title={edge.weak ? `Error lines of ${edge.caller} name ${edge.callee}; no call was seen` : `${edge.caller} calls ${edge.callee}: ${count(edge.failed)} of ${count(edge.calls)} failed, ${value(edge.mean_ms)} ms mean`}>{words}</span></EdgeLabelRenderer>}
     </>
   );
 }

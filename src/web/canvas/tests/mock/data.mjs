@@ -73,7 +73,7 @@ export const signals = [
 ];
 
 const node = (service, hot, score, delay_s, label, own_excess = 0) => ({ service, score, surprise: hot ? 61 * score : 0, own_excess, own_excess_unit: 'failures', delay_s, hot, label });
-const edge = (caller, callee, calls, failed, hot = false) => ({ caller, callee, calls, failed, mean_ms: 41.2, hot, label: failed ? `${((100 * failed) / calls).toFixed(1)} % fail` : '' });
+const edge = (caller, callee, calls, failed, hot = false) => ({ caller, callee, calls, failed, mean_ms: 41.2, hot, label: failed ? `${((100 * failed) / calls).toFixed(1)} % fail` : '', weak: false });
 export const graph = {
   nodes: [node('gateway', true, 0.2, 5, 'own 32', 32), node('checkout', true, 0.3, 4, 'own 129', 129), node('cart', false, 0, null, 'level'), node('payment', true, 0.91, 0, 'own 15,079', 15079), node('inventory', false, 0, null, 'level'), node('payment-db', false, 0, null, 'level'), node('fraud', false, 0, null, 'level'), node('acquirer', false, 0.08, null, 'own 240', 240)],
   edges: [edge('gateway', 'checkout', 111_000, 15_429, true), edge('checkout', 'payment', 109_000, 15_260, true), edge('checkout', 'cart', 98_000, 0), edge('checkout', 'inventory', 97_000, 0), edge('payment', 'payment-db', 240_000, 0), edge('payment', 'fraud', 108_000, 0), edge('payment', 'acquirer', 107_000, 214)],

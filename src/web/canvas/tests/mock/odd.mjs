@@ -17,7 +17,7 @@ export function oddInvestigation() {
     learning: ['search is still learning until 15:10.', `${LONG} is still learning until 15:40.`],
     graph: {
       nodes: names.map((service, i) => ({ service, score: i < 3 ? 0.5 : 0, surprise: 0, own_excess: 0, own_excess_unit: 'failures', delay_s: i < 3 ? i * 70 : null, hot: i < 3, label: 'level' })),
-      edges: names.slice(1).map((callee, i) => ({ caller: names[Math.floor(i / 3)], callee, calls: 100, failed: i < 2 ? 20 : 0, mean_ms: 3, hot: i < 2, label: i < 2 ? '20.0 % fail' : '' })),
+      edges: names.slice(1).map((callee, i) => ({ caller: names[Math.floor(i / 3)], callee, calls: 100, failed: i < 2 ? 20 : 0, mean_ms: 3, hot: i < 2, label: i < 2 ? '20.0 % fail' : '', weak: false })),
     },
   });
   odd.id = ID;
