@@ -141,8 +141,19 @@ fn apply_verdicts(suspects: &mut [Suspect], verdicts: &BTreeMap<String, Verdict>
     }
 }
 
+/// How often the first service was the cause, by how clearly it leads: made call graphs of seeds 1001 to 1100, by hand made
+/// even and never above 95 %, as nobody's own system is made.
+const RIGHT: [(f64, f64); 7] = [(0.0, 0.1), (0.1, 0.35), (0.2, 0.55), (0.3, 0.72), (0.4, 0.86), (0.5, 0.91), (1.0, 0.95)];
+
+/// Between the points of [`RIGHT`], a straight line.
+fn calibrated(clearness: f64) -> f64 {
+    let after = RIGHT.iter().position(|(at, _)| *at >= clearness).unwrap_or(RIGHT.len() - 1);
+    let Some(((from, low), (to, high))) = after.checked_sub(1).map(|before| (RIGHT[before], RIGHT[after])) else { return RIGHT[0].1 };
+    low + (high - low) * ((clearness - from) / (to - from)).clamp(0.0, 1.0)
+}
+
 /// Confidence that the first service is the cause: its score, times .4 plus .6 of how clearly it leads the second
-/// (0 when level, 1 when the second has nothing).
+/// (0 when level, 1 when the second has nothing), and how often that was right. 0 without any.
 fn confidence(suspects: &[Suspect]) -> f64 {
     let mut scores = suspects.iter().filter(|suspect| suspect.kind == SuspectKind::Service).map(|suspect| suspect.score);
     let first = scores.next().unwrap_or(0.0);
@@ -151,7 +162,7 @@ fn confidence(suspects: &[Suspect]) -> f64 {
         return 0.0;
     }
     let lead = 2.0 * first / (first + second) - 1.0;
-    ((first * (0.4 + 0.6 * lead)).clamp(0.0, 1.0) * 100.0).round() / 100.0
+    (calibrated((first * (0.4 + 0.6 * lead)).clamp(0.0, 1.0)) * 100.0).round() / 100.0
 }
 
 /// The whole findings of a case, without revision and links.
