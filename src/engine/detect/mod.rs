@@ -20,6 +20,8 @@ mod metric;
 mod missing;
 mod names;
 mod onset;
+mod packed_cells;
+mod packed_points;
 mod pending;
 pub mod probe;
 mod profile;

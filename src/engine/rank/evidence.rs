@@ -1,6 +1,7 @@
 //! Words: what changes and errors have in common, and which mechanisms join them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// Words that say nothing.
 const STOP: &str = "the and for with from that this not are was new err error errors nil return func var const ctx int string type case code path \
@@ -40,6 +41,21 @@ const FAMILIES: [(&str, &str, &str); 17] = [
     ("lock", "deadlock lock mutex blocked goroutine threads contention", "lock mutex sync channel goroutine async"),
 ];
 
+static STOP_WORDS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| STOP.split_whitespace().collect());
+
+/// A mechanism family by the stems of its words.
+struct Mechanism {
+    name: &'static str,
+    failure: BTreeSet<String>,
+    cause: BTreeSet<String>,
+}
+
+static MECHANISMS: LazyLock<Vec<Mechanism>> = LazyLock::new(|| {
+    let mechanism =
+        |(name, failure, cause): (&'static str, &str, &str)| Mechanism { name, failure: words_of(failure), cause: words_of(cause) };
+    FAMILIES.into_iter().map(mechanism).collect()
+});
+
 /// The first five letters of a word, in lower case.
 fn stem(word: &str) -> String {
     word.chars().take(5).flat_map(char::to_lowercase).collect()
@@ -54,10 +70,9 @@ pub fn words(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut word = String::new();
     let mut lower_before = false;
-    let stop: BTreeSet<&str> = STOP.split_whitespace().collect();
     let mut take = |word: &mut String| {
         let keep = word.chars().count() >= 3 || (!word.is_empty() && word.chars().all(|letter| letter.is_ascii_digit()));
-        if keep && !stop.contains(word.to_lowercase().as_str()) {
+        if keep && !STOP_WORDS.contains(word.to_lowercase().as_str()) {
             found.push(stem(word));
         }
         word.clear();
@@ -76,6 +91,12 @@ pub fn words(text: &str) -> Vec<String> {
     found
 }
 
+/// Mechanisms of failure that a change with these words can produce.
+pub fn mechanisms_of(change: &BTreeSet<&str>) -> Vec<&'static str> {
+    let produces = |mechanism: &&Mechanism| mechanism.cause.iter().any(|word| change.contains(word.as_str()));
+    MECHANISMS.iter().filter(produces).map(|mechanism| mechanism.name).collect()
+}
+
 /// Words and numbers of the new evidence of an investigation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wording {
@@ -92,21 +113,21 @@ impl Wording {
             wording.numbers.extend(numbers(text));
         }
         wording.families =
-            FAMILIES.iter().filter(|(_, failure, _)| !words_of(failure).is_disjoint(&wording.words)).map(|family| family.0).collect();
+            MECHANISMS.iter().filter(|mechanism| !mechanism.failure.is_disjoint(&wording.words)).map(|mechanism| mechanism.name).collect();
         wording
     }
 
-    /// Mechanisms that both the evidence and the change speak of.
-    pub fn families_with(&self, change: &BTreeSet<String>) -> Vec<&'static str> {
-        let produces = |name: &&str| FAMILIES.iter().any(|(family, _, cause)| family == name && !words_of(cause).is_disjoint(change));
-        self.families.iter().copied().filter(|name| produces(name)).collect()
+    /// Of the mechanisms that a change can produce, those that the evidence speaks of.
+    pub fn families_with(&self, change: &[&'static str]) -> Vec<&'static str> {
+        self.families.iter().copied().filter(|family| change.contains(family)).collect()
     }
 
     /// Words shared with the change, rarest among the candidates first.
-    pub fn shared(&self, change: &BTreeSet<String>, frequency: &BTreeMap<String, usize>) -> Vec<String> {
-        let mut shared: Vec<String> = change.intersection(&self.words).cloned().collect();
-        shared.sort_by_key(|word| (frequency.get(word).copied().unwrap_or(0), word.clone()));
-        shared
+    pub fn shared(&self, change: &BTreeSet<&str>, frequency: &BTreeMap<&str, usize>) -> Vec<String> {
+        let mut shared: Vec<&String> = self.words.iter().filter(|word| change.contains(word.as_str())).collect();
+        let times = |word: &String| frequency.get(word.as_str()).copied().unwrap_or(0);
+        shared.sort_by(|left, right| times(left).cmp(&times(right)).then(left.cmp(right)));
+        shared.into_iter().cloned().collect()
     }
 
     /// True when the evidence names this number (three digits or more, or a decimal: small ones are everywhere).
@@ -135,8 +156,9 @@ mod tests {
     #[test]
     fn evidence_and_change_meet_in_a_mechanism() {
         let evidence = Wording::of(["could not acquire a connection from the pool of 8"].into_iter());
-        let change: BTreeSet<String> = words("pool.max_connections").into_iter().collect();
-        assert!(evidence.families_with(&change).contains(&"pool"));
+        let change = words("pool.max_connections");
+        let produces = mechanisms_of(&change.iter().map(String::as_str).collect());
+        assert!(evidence.families_with(&produces).contains(&"pool"));
         assert!(!evidence.names_number("8"), "one digit proves nothing");
     }
 }
