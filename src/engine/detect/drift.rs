@@ -25,7 +25,7 @@ const KEPT_BUCKETS: i64 = 20;
 /// The spread of the level is at least this part of it.
 const RELATIVE_FLOOR: f64 = 0.05;
 
-/// History of one series: about 300 bytes in a snapshot.
+/// History of one series: about 350 bytes in a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
     /// Time of the first point in each value, and its mean.

@@ -54,7 +54,7 @@ pub const MAX_ERROR_TEMPLATES: usize = 50;
 pub const MAX_OPERATIONS: usize = 300;
 /// Metric series of one entity, about .9 KB each (.9 MB); of what is looked at often, a few.
 pub const MAX_SERIES: usize = 1_000;
-/// Resources of one entity whose whole history is kept, about 300 bytes each.
+/// Resources of one entity whose whole history is kept, about 350 bytes each.
 pub const MAX_DRIFTS: usize = 100;
 /// Series of request metrics of one entity, about 100 bytes each; those silent longest go first.
 pub const MAX_REQUEST_SERIES: usize = 500;

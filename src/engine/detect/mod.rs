@@ -50,7 +50,7 @@ pub use trace_join::TraceJoin;
 pub struct DetectOptions {
     /// A key opens nothing before its entity has been seen this long, seconds of event time.
     pub learning_s: u32,
-    /// Services a shard keeps, about 4 KB each.
+    /// Services a shard keeps, about 5 KB each.
     pub max_entities: u32,
     /// Spans and log lines of open traces a shard keeps, about 100 bytes each.
     pub max_trace_items: u32,
