@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::CorrelateOptions;
+use super::by_service::ByService;
 use super::investigator::DRIFT;
 use super::merging::TOGETHER_S;
 use super::news::Load;
@@ -12,9 +13,8 @@ use super::node::{Node, newest_ends};
 use super::opening_cases::TOLD;
 use super::picture::joined;
 use crate::engine::rank::{CallGraph, Local};
-use crate::model::entity::ServiceName;
 use crate::model::investigation::{EventLink, Opener};
-use crate::model::signal::{ClosedBucket, Family, Signal};
+use crate::model::signal::{Family, Signal};
 use crate::model::suspect::Verdict;
 use crate::model::{Bucket, Event, Timestamp};
 
@@ -236,7 +236,7 @@ pub fn take_bucket(
     case: &mut Case,
     bucket: Bucket,
     signals: &BTreeMap<String, Vec<Signal>>,
-    closed: &[ClosedBucket],
+    closed: &ByService<'_>,
     options: &CorrelateOptions,
 ) {
     let members: BTreeSet<String> = case.members.keys().cloned().collect();
@@ -245,20 +245,13 @@ pub fn take_bucket(
         case.take_ends(bucket, service, signals, options.weak);
     }
     case.date(bucket, options);
-    let mine = |name: &ServiceName| name.environment == case.environment && members.contains(&name.service);
-    let (mut excess, mut edges, mut links, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for shard in closed {
-        excess.extend(shard.loads.iter().filter(|load| mine(&load.entity)));
-        edges.extend(shard.edges.iter().filter(|edge| mine(&edge.caller) || mine(&edge.callee)));
-        for event in &shard.events {
-            let (Some(environment), Some(service)) = (&event.environment, &event.service) else { continue };
-            if *environment == case.environment && members.contains(service) {
-                links.push((event.id.clone(), format!("{} of {service}, which belongs", event.event_type.replace('_', " "))));
-                texts.extend(texts_of(event).into_iter().map(|text| (service.clone(), text)));
-            }
-        }
+    let (mut links, mut texts) = (Vec::new(), Vec::new());
+    for event in closed.events(members.iter()) {
+        let Some(service) = &event.service else { continue };
+        links.push((event.id.clone(), format!("{} of {service}, which belongs", event.event_type.replace('_', " "))));
+        texts.extend(texts_of(event).into_iter().map(|text| (service.clone(), text)));
     }
-    for load in excess {
+    for load in closed.loads(members.iter()) {
         let sums = case.excess.entry(load.entity.service.clone()).or_default();
         sums.0 += load.excess_failures;
         sums.1 += load.excess_seconds;
@@ -266,7 +259,7 @@ pub fn take_bucket(
             case.take_load(&load.entity.service, Load::of(bucket, load));
         }
     }
-    for edge in edges {
+    for edge in closed.edges(members.iter()) {
         let sums = case.edges.entry((edge.caller.service.clone(), edge.callee.service.clone())).or_default();
         *sums = (sums.0 + edge.calls, sums.1 + edge.failed, sums.2.saturating_add(edge.duration_ns));
     }

@@ -1,6 +1,8 @@
 //! A case → what the page shows.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::CorrelateOptions;
 use super::case::Case;
@@ -8,8 +10,8 @@ use super::investigator::DRIFT;
 use super::node::Node;
 use super::sentences;
 use crate::engine::rank::{
-    CallGraph, Change, ChangeContext, Local, Outside, RankedService, Surge, Wording, change_suspects, outside_cause, rank_changes,
-    rank_services, same_service, service_suspects,
+    CallGraph, Candidates, Change, ChangeContext, Local, Outside, RankedService, ServiceNames, Surge, Wording, change_suspects,
+    outside_cause, rank_changes, rank_services, service_suspects,
 };
 use crate::model::investigation::EngineFindings;
 use crate::model::signal::Signal;
@@ -30,13 +32,54 @@ const SURGE_WITHIN_S: f64 = 180.0;
 /// Below this the page says "not sure".
 const SURE: f64 = 0.5;
 
-/// What of the world a case is judged with.
+/// Services shown as still learning.
+const MAX_LEARNING: usize = 20;
+
+/// What of the world all cases of an environment are judged with at one close.
 pub struct World<'a> {
-    pub options: &'a CorrelateOptions,
-    pub nodes: &'a BTreeMap<String, &'a Node>,
-    pub graph: &'a CallGraph,
-    pub changes: &'a [&'a Change],
-    pub now: Timestamp,
+    options: &'a CorrelateOptions,
+    services: Vec<&'a str>,
+    learning: Vec<String>,
+    graph: &'a CallGraph,
+    changes: Vec<&'a Change>,
+    now: Timestamp,
+    /// Of `services`; seldom asked for.
+    names: OnceCell<ServiceNames>,
+    /// Of the changes in time for one onset, by their number: mostly the same ones for all cases.
+    candidates: RefCell<BTreeMap<usize, Rc<Candidates<'a>>>>,
+}
+
+impl<'a> World<'a> {
+    pub fn new(
+        options: &'a CorrelateOptions,
+        nodes: impl Iterator<Item = &'a Node>,
+        graph: &'a CallGraph,
+        changes: Vec<&'a Change>,
+        now: Timestamp,
+    ) -> Self {
+        let (mut services, mut learning) = (Vec::new(), Vec::new());
+        for node in nodes {
+            services.push(node.name.service.as_str());
+            if learning.len() < MAX_LEARNING && node.learning_until.is_some_and(|until| until > now) {
+                learning.push(node.name.service.clone());
+            }
+        }
+        Self { options, services, learning, graph, changes, now, names: OnceCell::new(), candidates: RefCell::default() }
+    }
+
+    /// Changes that may be the cause of what began then.
+    fn candidates(&self, onset: Timestamp) -> Rc<Candidates<'a>> {
+        let earliest = onset.plus_seconds(-CANDIDATE_S);
+        let in_time = |change: &&Change| change.at >= earliest && change.at <= self.now && !change.is_provider_status();
+        // They are ordered by time: equally many are the same.
+        let changes: Vec<&Change> = self.changes.iter().copied().filter(in_time).collect();
+        let mut known = self.candidates.borrow_mut();
+        Rc::clone(known.entry(changes.len()).or_insert_with(|| Rc::new(Candidates::of(&changes))))
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        self.names.get_or_init(|| ServiceNames::new(self.services.iter().copied())).has(name)
+    }
 }
 
 /// Both rankings of one case.
@@ -74,9 +117,7 @@ pub fn rank(
         wording: &wording,
         outside: &outside,
     };
-    let earliest = onset.plus_seconds(-CANDIDATE_S);
-    let in_time = |change: &&Change| change.at >= earliest && change.at <= world.now && !change.is_provider_status();
-    let candidates: Vec<&Change> = world.changes.iter().copied().filter(in_time).collect();
+    let candidates = world.candidates(onset);
     let ranked = rank_changes(&candidates, &context);
     let mut suspects = service_suspects(&services, &local);
     let changes = change_suspects(&ranked, &context);
@@ -115,8 +156,7 @@ fn outside(hot: &[String], texts: &BTreeMap<String, BTreeSet<String>>, surge: Op
     let Some(first) = hot.first() else { return Outside::default() };
     let mine: Vec<&str> = texts.get(first).filter(|texts| !texts.is_empty()).into_iter().flatten().map(String::as_str).collect();
     let all: Vec<&str> = if mine.is_empty() { texts.values().flatten().map(String::as_str).collect() } else { mine };
-    let is_ours = |name: &str| world.nodes.keys().any(|service| same_service(service, name));
-    outside_cause(first, &all, &is_ours, surge)
+    outside_cause(first, &all, &|name| world.is_ours(name), surge)
 }
 
 /// A person's verdict re-weights the ranking: confirmed first, refuted last.
@@ -197,7 +237,7 @@ pub fn findings(case: &Case, world: &World<'_>) -> (EngineFindings, Vec<(String,
         impact_severity: severity(&signals),
         service_affected: case.first_service.clone(),
         hot_services: ranking.services.iter().map(|ranked| ranked.service.clone()).collect(),
-        services_total: u32::try_from(world.nodes.len()).unwrap_or(u32::MAX),
+        services_total: u32::try_from(world.services.len()).unwrap_or(u32::MAX),
         detected_at: case.detected_at,
         started_at: case.started_at,
         recovered_at: case.recovered_at,
@@ -210,7 +250,7 @@ pub fn findings(case: &Case, world: &World<'_>) -> (EngineFindings, Vec<(String,
         graph: graph(case, &ranking, world),
         suspects: ranking.suspects,
         signals,
-        learning: learning(world),
+        learning: world.learning.clone(),
         new_links: Vec::new(),
     };
     (findings, ranking.considered)
@@ -244,11 +284,6 @@ fn severity(signals: &[Signal]) -> Severity {
         () if strongest >= 8.0 => Severity::Medium,
         () => Severity::Low,
     }
-}
-
-fn learning(world: &World<'_>) -> Vec<String> {
-    let learning = world.nodes.iter().filter(|(_, node)| node.learning_until.is_some_and(|until| until > world.now));
-    learning.map(|(service, _)| service.clone()).take(20).collect()
 }
 
 /// Hot services, and what the first suspect calls and who calls it: all neighbours of all of them is more than one can read.

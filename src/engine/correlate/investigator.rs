@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::CorrelateOptions;
+use super::by_service::ByService;
 use super::case::{Case, texts_of};
 use super::findings::{self, CANDIDATE_S, World};
 use super::links::Links;
@@ -179,7 +180,7 @@ impl Investigator {
         let signals = self.take(bucket, &mut closed);
         let alerts = self.due_alerts(bucket);
         self.end_mutes(bucket);
-        let mut environments: BTreeSet<String> = self.nodes.keys().map(|name| name.environment.clone()).collect();
+        let mut environments = self.environments();
         environments.extend(self.cases.values().map(|case| case.environment.clone()));
         let only = if environments.len() == 1 { environments.first().cloned() } else { None };
         let named = |alert: &Alert| alert.environment.clone().or_else(|| only.clone()).unwrap_or_else(|| "default".to_owned());
@@ -189,8 +190,9 @@ impl Investigator {
             let none = BTreeMap::new();
             let here = signals.get(&environment).unwrap_or(&none);
             let told: Vec<&Alert> = alerts.iter().filter(|alert| named(alert) == environment).map(|alert| &**alert).collect();
-            self.step_environment(&environment, bucket, here, &closed, &told);
-            out.extend(self.changed_findings(&environment, bucket));
+            if let Some(graph) = self.step_environment(&environment, bucket, here, &closed, &told) {
+                out.extend(self.changed_findings(&environment, bucket, &graph));
+            }
         }
         self.bound_changes(Some(bucket.end()), MAX_CHANGES);
         self.forget(bucket);
@@ -264,6 +266,18 @@ impl Investigator {
         alerts
     }
 
+    /// Those of the services known.
+    fn environments(&self) -> BTreeSet<String> {
+        let mut environments = BTreeSet::new();
+        // Services are ordered by them.
+        for name in self.nodes.keys() {
+            if environments.last() != Some(&name.environment) {
+                environments.insert(name.environment.clone());
+            }
+        }
+        environments
+    }
+
     pub(super) fn graph(&self, environment: &str, bucket: Bucket) -> CallGraph {
         let mut graph = CallGraph::default();
         for node in self.nodes_of(environment) {
@@ -283,6 +297,7 @@ impl Investigator {
         self.nodes.range(from..).take_while(move |(name, _)| name.environment == environment).map(|(_, node)| node)
     }
 
+    /// Returns who calls whom, where anything is or was wrong.
     fn step_environment(
         &mut self,
         environment: &str,
@@ -290,23 +305,26 @@ impl Investigator {
         signals: &BTreeMap<String, Vec<Signal>>,
         closed: &[ClosedBucket],
         alerts: &[&Alert],
-    ) {
+    ) -> Option<CallGraph> {
         let any_case = self.cases.values().any(|case| case.environment == environment);
         let running: Vec<ServiceName> =
             self.nodes_of(environment).filter(|node| node.hot_run + node.firing_run > 0).map(|node| node.name.clone()).collect();
         if signals.is_empty() && alerts.is_empty() && !any_case && running.is_empty() {
-            return;
+            return None;
         }
         let graph = self.graph(environment, bucket);
         let firing = opening::firing(signals, &graph, &self.options, &|signal| self.mutes.cover(environment, signal, bucket));
         self.count_runs(environment, bucket, signals, &firing, running);
         let links = Links::new(&graph, self.nodes_of(environment), bucket, self.options.weak);
-        self.extend_cases(environment, bucket, signals, &firing, closed, &links);
+        if any_case {
+            self.extend_cases(environment, bucket, signals, &firing, &ByService::of(environment, closed), &links);
+        }
         self.merge_cases(environment, bucket, &links);
         self.open_cases(environment, bucket, &firing, &graph, &links);
         for alert in alerts {
             self.open_told(environment, bucket, alert, &graph, &links);
         }
+        Some(graph)
     }
 
     /// True when a deployment of the signal's own service went live just before its onset.
@@ -364,17 +382,19 @@ impl Investigator {
     }
 
     /// Findings of the environment's cases that look different from what was said last.
-    fn changed_findings(&mut self, environment: &str, bucket: Bucket) -> Vec<EngineFindings> {
+    fn changed_findings(&mut self, environment: &str, bucket: Bucket, graph: &CallGraph) -> Vec<EngineFindings> {
         let ids = self.case_ids(environment);
         if ids.is_empty() {
             return Vec::new();
         }
-        let graph = self.graph(environment, bucket);
+        let found: Vec<_> = {
+            let world = self.world(environment, bucket, graph);
+            let speaking = ids.iter().filter_map(|id| self.cases.get(id)).filter(|case| !case.closed && !case.said_merged());
+            speaking.map(|case| findings::findings(case, &world)).collect()
+        };
         let mut out = Vec::new();
-        for id in ids {
-            let Some(case) = self.cases.get(&id).filter(|case| !case.closed && !case.said_merged()).cloned() else { continue };
-            let (mut findings, considered) = self.with_world(environment, bucket, &graph, |world| findings::findings(&case, world));
-            let Some(case) = self.case(&id) else { continue };
+        for (mut findings, considered) in found {
+            let Some(case) = self.case(&findings.id) else { continue };
             for (event_id, sentence) in considered {
                 case.link(&event_id, 0.6, &format!("considered as the cause: {sentence}"), bucket.end());
             }
@@ -394,11 +414,10 @@ impl Investigator {
         out
     }
 
-    fn with_world<T>(&self, environment: &str, bucket: Bucket, graph: &CallGraph, with: impl FnOnce(&World<'_>) -> T) -> T {
-        let nodes: BTreeMap<String, &Node> = self.nodes_of(environment).map(|node| (node.name.service.clone(), &**node)).collect();
+    fn world<'a>(&'a self, environment: &str, bucket: Bucket, graph: &'a CallGraph) -> World<'a> {
         let here = |change: &&Arc<Change>| change.environment.as_ref().is_none_or(|named| named == environment);
-        let changes: Vec<&Change> = self.changes.values().filter(here).map(|change| &**change).collect();
-        with(&World { options: &self.options, nodes: &nodes, graph, changes: &changes, now: bucket.end() })
+        let changes = self.changes.values().filter(here).map(|change| &**change).collect();
+        World::new(&self.options, self.nodes_of(environment).map(|node| &**node), graph, changes, bucket.end())
     }
 
     /// Told that something is broken since `since`: a ranking at once from what is known, gates dropped.
@@ -416,7 +435,7 @@ impl Investigator {
                 texts.insert(node.name.service.clone(), node.texts.iter().cloned().collect());
             }
         }
-        self.with_world(environment, bucket, &graph, |world| findings::rank(local, &texts, since, None, world).suspects)
+        findings::rank(local, &texts, since, None, &self.world(environment, bucket, &graph)).suspects
     }
 
     /// So many of the services that are not stale, by when they were seen and by name.
@@ -447,10 +466,10 @@ impl Investigator {
             .collect();
         for name in due {
             let Some(node) = self.nodes.get_mut(&name) else { continue };
-            let mut pruned = Node::clone(node);
-            if pruned.prune(bucket) || pruned.has_too_many_callees() {
-                pruned.forget_edges(bucket);
-                *node = Arc::new(pruned);
+            if node.is_stale(bucket) || node.has_too_many_callees() {
+                let node = Arc::make_mut(node);
+                node.prune(bucket);
+                node.forget_edges(bucket);
                 self.dirty.insert(node_key(&name));
             }
         }

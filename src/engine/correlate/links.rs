@@ -67,6 +67,11 @@ impl<'a> Links<'a> {
         reached.map(|(other, link)| (link, other)).min()
     }
 
+    /// Everything connected to one of `services`.
+    pub fn around(&self, services: &BTreeSet<String>) -> BTreeSet<String> {
+        services.iter().flat_map(|service| self.reached(service).into_keys()).collect()
+    }
+
     /// Everything connected to a service, whether or not it is hot.
     fn reached(&self, service: &str) -> BTreeMap<String, Link> {
         let mut found = BTreeMap::new();

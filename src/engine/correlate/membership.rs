@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::by_service::ByService;
 use super::case::{Case, take_bucket};
 use super::investigator::{DRIFT, Investigator};
 use super::links::{Link, Links};
@@ -12,7 +13,7 @@ use super::opening::Firing;
 use super::opening_cases::TOLD;
 use crate::model::Bucket;
 use crate::model::entity::ServiceName;
-use crate::model::signal::{ClosedBucket, Signal};
+use crate::model::signal::Signal;
 
 /// A recovered investigation that turns hot again within this time goes on instead of a new one (30 min).
 const REOPEN_BUCKETS: i64 = 120;
@@ -24,11 +25,13 @@ impl Investigator {
         bucket: Bucket,
         signals: &BTreeMap<String, Vec<Signal>>,
         firing: &BTreeMap<String, Firing>,
-        closed: &[ClosedBucket],
+        closed: &ByService<'_>,
         links: &Links<'_>,
     ) {
         let weak = self.options.weak;
         let quiet = i64::from(self.options.quiet_s).div_euclid(Bucket::SECONDS).max(1);
+        let hot_for_long: Vec<Arc<Node>> =
+            self.nodes_of(environment).filter(|node| node.hot_run >= self.options.persist).cloned().collect();
         for id in self.case_ids(environment) {
             let Some(mut case) = self.cases.get(&id).map(|case| Case::clone(case)) else { continue };
             if case.merged_into.is_some() {
@@ -50,7 +53,7 @@ impl Investigator {
                     members.iter().filter_map(|service| firing.get(service)).for_each(|why| case.take_openers(&why.by));
                     // One that joins now brings this bucket along itself.
                     take_bucket(&mut case, bucket, signals, closed, &self.options);
-                    self.join_connected(&mut case, bucket, links);
+                    self.join_connected(&mut case, bucket, &hot_for_long, links);
                 }
             }
             if !self.forget_case(&id, &case, bucket)
@@ -64,9 +67,11 @@ impl Investigator {
     /// Two intervals of the slowest members' metrics, in buckets: two closes are two points. Trouble told of somewhere may show at
     /// any service.
     fn slowest(&self, case: &Case) -> i64 {
-        let concerns = |node: &&Arc<Node>| case.told_of_any || case.members.contains_key(&node.name.service);
-        let interval_s = self.nodes_of(&case.environment).filter(concerns).map(|node| i64::from(node.interval_s)).max();
-        2 * interval_s.unwrap_or(0) / Bucket::SECONDS
+        let interval_s = |node: &Arc<Node>| i64::from(node.interval_s);
+        let members = || case.members.keys().filter_map(|service| self.node_of(&case.environment, service));
+        let all = || self.nodes_of(&case.environment);
+        let longest_s = if case.told_of_any { all().map(interval_s).max() } else { members().map(interval_s).max() };
+        2 * longest_s.unwrap_or(0) / Bucket::SECONDS
     }
 
     /// Lets a case go that has been quiet for long; true when it is gone.
@@ -82,17 +87,22 @@ impl Investigator {
     /// True when the rule holds again at a member of a recovered case by a kind of sign the case knows there, and no other
     /// case has taken it up. Another kind of sign is another incident.
     fn recurs(&self, case: &Case, firing: &BTreeMap<String, Firing>) -> bool {
-        let taken = self.taken(&case.environment);
-        case.members.keys().filter(|service| !taken.contains(*service)).any(|service| {
-            let known = |family| case.signals.get(service).is_some_and(|signals| signals.values().any(|signal| signal.family == family));
+        let fires = |service: &&String| {
+            let known = |family| case.signals.get(*service).is_some_and(|signals| signals.values().any(|signal| signal.family == family));
             self.firing_run(&case.environment, service) >= self.options.persist
-                && firing.get(service).is_some_and(|firing| firing.families.iter().any(|family| known(*family)))
-        })
+                && firing.get(*service).is_some_and(|firing| firing.families.iter().any(|family| known(*family)))
+        };
+        let fires: Vec<&String> = case.members.keys().filter(fires).collect();
+        let taken = if fires.is_empty() { BTreeSet::new() } else { self.taken(&case.environment) };
+        fires.into_iter().any(|service| !taken.contains(service))
+    }
+
+    fn node_of(&self, environment: &str, service: &str) -> Option<&Arc<Node>> {
+        self.nodes.get(&ServiceName { environment: environment.to_owned(), service: service.to_owned() })
     }
 
     pub(super) fn firing_run(&self, environment: &str, service: &str) -> u32 {
-        let name = ServiceName { environment: environment.to_owned(), service: service.to_owned() };
-        self.nodes.get(&name).map_or(0, |node| node.firing_run)
+        self.node_of(environment, service).map_or(0, |node| node.firing_run)
     }
 
     /// Services of cases that go on.
@@ -103,13 +113,16 @@ impl Investigator {
 
     /// Takes in services that have been hot at two closes running and are connected to the case. By anything but a call the
     /// connection must be in time, too: what begins later somewhere else is another fault.
-    fn join_connected(&self, case: &mut Case, bucket: Bucket, links: &Links<'_>) {
-        let mut taken = self.taken(&case.environment);
+    fn join_connected(&self, case: &mut Case, bucket: Bucket, hot_for_long: &[Arc<Node>], links: &Links<'_>) {
         let environment = case.environment.clone();
         let hints = |signal: &Signal| signal.detector != DRIFT && signal.rank_surprise >= TOLD;
-        let hinted = |node: &Node| case.told && node.current(bucket).any(hints);
+        let hinted = |node: &&Arc<Node>| node.hot_run >= self.options.persist || node.current(bucket).any(hints);
         let waiting: Vec<&Arc<Node>> =
-            self.nodes_of(&environment).filter(|node| node.hot_run >= self.options.persist || hinted(node)).collect();
+            if case.told { self.nodes_of(&environment).filter(hinted).collect() } else { hot_for_long.iter().collect() };
+        if waiting.is_empty() {
+            return;
+        }
+        let mut taken = self.taken(&environment);
         loop {
             let members: BTreeSet<String> = case.members.keys().cloned().collect();
             let free = waiting.iter().filter(|node| !taken.contains(&node.name.service) && !members.contains(&node.name.service));

@@ -21,23 +21,38 @@ impl Investigator {
         let fresh = |case: &Case| case.goes_on() && !case.apart && bucket.0 - Bucket::of(case.detected_at).0 <= FRESH_BUCKETS;
         let ids: Vec<String> =
             self.case_ids(environment).into_iter().filter(|id| self.cases.get(id).is_some_and(|case| fresh(case))).collect();
+        if ids.len() < 2 {
+            return;
+        }
         let hot = self.hot_services(environment, bucket, self.options.weak);
-        for (index, older) in ids.iter().enumerate() {
-            for younger in &ids[index + 1..] {
-                if self.are_one(older, younger, &hot, links) {
-                    self.merge(older, younger, bucket);
+        let mut reached_by: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+        for (place, id) in ids.iter().enumerate() {
+            for service in links.around(&self.hot_members(id, &hot)) {
+                reached_by.entry(service).or_default().insert(place);
+            }
+        }
+        for (place, older) in ids.iter().enumerate() {
+            let mut after = place;
+            // What it took in reaches further.
+            while let Some(next) = self.hot_members(older, &hot).iter().filter_map(|member| next_of(reached_by.get(member)?, after)).min() {
+                after = next;
+                if self.are_one(older, &ids[next]) {
+                    self.merge(older, &ids[next], bucket);
                 }
             }
         }
     }
 
-    fn are_one(&self, older: &str, younger: &str, hot: &BTreeSet<String>, links: &Links<'_>) -> bool {
+    /// Whether two that are connected are one. A merged one has its members in the other: it is not looked at again.
+    fn are_one(&self, older: &str, younger: &str) -> bool {
         let (Some(older), Some(younger)) = (self.cases.get(older), self.cases.get(younger)) else { return false };
         let together = older.started_at.seconds_since(younger.started_at).abs() <= TOGETHER_S;
-        let hot_of = |case: &Case| -> BTreeSet<String> { case.members.keys().filter(|member| hot.contains(*member)).cloned().collect() };
-        let mine = hot_of(older);
-        // A merged one has its members in the other: it is not looked at again.
-        older.goes_on() && younger.goes_on() && together && hot_of(younger).iter().any(|service| links.to_members(service, &mine).is_some())
+        together && older.goes_on() && younger.goes_on()
+    }
+
+    fn hot_members(&self, id: &str, hot: &BTreeSet<String>) -> BTreeSet<String> {
+        let members = self.cases.get(id).into_iter().flat_map(|case| case.members.keys());
+        members.filter(|member| hot.contains(*member)).cloned().collect()
     }
 
     fn merge(&mut self, older: &str, younger: &str, bucket: Bucket) {
@@ -48,6 +63,10 @@ impl Investigator {
             case.take_in(from, bucket);
         }
     }
+}
+
+fn next_of(places: &BTreeSet<usize>, after: usize) -> Option<usize> {
+    places.range(after + 1..).next().copied()
 }
 
 impl Case {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod by_service;
 mod case;
 mod explain;
 mod findings;

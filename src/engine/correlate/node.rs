@@ -180,13 +180,19 @@ impl Node {
         }
     }
 
-    /// Forgets what is too old to be asked for. True when something changed.
-    pub fn prune(&mut self, bucket: Bucket) -> bool {
-        let before = self.recent.len() + self.best.len() + self.excess.len();
+    /// True when something is too old to be asked for.
+    pub fn is_stale(&self, bucket: Bucket) -> bool {
+        let old = |at: Bucket| bucket.0 - at.0 >= RECENT_BUCKETS;
+        self.recent.iter().any(|recent| old(recent.bucket))
+            || self.best.values().any(|(at, _)| old(*at))
+            || self.excess.iter().any(|load| old(load.bucket))
+    }
+
+    /// Forgets what is too old to be asked for.
+    pub fn prune(&mut self, bucket: Bucket) {
         self.recent.retain(|recent| bucket.0 - recent.bucket.0 < RECENT_BUCKETS);
         self.best.retain(|_, (at, _)| bucket.0 - at.0 < RECENT_BUCKETS);
         self.excess.retain(|load| bucket.0 - load.bucket.0 < RECENT_BUCKETS);
-        before != self.recent.len() + self.best.len() + self.excess.len()
     }
 
     /// Signals that count now.

@@ -35,40 +35,42 @@ impl Investigator {
             return;
         }
         let mut due: Vec<(&String, &Firing)> = firing.iter().filter(|(service, _)| self.may_open(environment, service)).collect();
+        if due.is_empty() {
+            return;
+        }
         due.sort_by(|left, right| right.1.surprise.total_cmp(&left.1.surprise).then(left.0.cmp(right.0)));
+        let hot = self.hot_services(environment, bucket, self.options.weak);
+        let surge = self.surge(environment, graph);
+        let mut taken = self.taken(environment);
         for (service, why) in due {
-            if self.taken(environment).contains(service) {
+            if taken.contains(service) {
                 continue;
             }
-            let hot = self.hot_services(environment, bucket, self.options.weak);
-            let component = links.component(service, &hot);
-            self.open(environment, bucket, service, component, &why.because, why, graph);
+            let mut component = links.component(service, &hot);
+            component.retain(|member| !taken.contains(member));
+            self.open(environment, bucket, service, &component, why, surge.clone());
+            taken.extend(component);
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // one call of each kind, beside each other
+    /// Opens one of the services of `component`, none of which belongs to another.
     fn open(
         &mut self,
         environment: &str,
         bucket: Bucket,
         service: &str,
-        component: BTreeSet<String>,
-        because: &str,
+        component: &BTreeSet<String>,
         why: &Firing,
-        graph: &CallGraph,
+        surge: Option<(String, f64, f64)>,
     ) {
-        let taken = self.taken(environment);
-        let members: Vec<Arc<Node>> = self
-            .nodes_of(environment)
-            .filter(|node| component.contains(&node.name.service) && !taken.contains(&node.name.service))
-            .cloned()
-            .collect();
+        let named = |service: &String| ServiceName { environment: environment.to_owned(), service: service.clone() };
+        let members: Vec<Arc<Node>> = component.iter().filter_map(|service| self.nodes.get(&named(service))).cloned().collect();
         let mut case = Case {
             environment: environment.to_owned(),
             first_service: service.to_owned(),
             detected_at: bucket.end(),
             updated_at: bucket.end(),
-            because: because.to_owned(),
+            because: why.because.clone(),
             families: why.families.clone(),
             opened_by: why.by.iter().cloned().collect(),
             last_hot: bucket,
@@ -85,7 +87,7 @@ impl Investigator {
             let reason = if node.name.service == service { "opened it".to_owned() } else { format!("was hot and connected to {service}") };
             case.join(node, bucket, &reason);
         }
-        case.surge = self.surge(environment, graph);
+        case.surge = surge;
         self.keep_new(case);
     }
 
@@ -122,7 +124,7 @@ impl Investigator {
             case.link(&alert.id, 0.9, "an alert about a service that belongs", bucket.end());
             return;
         }
-        let component = match &alert.service {
+        let mut component = match &alert.service {
             Some(service) => links.component(service, &hints),
             None => hints,
         };
@@ -132,7 +134,10 @@ impl Investigator {
         if let Some(service) = &alert.service {
             self.node(&ServiceName { environment: environment.to_owned(), service: service.clone() }).last_seen = bucket;
         }
-        self.open(environment, bucket, &first, component, &why.because, &why, graph);
+        let taken = self.taken(environment);
+        component.retain(|service| !taken.contains(service));
+        let surge = self.surge(environment, graph);
+        self.open(environment, bucket, &first, &component, &why, surge);
         if self.cases.len() == before {
             return;
         }

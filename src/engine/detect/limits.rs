@@ -38,7 +38,7 @@ pub const MAX_TRACE_ITEMS: usize = 20_000;
 /// go at bucket close.
 pub const MAX_OPEN_ITEMS: usize = 1_000_000;
 
-/// Entities a shard keeps, about 4 KB each (40 MB), unless settings say otherwise; the longest silent are let go at bucket close.
+/// Entities a shard keeps, about 5 KB each (50 MB), unless settings say otherwise; the longest silent are let go at bucket close.
 /// One that has items in an open bucket stays until they are counted; twice as many are in memory at most, and what does not fit is
 /// counted as one service.
 pub const MAX_ENTITIES: usize = 10_000;
@@ -52,9 +52,9 @@ pub const MAX_NEXT: usize = 40;
 pub const MAX_ERROR_TEMPLATES: usize = 50;
 /// Operations of one entity.
 pub const MAX_OPERATIONS: usize = 300;
-/// Metric series of one entity, about 1.2 KB each (1.2 MB); of what is looked at often, a few.
+/// Metric series of one entity, about .9 KB each (.9 MB); of what is looked at often, a few.
 pub const MAX_SERIES: usize = 1_000;
-/// Resources of one entity whose whole history is kept, about 600 bytes each.
+/// Resources of one entity whose whole history is kept, about 350 bytes each.
 pub const MAX_DRIFTS: usize = 100;
 /// Series of request metrics of one entity, about 100 bytes each; those silent longest go first.
 pub const MAX_REQUEST_SERIES: usize = 500;

@@ -20,6 +20,8 @@ mod metric;
 mod missing;
 mod names;
 mod onset;
+mod packed_cells;
+mod packed_points;
 mod pending;
 mod pointing;
 pub mod probe;
@@ -49,7 +51,7 @@ pub use trace_join::TraceJoin;
 pub struct DetectOptions {
     /// A key opens nothing before its entity has been seen this long, seconds of event time.
     pub learning_s: u32,
-    /// Services a shard keeps, about 4 KB each.
+    /// Services a shard keeps, about 5 KB each.
     pub max_entities: u32,
     /// Spans and log lines of open traces a shard keeps, about 100 bytes each.
     pub max_trace_items: u32,

@@ -50,6 +50,7 @@ pub struct Share {
     buckets: f64,
     events: BTreeMap<Symbol, Base>,
     decayed_to: Bucket,
+    #[serde(with = "super::packed_cells")]
     ring: VecDeque<ShareCell>,
     pub heat: Heat,
 }

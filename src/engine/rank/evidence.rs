@@ -42,6 +42,19 @@ const FAMILIES: [(&str, &str, &str); 17] = [
     ("lock", "deadlock lock mutex blocked goroutine threads contention", "lock mutex sync channel goroutine async"),
 ];
 
+/// A mechanism family by the stems of its words.
+struct Mechanism {
+    name: &'static str,
+    failure: BTreeSet<String>,
+    cause: BTreeSet<String>,
+}
+
+static MECHANISMS: LazyLock<Vec<Mechanism>> = LazyLock::new(|| {
+    let mechanism =
+        |(name, failure, cause): (&'static str, &str, &str)| Mechanism { name, failure: words_of(failure), cause: words_of(cause) };
+    FAMILIES.into_iter().map(mechanism).collect()
+});
+
 /// The first five letters of a word, in lower case.
 fn stem(word: &str) -> String {
     word.chars().take(5).flat_map(char::to_lowercase).collect()
@@ -77,6 +90,12 @@ pub fn words(text: &str) -> Vec<String> {
     found
 }
 
+/// Mechanisms of failure that a change with these words can produce.
+pub fn mechanisms_of(change: &BTreeSet<&str>) -> Vec<&'static str> {
+    let produces = |mechanism: &&Mechanism| mechanism.cause.iter().any(|word| change.contains(word.as_str()));
+    MECHANISMS.iter().filter(produces).map(|mechanism| mechanism.name).collect()
+}
+
 /// Words and numbers of the new evidence of an investigation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wording {
@@ -93,21 +112,21 @@ impl Wording {
             wording.numbers.extend(numbers(text));
         }
         wording.families =
-            FAMILIES.iter().filter(|(_, failure, _)| !words_of(failure).is_disjoint(&wording.words)).map(|family| family.0).collect();
+            MECHANISMS.iter().filter(|mechanism| !mechanism.failure.is_disjoint(&wording.words)).map(|mechanism| mechanism.name).collect();
         wording
     }
 
-    /// Mechanisms that both the evidence and the change speak of.
-    pub fn families_with(&self, change: &BTreeSet<String>) -> Vec<&'static str> {
-        let produces = |name: &&str| FAMILIES.iter().any(|(family, _, cause)| family == name && !words_of(cause).is_disjoint(change));
-        self.families.iter().copied().filter(|name| produces(name)).collect()
+    /// Of the mechanisms that a change can produce, those that the evidence speaks of.
+    pub fn families_with(&self, change: &[&'static str]) -> Vec<&'static str> {
+        self.families.iter().copied().filter(|family| change.contains(family)).collect()
     }
 
     /// Words shared with the change, rarest among the candidates first.
-    pub fn shared(&self, change: &BTreeSet<String>, frequency: &BTreeMap<String, usize>) -> Vec<String> {
-        let mut shared: Vec<String> = change.intersection(&self.words).cloned().collect();
-        shared.sort_by_key(|word| (frequency.get(word).copied().unwrap_or(0), word.clone()));
-        shared
+    pub fn shared(&self, change: &BTreeSet<&str>, frequency: &BTreeMap<&str, usize>) -> Vec<String> {
+        let mut shared: Vec<&String> = self.words.iter().filter(|word| change.contains(word.as_str())).collect();
+        let times = |word: &String| frequency.get(word.as_str()).copied().unwrap_or(0);
+        shared.sort_by(|left, right| times(left).cmp(&times(right)).then(left.cmp(right)));
+        shared.into_iter().cloned().collect()
     }
 
     /// True when the evidence names this number (three digits or more, or a decimal: small ones are everywhere).
@@ -136,8 +155,9 @@ mod tests {
     #[test]
     fn evidence_and_change_meet_in_a_mechanism() {
         let evidence = Wording::of(["could not acquire a connection from the pool of 8"].into_iter());
-        let change: BTreeSet<String> = words("pool.max_connections").into_iter().collect();
-        assert!(evidence.families_with(&change).contains(&"pool"));
+        let change = words("pool.max_connections");
+        let produces = mechanisms_of(&change.iter().map(String::as_str).collect());
+        assert!(evidence.families_with(&produces).contains(&"pool"));
         assert!(!evidence.names_number("8"), "one digit proves nothing");
     }
 }

@@ -148,8 +148,8 @@ pub fn minutes(seconds: f64) -> String {
 }
 
 /// A change as a person names it: `abc1234 of payment`.
-pub fn change_name(ranked: &RankedChange) -> String {
-    let Some(change) = &ranked.change else { return "Nothing we can see".to_owned() };
+pub fn change_name(ranked: &RankedChange<'_>) -> String {
+    let Some(change) = ranked.change else { return "Nothing we can see".to_owned() };
     let sha = change.sha.as_deref().map(|sha| sha.chars().take(8).collect::<String>());
     match (sha, &change.service) {
         (Some(sha), Some(service)) => format!("{sha} of {service}"),
@@ -159,7 +159,7 @@ pub fn change_name(ranked: &RankedChange) -> String {
 }
 
 /// Changes and "none" as suspects, in their order.
-pub fn change_suspects(ranked: &[RankedChange], context: &ChangeContext<'_>) -> Vec<Suspect> {
+pub fn change_suspects(ranked: &[RankedChange<'_>], context: &ChangeContext<'_>) -> Vec<Suspect> {
     let none_at = ranked.iter().position(|ranked| ranked.change.is_none()).unwrap_or(0);
     let shown = ranked.iter().enumerate().filter(|(rank, _)| *rank < MAX_CHANGES || *rank == none_at);
     shown
@@ -171,8 +171,8 @@ pub fn change_suspects(ranked: &[RankedChange], context: &ChangeContext<'_>) -> 
         .collect()
 }
 
-fn change_suspect(rank: usize, ranked: &RankedChange, context: &ChangeContext<'_>) -> Suspect {
-    let Some(change) = &ranked.change else { return none_suspect(rank, ranked, context) };
+fn change_suspect(rank: usize, ranked: &RankedChange<'_>, context: &ChangeContext<'_>) -> Suspect {
+    let Some(change) = ranked.change else { return none_suspect(rank, ranked, context) };
     let name = change_name(ranked);
     let mut shown = suspect(format!("change:{}", change.event_id), SuspectKind::Change, &name, rank, ranked.score);
     shown.service = change.service.clone();
@@ -224,7 +224,7 @@ fn first_of(name: &str) -> &str {
     name.split(" of ").next().unwrap_or(name)
 }
 
-fn none_suspect(rank: usize, ranked: &RankedChange, context: &ChangeContext<'_>) -> Suspect {
+fn none_suspect(rank: usize, ranked: &RankedChange<'_>, context: &ChangeContext<'_>) -> Suspect {
     let mut shown = suspect("none".to_owned(), SuspectKind::None, "Nothing we can see", rank, ranked.score);
     shown.factors = vec![factor("Outside", context.outside.strength)];
     if context.outside.strength > 0.0 {
