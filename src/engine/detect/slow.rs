@@ -330,3 +330,63 @@ impl Slow {
         self.ring.iter().map(|cell| (cell.bucket.start(), median(cell))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// A minute's quarter of calls, each as long as `took` says of its number.
+    fn push(slow: &mut Slow, bucket: i64, calls: u64, took: impl Fn(u64) -> u64) {
+        let mut bins: BTreeMap<u16, u32> = BTreeMap::new();
+        (0..calls).for_each(|call| *bins.entry(bin_of(took(call))).or_default() += 1);
+        slow.roll(Bucket(bucket));
+        slow.push(Bucket(bucket), bins.into_iter().collect());
+    }
+
+    fn usual(bucket: i64, call: u64) -> u64 {
+        (8 + (call * 7 + bucket as u64 * 5) % 9) * MS
+    }
+
+    /// Half an hour of calls of 8 to 16 ms, then four buckets of others.
+    fn judged(calls: u64, now: impl Fn(i64, u64) -> u64) -> Option<SlowVerdict> {
+        let mut slow = Slow::default();
+        for bucket in 0..120 {
+            push(&mut slow, bucket, 20, |call| usual(bucket, call));
+        }
+        for bucket in 120..124 {
+            push(&mut slow, bucket, calls, |call| now(bucket, call));
+        }
+        slow.roll(Bucket(123));
+        slow.judge(Bucket(123))
+    }
+
+    #[test]
+    fn what_is_as_ever_is_no_evidence() {
+        assert_eq!(judged(20, usual), None);
+        assert_eq!(judged(60, usual), None);
+    }
+
+    #[test]
+    fn calls_that_all_last_longer_may_open_though_few_are_slow_by_themselves() {
+        let verdict = judged(20, |bucket, call| usual(bucket, call) * 17 / 10).expect("a shift");
+        assert!(verdict.surprise >= STRONG && verdict.rank_surprise < STRONG, "{verdict:?}");
+    }
+
+    #[test]
+    fn with_more_calls_or_little_longer_it_is_a_hint() {
+        let busier = judged(40, |bucket, call| usual(bucket, call) * 17 / 10).expect("a shift");
+        assert!(busier.surprise < HOT && busier.rank_surprise < HOT, "{busier:?}");
+        let little = judged(20, |bucket, call| usual(bucket, call) * 14 / 10).expect("a shift");
+        assert!(little.surprise < HOT, "{little:?}");
+    }
+
+    #[test]
+    fn a_few_far_slower_calls_count_where_they_go_on_and_not_in_one_stall() {
+        let some = |bucket, call| if call < 3 { 400 * MS } else { usual(bucket, call) };
+        assert!(judged(20, some).is_some_and(|verdict| verdict.surprise >= STRONG));
+        let stall = |bucket, call| if bucket == 122 && call < 8 { 400 * MS } else { usual(bucket, call) };
+        assert_eq!(judged(20, stall), None);
+    }
+}

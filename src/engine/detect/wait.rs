@@ -226,6 +226,13 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_below_every_answer_is_impatience_and_a_door_shut_at_once_is_not() {
+        let verdict = wait(|_| (30 * MS, true)).expect("a verdict");
+        assert!(verdict.reached_before > 0.99 && verdict.surprise >= 8.0, "{verdict:?}");
+        assert_eq!(wait(|_| (MS, true)), None, "it was turned away");
+    }
+
+    #[test]
     fn a_callee_that_became_slow_until_its_callers_timed_out_is_not_the_callers_impatience() {
         assert_eq!(wait(|_| (2_000 * MS, true)), None, "nobody ever waited that long before");
         assert_eq!(wait(|usual| if usual > 60 * MS { (150 * MS, true) } else { (usual, false) }), None, "more calls last that long now");

@@ -6,3 +6,4 @@ pub mod traffic;
 
 mod counting;
 mod sameness;
+mod silence;
