@@ -1836,7 +1836,7 @@ export interface components {
             after_deployment?: boolean;
             /**
              * @description Detector: `log_shape`, `new_error`, `hop_gap`, `self_time`, `slow_requests`, `failures`, `failing_calls`, `gives_up`, `metric`,
-             *     `metric_profile`, `drift`.
+             *     `metric_profile`, `drift`, `pointed_at`.
              */
             detector: string;
             /**
