@@ -1,6 +1,7 @@
-//! What connects hot services: calls between them; that one names the other in its error texts; calls by way of services that only carry on what is slow or failing, all
-//! in one direction, as failures and delays go; and a host on which resources of both are off. Two services with nothing in
-//! common but a caller that carries the trouble of both are not connected: those are two faults.
+//! What connects hot services: calls between them; that one names the other in its error texts; calls by way of services that
+//! only carry on what is slow or failing, all in one direction, as failures and delays go; a host on which resources of both
+//! are off; and a surge of requests under which both have become slow and nothing else. Two services with nothing in common
+//! but a caller that carries the trouble of both are not connected: those are two faults.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::node::Node;
 use crate::engine::detect::is_resource;
 use crate::engine::rank::CallGraph;
 use crate::model::Bucket;
-use crate::model::signal::Signal;
+use crate::model::signal::{Family, Signal};
 
 /// Connections of one environment at one close.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Links<'a> {
     carriers: BTreeSet<String>,
     /// Services by the host on which a resource of theirs is off now.
     hosts: BTreeMap<String, BTreeSet<String>>,
+    /// Services of which no more is known than that they are slow while they get more requests.
+    crowded: BTreeSet<String>,
 }
 
 /// How a service is connected to another one.
@@ -30,15 +33,20 @@ pub enum Link {
     /// By way of this carrier.
     Through(String),
     Host(String),
+    /// More requests than usual, for both.
+    Load,
 }
 
 impl<'a> Links<'a> {
     pub fn new<'n>(graph: &'a CallGraph, nodes: impl Iterator<Item = &'n Arc<Node>>, bucket: Bucket, weak: f64) -> Self {
-        let mut links = Self { graph, carriers: BTreeSet::new(), hosts: BTreeMap::new() };
+        let mut links = Self { graph, carriers: BTreeSet::new(), hosts: BTreeMap::new(), crowded: BTreeSet::new() };
         let starved = |signal: &&Signal| signal.detector == "metric" && signal.surprise >= weak && is_resource(&signal.key);
         for node in nodes {
             if node.carries(bucket) {
                 links.carriers.insert(node.name.service.clone());
+            }
+            if node.is_busier() && is_only_slow(node, bucket, weak) {
+                links.crowded.insert(node.name.service.clone());
             }
             for host in node.current(bucket).filter(starved).filter_map(|signal| signal.host.clone()) {
                 links.hosts.entry(host).or_default().insert(node.name.service.clone());
@@ -88,6 +96,11 @@ impl<'a> Links<'a> {
                 found.entry(other.clone()).or_insert_with(|| Link::Host(host.clone()));
             }
         }
+        if self.crowded.contains(service) {
+            for other in self.crowded.iter().filter(|other| *other != service) {
+                found.entry(other.clone()).or_insert(Link::Load);
+            }
+        }
         found
     }
 
@@ -111,6 +124,12 @@ impl<'a> Links<'a> {
     }
 }
 
+/// True when slowness is all that a service shows.
+fn is_only_slow(node: &Node, bucket: Bucket, weak: f64) -> bool {
+    let mut hot = node.current(bucket).filter(|signal| signal.surprise >= weak && !signal.after_deployment).peekable();
+    hot.peek().is_some() && hot.all(|signal| signal.family == Family::Latency)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +148,7 @@ mod tests {
     }
 
     fn links<'a>(graph: &'a CallGraph, carriers: &[&str]) -> Links<'a> {
-        Links { graph, carriers: names(carriers), hosts: BTreeMap::new() }
+        Links { graph, carriers: names(carriers), hosts: BTreeMap::new(), crowded: BTreeSet::new() }
     }
 
     #[test]
@@ -161,10 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn services_that_are_slow_under_one_surge_are_connected() {
+        let graph = graph();
+        let mut links = links(&graph, &[]);
+        let slow = names(&["stock", "pay", "web"]);
+        assert_eq!(links.component("stock", &slow), names(&["stock"]));
+        links.crowded = names(&["stock", "pay"]);
+        assert_eq!(links.component("stock", &slow), names(&["pay", "stock"]));
+    }
+
+    #[test]
     fn services_starved_on_one_host_are_connected() {
         let graph = graph();
         let hosts = BTreeMap::from([("node-1".to_owned(), names(&["stock", "pay"]))]);
-        let links = Links { graph: &graph, carriers: BTreeSet::new(), hosts };
+        let links = Links { graph: &graph, carriers: BTreeSet::new(), hosts, crowded: BTreeSet::new() };
         assert_eq!(links.component("stock", &names(&["stock", "pay"])), names(&["pay", "stock"]));
     }
 }

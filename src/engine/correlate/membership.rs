@@ -150,6 +150,7 @@ fn how(case: &Case, node: &Node, members: &BTreeSet<String>, bucket: Bucket, lin
         (Link::Named(by), member) if together => Some(format!("as {member} did; error lines of {by} name the other")),
         (Link::Through(carrier), member) if together => Some(format!("as {member} did; {carrier} between them carries it on")),
         (Link::Host(host), member) if together => Some(format!("on {host}, as {member} did")),
+        (Link::Load, member) if together => Some(format!("as {member} did, under more requests than usual")),
         _ => None,
     }
 }

@@ -21,6 +21,11 @@ const HALF_LIFE_BUCKETS: f64 = 120.0;
 const LEAST_WEIGHT: f64 = 0.05;
 /// Callees kept of a service, and services it names; the least called, or named, go first.
 const MAX_CALLEES: usize = 1_000;
+/// A surge is so many standard deviations of a Poisson count above the mean …
+const SURGE_DEVIATIONS: f64 = 4.0;
+/// … and fewer, of this part of it at least, are more requests than usual.
+const BUSIER_DEVIATIONS: f64 = 2.0;
+const BUSIER: f64 = 1.2;
 /// Newest detected events kept of a service.
 const MAX_EVENTS: usize = 40;
 
@@ -226,6 +231,17 @@ impl Node {
     pub fn carries(&self, bucket: Bucket) -> bool {
         let lately = |load: &Load| CARRIES_BUCKETS.max(3 * i64::from(load.interval_s) / (2 * Bucket::SECONDS));
         self.excess.back().is_some_and(|load| bucket.0 - load.bucket.0 < lately(load))
+    }
+
+    /// True when its requests have risen far beyond chance: those that come by themselves vary by the root of their number.
+    pub fn has_surge(&self) -> bool {
+        self.requests_mean >= 1.0 && self.requests_now - self.requests_mean >= SURGE_DEVIATIONS * self.requests_mean.sqrt()
+    }
+
+    /// True when it gets more requests than usual, as far as one service can tell.
+    pub fn is_busier(&self) -> bool {
+        let more = self.requests_now - self.requests_mean;
+        self.requests_now >= BUSIER * self.requests_mean && more >= BUSIER_DEVIATIONS * self.requests_mean.max(1.0).sqrt()
     }
 
     /// Live callees with their weights.

@@ -15,9 +15,6 @@ use crate::model::entity::ServiceName;
 /// Least surprise that counts when somebody told us that something is broken.
 pub const TOLD: f64 = 2.0;
 
-/// A surge is so many standard deviations of a Poisson count above the mean.
-const SURGE_DEVIATIONS: f64 = 4.0;
-
 impl Investigator {
     fn may_open(&self, environment: &str, service: &String) -> bool {
         !self.options.ignored_services.contains(service) && self.firing_run(environment, service) >= self.options.persist
@@ -99,10 +96,7 @@ impl Investigator {
     /// The entry service whose requests rose most against their mean.
     fn surge(&self, environment: &str, graph: &CallGraph) -> Option<(String, f64, f64)> {
         let is_entry = |node: &&Arc<Node>| graph.callers(&node.name.service).next().is_none();
-        let entries = self.nodes_of(environment).filter(is_entry).filter(|node| {
-            // Requests that come by themselves vary by the root of their number.
-            node.requests_mean >= 1.0 && node.requests_now - node.requests_mean >= SURGE_DEVIATIONS * node.requests_mean.sqrt()
-        });
+        let entries = self.nodes_of(environment).filter(is_entry).filter(|node| node.has_surge());
         let rise = |node: &Arc<Node>| node.requests_now / node.requests_mean;
         let best = entries.max_by(|left, right| rise(left).total_cmp(&rise(right)).then(right.name.cmp(&left.name)))?;
         let rate = |requests: f64| requests / (Bucket::SECONDS as f64).max(f64::from(best.interval_s));

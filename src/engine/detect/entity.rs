@@ -32,6 +32,9 @@ const FAILURES: ShareRule = ShareRule { effect: 0.02, ratio: 2.0, phi_floor: 1.0
 /// One failing request writes several error lines.
 const ERRORS: ShareRule = ShareRule { effect: 0.005, ratio: 2.0, phi_floor: 2.0, min_hits: 5.0, cap: MAX_SURPRISE };
 
+/// Part of the requests of a bucket without lines from which on some of them did write.
+const SOME_WROTE: f64 = 0.2;
+
 /// The event of failure shares.
 pub const FAILED: Symbol = Symbol(1);
 
@@ -158,26 +161,21 @@ impl Entity {
         }
     }
 
-    /// Of requests that began in a bucket without any line: whether that is no chance. Where several operations write, one that
-    /// is silent alone may have gone quiet by itself.
+    /// Of requests that began in a bucket without any line: whether that is no chance.
     fn is_silent(&mut self, now: Bucket, counts: &Pending) -> bool {
-        let begins = |key: &&ShapeKey| key.traced && key.previous == start_symbol();
+        let begins = |key: &ShapeKey| key.traced && key.previous == start_symbol();
         // What is usual is known while learning, too.
         self.shapes.iter_mut().filter(|(key, _)| begins(key)).for_each(|(_, share)| share.roll(now));
-        let without_lines = |key: &ShapeKey| self.shapes.get(key)?.usual(end_symbol());
-        let writes = |key: &&ShapeKey| without_lines(key).is_some_and(|usual| usual < 0.5);
-        // Lines are booked when they were written, their requests when they are finished: these may have been written before.
-        let wrote = |(_, shape): (&ShapeKey, &ShapeCount)| shape.next.keys().any(|next| *next != end_symbol());
-        let silent = counts.shapes.keys().filter(begins).filter(writes).take(2).count();
-        if counts.shapes.iter().filter(|(key, _)| begins(key)).any(wrote) {
-            return false;
-        }
-        if silent < 2 && self.shapes.keys().filter(begins).filter(writes).take(2).count() == 2 {
-            return false;
-        }
-        let began = counts.shapes.iter().filter(|(key, _)| begins(key));
-        let usual: Vec<(u32, f64)> = began.filter_map(|(key, shape)| Some((shape.cases, without_lines(key)?))).collect();
-        self.missing.lines(now, usual.into_iter())
+        let usual = |(key, shape)| Some((self.shapes.get(key)?.usual(end_symbol())?, shape));
+        let began: Vec<(f64, &ShapeCount)> = counts.shapes.iter().filter(|(key, _)| begins(key)).filter_map(usual).collect();
+        let writing = began.iter().filter(|(usual, _)| *usual < 0.5);
+        let (cases, silent) = writing.fold((0, 0), |(cases, silent), (_, shape)| {
+            (cases + shape.cases, silent + shape.next.get(&end_symbol()).copied().unwrap_or(0))
+        });
+        // Lines are booked when they were written, their requests when they are finished. Where some had written theirs, just
+        // before, others have fallen silent by themselves.
+        let wrote = f64::from(cases.saturating_sub(silent)) > SOME_WROTE * f64::from(cases);
+        !wrote && self.missing.lines(now, began.into_iter().map(|(usual, shape)| (shape.cases, usual)))
     }
 
     /// True while spans are lost: then nobody knows where the time was spent.
