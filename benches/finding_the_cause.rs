@@ -33,7 +33,7 @@ use whydunit::model::{Bucket, EntityKey, Event, Severity, Source, Symbol, Timest
 
 const ENVIRONMENT: &str = "production";
 const START_S: i64 = 1_780_000_005;
-/// Ten minutes are learned before anything may open; three minutes each of one fault and of many.
+/// A quarter of an hour, of which five minutes are learning; then three minutes each of one fault and of many.
 const QUIET_BUCKETS: i64 = 60;
 const FAULT_BUCKETS: i64 = 12;
 const CHANGES: usize = 200;
