@@ -366,14 +366,15 @@ fn symbols_of(entity: &Entity, used: &mut BTreeSet<Symbol>) {
     for (key, series) in &entity.series {
         used.extend([key.host, key.metric, series.unit]);
     }
-    used.extend(entity.waits.keys().flat_map(|key| [key.environment, key.service]));
+    used.extend(entity.waits.keys().chain(entity.hops_from.keys()).flat_map(|key| [key.environment, key.service]));
     entity.requests.symbols(used);
     for pending in entity.pending.values() {
         used.extend(pending.errors.keys());
         used.extend(pending.streams.keys());
         used.extend(pending.operations.keys());
         used.extend(pending.shapes.iter().flat_map(|(key, shape)| [key.scope, key.previous].into_iter().chain(shape.next.keys().copied())));
-        used.extend(pending.edges.keys().chain(pending.waits.keys()).flat_map(|key| [key.environment, key.service]));
+        let others = pending.edges.keys().chain(pending.waits.keys()).chain(pending.hops_from.keys());
+        used.extend(others.flat_map(|key| [key.environment, key.service]));
         used.extend(pending.points.iter().flat_map(|(key, points)| [key.host, key.metric, points.unit]));
         used.extend(pending.requests.keys().flat_map(|key| key.callee).flat_map(|callee| [callee.environment, callee.service]));
     }
