@@ -61,6 +61,15 @@ impl RecordBatch {
         Self { connector, source, partitions: Vec::new(), arena: Vec::new(), records: Vec::new() }
     }
 
+    /// An empty one with room for as many records and bytes as this one has.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        let mut successor = Self::new(Arc::clone(&self.connector), self.source);
+        successor.arena.reserve(self.arena.len());
+        successor.records.reserve(self.records.len());
+        successor
+    }
+
     /// Copies `bytes` into the arena. The arena stays below 4 GiB: a batch is bounded far under that.
     pub fn push_bytes(&mut self, bytes: &[u8]) -> Range<u32> {
         let start = self.arena.len() as u32;

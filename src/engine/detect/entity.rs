@@ -276,11 +276,11 @@ impl Entity {
         if let Some(verdict) = judge_share(&mut self.lines, now, &ERRORS, 0) {
             findings.push(Finding::of_share(Kind::NewError, Subject::Template(verdict.event), Symbol::NONE, &verdict, &self.lines, 0));
         }
-        if let Some(verdict) = judge_slow(&mut self.hop, now).filter(|_| !spans_lost) {
+        if let Some(verdict) = judge_slow(&mut self.hop, now, Slow::judge).filter(|_| !spans_lost) {
             findings.push(Finding::of_slow(Kind::HopGap, Subject::Callee, &verdict, &self.hop));
         }
         for (caller, way) in &mut self.hops_from {
-            if let Some(verdict) = judge_slow(way, now).filter(|_| !spans_lost) {
+            if let Some(verdict) = judge_slow(way, now, Slow::judge).filter(|_| !spans_lost) {
                 findings.push(Finding::of_slow(Kind::HopGap, Subject::From(*caller), &verdict, way));
             }
         }
@@ -292,7 +292,7 @@ impl Entity {
                 let subject = Subject::Operation(*symbol);
                 findings.push(Finding::of_share(Kind::Failures, subject, Symbol::NONE, &verdict, &operation.failed, TRACE_GRACE_S));
             }
-            if let Some(verdict) = judge_slow(&mut operation.own, now).filter(|_| !spans_lost) {
+            if let Some(verdict) = judge_slow(&mut operation.own, now, Slow::judge_own).filter(|_| !spans_lost) {
                 findings.push(Finding::of_slow(Kind::SelfTime, Subject::Operation(*symbol), &verdict, &operation.own));
             }
         }
@@ -383,9 +383,9 @@ fn judge_share(share: &mut Share, now: Bucket, rule: &ShareRule, grace_s: i64) -
     Some(verdict)
 }
 
-fn judge_slow(slow: &mut Slow, now: Bucket) -> Option<SlowVerdict> {
+fn judge_slow(slow: &mut Slow, now: Bucket, judge: fn(&Slow, Bucket) -> Option<SlowVerdict>) -> Option<SlowVerdict> {
     slow.roll(now);
-    let verdict = slow.judge(now)?;
+    let verdict = judge(slow, now)?;
     slow.heat.note(now, verdict.surprise, verdict.period.earlier_by(TRACE_GRACE_S).onset);
     Some(verdict)
 }

@@ -2,8 +2,10 @@
 //!
 //! Three questions are put to it. Are many slow, a quarter more than before above max(1.5·q95, q95 + 10 ms)? Are some far
 //! slower than anything before, above max(3·q95, q95 + 30 ms), not in one stall but in bucket after bucket? Have all shifted,
-//! so that the upper quarter of before holds most of now, measured by the key's own dispersion between buckets? Load does
-//! that, too: with more calls than before, or where it is small, it is a hint for ranking and opens nothing.
+//! so that the upper quarter of before holds most of now, measured by the key's own dispersion between buckets?
+//!
+//! More calls make a service slow, too. A shift under more calls, or a small one, is a hint for ranking and opens nothing; and
+//! own time that is longer under far more calls opens nothing by itself for five minutes, in which whoever scales it may act.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,8 +39,14 @@ const SHIFT_MS: f64 = 2.0;
 /// What a shift must be, at least, to matter to anybody; a smaller one is a hint.
 const MATERIAL_RATIO: f64 = 1.5;
 const MATERIAL_MS: f64 = 5.0;
-/// Calls a bucket beside those of before from which load may have shifted them.
+/// Calls beside those of before from which load may have shifted them, and from which it may have made many of them slow: a
+/// queue that is half full answers within 1.5 times the time at 1.3 times the load.
 const MORE_LOAD: f64 = 1.2;
+const FAR_MORE_LOAD: f64 = 1.3;
+/// Standard deviations of a count that they must be more by.
+const MORE_LOAD_DEVIATIONS: f64 = 2.0;
+/// Buckets of slowness under more calls that open nothing (5 min): an autoscaler's measuring, starting and warming up.
+const PATIENCE_BUCKETS: i64 = 20;
 /// Buckets of baseline before its dispersion is known.
 const MIN_DISPERSION: f64 = 8.0;
 
@@ -219,6 +227,16 @@ impl Slow {
         Some(best)
     }
 
+    /// The same of time spent in the service itself, where load is an excuse, but not for long.
+    pub fn judge_own(&self, now: Bucket) -> Option<SlowVerdict> {
+        let mut verdict = self.judge(now)?;
+        let is_late = self.heat.since.is_some_and(|since| self.heat.is_hot(now) && now.0 - since.0 >= PATIENCE_BUCKETS);
+        if !is_late && self.is_busier(now, verdict.window_buckets, FAR_MORE_LOAD) {
+            verdict.surprise = verdict.surprise.min(STRONG - 0.1);
+        }
+        Some(verdict)
+    }
+
     /// The most surprising window at one level.
     fn judge_level(&self, now: Bucket, level: &Level) -> Option<SlowVerdict> {
         let mut best: Option<SlowVerdict> = None;
@@ -250,12 +268,13 @@ impl Slow {
         best
     }
 
-    /// True when the newest buckets hold more calls than those before did.
-    fn is_busier(&self, now: Bucket, window: i64) -> bool {
+    /// True when the newest buckets hold so many times the calls that those before did.
+    fn is_busier(&self, now: Bucket, window: i64, times: f64) -> bool {
         let recent = self.ring.iter().filter(|cell| now.0 - cell.bucket.0 < window);
         let calls = |cell: &SlowCell| cell.bins.iter().map(|(_, count)| f64::from(*count)).sum::<f64>();
         let (buckets, all) = recent.fold((0.0, 0.0), |(buckets, all), cell| (buckets + 1.0, all + calls(cell)));
-        all * self.buckets > MORE_LOAD * self.cases * buckets
+        let expected = self.cases / self.buckets.max(1e-9) * buckets;
+        all > times * expected && all - expected > MORE_LOAD_DEVIATIONS * expected.sqrt()
     }
 
     /// All of it has become slower.
@@ -279,7 +298,7 @@ impl Slow {
         verdict.period = self.period_of(now, &level, &verdict);
         verdict.rank_surprise = verdict.surprise.min(STRONG - 0.1);
         let is_material = later >= MATERIAL_RATIO * before && later - before >= MATERIAL_MS;
-        if !is_material || self.is_busier(now, verdict.window_buckets) {
+        if !is_material || self.is_busier(now, verdict.window_buckets, MORE_LOAD) {
             verdict.surprise = verdict.surprise.min(HOT - 0.1);
             verdict.rank_surprise = verdict.surprise;
         }
@@ -349,17 +368,25 @@ mod tests {
         (8 + (call * 7 + bucket as u64 * 5) % 9) * MS
     }
 
-    /// Half an hour of calls of 8 to 16 ms, then four buckets of others.
-    fn judged(calls: u64, now: impl Fn(i64, u64) -> u64) -> Option<SlowVerdict> {
+    /// Half an hour of calls of 8 to 16 ms, then `buckets` of others, judged at every close.
+    fn judged_after(buckets: i64, calls: u64, now: impl Fn(i64, u64) -> u64) -> Option<SlowVerdict> {
         let mut slow = Slow::default();
         for bucket in 0..120 {
             push(&mut slow, bucket, 20, |call| usual(bucket, call));
         }
-        for bucket in 120..124 {
+        let mut verdict = None;
+        for bucket in 120..120 + buckets {
             push(&mut slow, bucket, calls, |call| now(bucket, call));
+            verdict = slow.judge_own(Bucket(bucket));
+            if let Some(verdict) = &verdict {
+                slow.heat.note(Bucket(bucket), verdict.surprise, verdict.period.onset);
+            }
         }
-        slow.roll(Bucket(123));
-        slow.judge(Bucket(123))
+        verdict
+    }
+
+    fn judged(calls: u64, now: impl Fn(i64, u64) -> u64) -> Option<SlowVerdict> {
+        judged_after(4, calls, now)
     }
 
     #[test]
@@ -380,6 +407,16 @@ mod tests {
         assert!(busier.surprise < HOT && busier.rank_surprise < HOT, "{busier:?}");
         let little = judged(20, |bucket, call| usual(bucket, call) * 14 / 10).expect("a shift");
         assert!(little.surprise < HOT, "{little:?}");
+    }
+
+    #[test]
+    fn slowness_under_more_calls_opens_nothing_for_five_minutes() {
+        let slow = |bucket, call| if call % 2 == 0 { 80 * MS } else { usual(bucket, call) };
+        assert!(judged(20, slow).is_some_and(|verdict| verdict.surprise >= STRONG));
+        let busier = judged(34, slow).expect("slow");
+        assert!(busier.surprise < STRONG && busier.rank_surprise >= STRONG, "{busier:?}");
+        assert!(judged_after(PATIENCE_BUCKETS, 34, slow).is_some_and(|verdict| verdict.surprise < STRONG));
+        assert!(judged_after(PATIENCE_BUCKETS + 4, 34, slow).is_some_and(|verdict| verdict.surprise >= STRONG));
     }
 
     #[test]

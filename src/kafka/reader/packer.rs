@@ -35,8 +35,6 @@ pub(super) struct Owned {
 
 #[derive(Debug)]
 pub(super) struct Packer {
-    connector: Arc<str>,
-    source: Source,
     options: BatchOptions,
     owned: Vec<Owned>,
     by_name: BTreeMap<TopicPartition, usize>,
@@ -50,8 +48,8 @@ pub(super) struct Packer {
 
 impl Packer {
     pub(super) fn new(connector: Arc<str>, source: Source, options: BatchOptions) -> Self {
-        let batch = RecordBatch::new(Arc::clone(&connector), source);
-        Self { connector, source, options, owned: Vec::new(), by_name: BTreeMap::new(), batch, opened_at: None, changed: false, last: None }
+        let batch = RecordBatch::new(connector, source);
+        Self { options, owned: Vec::new(), by_name: BTreeMap::new(), batch, opened_at: None, changed: false, last: None }
     }
 
     pub(super) fn owned(&self) -> &[Owned] {
@@ -280,8 +278,9 @@ impl Packer {
         if self.is_empty() {
             return None;
         }
-        let fresh = RecordBatch::new(Arc::clone(&self.connector), self.source);
-        let mut batch = std::mem::replace(&mut self.batch, fresh);
+        // Batches are about as large as the one before: growing one step by step copies it twice over.
+        let successor = self.batch.successor();
+        let mut batch = std::mem::replace(&mut self.batch, successor);
         self.opened_at = None;
         for owned in &mut self.owned {
             owned.index = None;
