@@ -106,8 +106,10 @@ fn the_figures_on_the_first_twenty_seeds_do_not_fall() {
     let report = simulated(1..=20, &options, &|_| ());
     println!("{}", report.to_text());
     assert_eq!(report.errors, Vec::<String>::new());
-    assert!(report.told.ac1 >= 0.6, "told AC@1 {}", report.told.ac1);
-    assert!(report.end_to_end.recall >= 0.8, "recall {}", report.end_to_end.recall);
-    assert!(report.end_to_end.false_openings <= 3, "{:?}", report.false_openings);
-    assert!(report.changes.ac1 >= 0.85, "change AC@1 {}", report.changes.ac1);
+    assert!(report.told.ac1 >= 0.75, "told AC@1 {}", report.told.ac1);
+    assert!(report.end_to_end.recall >= 0.81, "recall {}", report.end_to_end.recall);
+    assert!(report.end_to_end.false_openings <= 1, "{:?}", report.false_openings);
+    assert!(report.changes.ac1 >= 0.93, "change AC@1 {}", report.changes.ac1);
+    assert!(report.two_faults.both >= 1, "two at once {:?}", report.two_faults);
+    assert!(report.calibration.ece <= 0.15, "calibration error {}", report.calibration.ece);
 }
