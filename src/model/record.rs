@@ -61,11 +61,11 @@ impl RecordBatch {
         Self { connector, source, partitions: Vec::new(), arena: Vec::new(), records: Vec::new() }
     }
 
-    /// An empty one with room for as many records and bytes as this one has.
+    /// An empty one with room for as many records as this one has, and somewhat more bytes.
     #[must_use]
     pub fn successor(&self) -> Self {
         let mut successor = Self::new(Arc::clone(&self.connector), self.source);
-        successor.arena.reserve(self.arena.len());
+        successor.arena.reserve(self.arena.len() + self.arena.len() / 8);
         successor.records.reserve(self.records.len());
         successor
     }

@@ -379,3 +379,20 @@ fn symbols_of(entity: &Entity, used: &mut BTreeSet<Symbol>) {
         used.extend(pending.requests.keys().flat_map(|key| key.callee).flat_map(|callee| [callee.environment, callee.service]));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::slow::Slow;
+    use super::*;
+
+    #[test]
+    fn names_of_callers_are_kept_as_long_as_their_ways_are_watched() {
+        let key = |service| EntityKey { environment: Symbol(1), service: Symbol(service) };
+        let mut entity = Entity::new(key(2));
+        entity.hops_from.insert(key(3), Slow::default());
+        entity.pending.entry(Bucket(7)).or_default().hops_from.entry(key(4)).or_default();
+        let mut used = BTreeSet::new();
+        symbols_of(&entity, &mut used);
+        assert_eq!(used, (1..=4).map(Symbol).collect());
+    }
+}
