@@ -378,6 +378,6 @@ mod tests {
     fn a_clearer_lead_is_never_less_sure_and_nobody_is_certain() {
         let steps: Vec<f64> = (0..=100).map(|step| calibrated(f64::from(step) / 100.0)).collect();
         assert!(steps.windows(2).all(|pair| pair[0] < pair[1]), "{steps:?}");
-        assert!(steps[0] == 0.1 && (calibrated(0.25) - 0.635).abs() < 1e-9 && steps[100] == 0.95, "{steps:?}");
+        assert!(steps[0] == 0.1 && (calibrated(0.25) - 0.62).abs() < 1e-9 && steps[100] == 0.97, "{steps:?}");
     }
 }
