@@ -69,6 +69,14 @@ pub struct Signal {
     pub unit: String,
 }
 
+/// A signal of a service that lines of another one make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pointed {
+    /// Whose lines.
+    pub by: String,
+    pub signal: Signal,
+}
+
 /// The numbers behind a signal. Shares are `hits` of `cases`; values are means or medians in `unit`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Facts {
@@ -147,6 +155,8 @@ pub struct ClosedBucket {
     /// Folded and detected events, ready to store.
     pub events: Vec<Event>,
     pub signals: Vec<Signal>,
+    /// What callers say of others, who may live in another shard.
+    pub pointed: Vec<Pointed>,
     pub rows: Vec<BucketRow>,
     pub edges: Vec<EdgeCount>,
     pub loads: Vec<EntityLoad>,

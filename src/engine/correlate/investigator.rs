@@ -17,7 +17,7 @@ use crate::engine::rank::{CallGraph, Change, Local, same_service};
 use crate::model::command::{Action, InboxRow};
 use crate::model::entity::ServiceName;
 use crate::model::investigation::{EngineFindings, Status};
-use crate::model::signal::{ClosedBucket, Signal};
+use crate::model::signal::{ClosedBucket, Pointed, Signal};
 use crate::model::suspect::Suspect;
 use crate::model::{Bucket, Event, Timestamp};
 
@@ -235,6 +235,7 @@ impl Investigator {
             signal.after_deployment = signal.detector == "log_shape" && self.follows_deployment(&signal);
             signals.entry(signal.service.environment.clone()).or_default().entry(signal.service.service.clone()).or_default().push(signal);
         }
+        self.take_pointed(bucket, closed, &mut signals);
         for signals in signals.values_mut().flat_map(BTreeMap::values_mut) {
             // What others say of a service comes from their shards, in any order.
             let own = |signal: &Signal| signal.detector != POINTED_AT;
@@ -254,6 +255,21 @@ impl Investigator {
             }
         }
         signals
+    }
+
+    /// What callers say of a service, put together.
+    fn take_pointed(&mut self, bucket: Bucket, closed: &mut [ClosedBucket], signals: &mut BTreeMap<String, BTreeMap<String, Vec<Signal>>>) {
+        for Pointed { by, signal } in closed.iter_mut().flat_map(|shard| std::mem::take(&mut shard.pointed)) {
+            self.node(&signal.service.clone()).take_pointed(bucket, by, signal);
+        }
+        let complained: Vec<ServiceName> =
+            self.nodes.iter().filter(|(_, node)| node.is_complained_of()).map(|(name, _)| name.clone()).collect();
+        for name in complained {
+            let together = self.node(&name).complaints(bucket);
+            if !together.is_empty() {
+                signals.entry(name.environment).or_default().entry(name.service).or_default().extend(together);
+            }
+        }
     }
 
     fn due_alerts(&mut self, bucket: Bucket) -> Vec<Arc<Alert>> {
@@ -313,7 +329,8 @@ impl Investigator {
             return None;
         }
         let graph = self.graph(environment, bucket);
-        let firing = opening::firing(signals, &graph, &self.options, &|signal| self.mutes.cover(environment, signal, bucket));
+        let is_busier = |service: &str| self.node_of(environment, service).is_some_and(|node| node.is_busier());
+        let firing = opening::firing(signals, &graph, &self.options, &|signal| self.mutes.cover(environment, signal, bucket), &is_busier);
         self.count_runs(environment, bucket, signals, &firing, running);
         let links = Links::new(&graph, self.nodes_of(environment), bucket, self.options.weak);
         if any_case {

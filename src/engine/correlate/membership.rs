@@ -97,7 +97,7 @@ impl Investigator {
         fires.into_iter().any(|service| !taken.contains(service))
     }
 
-    fn node_of(&self, environment: &str, service: &str) -> Option<&Arc<Node>> {
+    pub(super) fn node_of(&self, environment: &str, service: &str) -> Option<&Arc<Node>> {
         self.nodes.get(&ServiceName { environment: environment.to_owned(), service: service.to_owned() })
     }
 

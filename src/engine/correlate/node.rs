@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::news::Load;
+use crate::engine::detect::surprise::of_independent;
 use crate::model::entity::ServiceName;
 use crate::model::signal::{EdgeCount, EntityLoad, Signal};
 use crate::model::topology::{EdgeHour, hour_of};
@@ -26,6 +27,8 @@ const SURGE_DEVIATIONS: f64 = 4.0;
 /// … and fewer, of this part of it at least, are more requests than usual.
 const BUSIER_DEVIATIONS: f64 = 2.0;
 const BUSIER: f64 = 1.2;
+/// Complaints of callers kept of a service, about 1 KB each, for 120 s; the weakest go first.
+const MAX_POINTED: usize = 100;
 /// Newest detected events kept of a service.
 const MAX_EVENTS: usize = 40;
 
@@ -85,6 +88,8 @@ pub struct Node {
     recent: VecDeque<Recent>,
     /// Newest signal of each detector that is the strongest of the last minutes.
     best: BTreeMap<String, (Bucket, Signal)>,
+    /// What each of its callers says of one of its instances: the newest strongest.
+    pointed: BTreeMap<(String, String), (Bucket, Signal)>,
     excess: VecDeque<Load>,
     /// Seconds between its points, where its requests are known by slow metrics.
     pub interval_s: u32,
@@ -154,6 +159,50 @@ impl Node {
             self.best.insert(signal.detector.clone(), (bucket, signal));
         }
         self.last_seen = bucket;
+    }
+
+    /// Takes what the lines of a caller say of this service.
+    pub fn take_pointed(&mut self, bucket: Bucket, by: String, signal: Signal) {
+        let known = self.pointed.entry((signal.key.clone(), by)).or_insert_with(|| (bucket, signal.clone()));
+        if signal.surprise >= known.1.surprise || bucket.0 - known.0.0 >= CURRENT_BUCKETS {
+            *known = (bucket, signal);
+        }
+        if self.pointed.len() > MAX_POINTED {
+            let weakest = self.pointed.iter().min_by(|left, right| left.1.1.surprise.total_cmp(&right.1.1.surprise));
+            if let Some(key) = weakest.map(|(key, _)| key.clone()) {
+                self.pointed.remove(&key);
+            }
+        }
+    }
+
+    pub fn is_complained_of(&self) -> bool {
+        !self.pointed.is_empty()
+    }
+
+    /// What its callers say together of each of its instances: requests of several services that meet the same are less of a chance
+    /// than those of one.
+    pub fn complaints(&mut self, bucket: Bucket) -> Vec<Signal> {
+        self.pointed.retain(|_, (at, _)| bucket.0 - at.0 < CURRENT_BUCKETS);
+        let mut by_instance: BTreeMap<&String, Vec<&(Bucket, Signal)>> = BTreeMap::new();
+        for ((instance, _), said) in &self.pointed {
+            by_instance.entry(instance).or_default().push(said);
+        }
+        let together = |said: Vec<&(Bucket, Signal)>| {
+            let strongest = said.iter().copied().reduce(|best, next| if next.1.surprise > best.1.surprise { next } else { best })?;
+            let mut signal = strongest.1.clone();
+            if said.len() > 1 {
+                signal.surprise = signal.surprise.max(of_independent(said.iter().map(|(_, signal)| signal.surprise)));
+                signal.rank_surprise = signal.rank_surprise.max(of_independent(said.iter().map(|(_, signal)| signal.rank_surprise)));
+                signal.onset = said.iter().map(|(_, signal)| signal.onset).min().unwrap_or(signal.onset);
+                let others = said.len() - 1;
+                let more = if others == 1 { "one more service does".to_owned() } else { format!("{others} more services do") };
+                signal.sentence = format!("{}; {more}, too", signal.sentence);
+            } else if strongest.0 != bucket {
+                return None;
+            }
+            Some(signal)
+        };
+        by_instance.into_values().filter_map(together).collect()
     }
 
     /// Takes all of a bucket's signals of this service.
@@ -340,4 +389,70 @@ impl Naming {
 
 fn faded(weight: f64, updated: Bucket, bucket: Bucket) -> f64 {
     weight * 0.5f64.powf((bucket.0 - updated.0).max(0) as f64 / HALF_LIFE_BUCKETS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::signal::{Facts, Family};
+
+    fn complaint(bucket: i64, surprise: f64) -> Signal {
+        Signal {
+            service: ServiceName { environment: "prod".to_owned(), service: "prices-cache".to_owned() },
+            family: Family::LogShape,
+            detector: "pointed_at".to_owned(),
+            key: "prices-cache-1".to_owned(),
+            surprise,
+            rank_surprise: surprise,
+            window_s: 60,
+            onset: Bucket(bucket).start(),
+            ended: None,
+            after_deployment: false,
+            facts: Facts::default(),
+            sentence: "web names prices-cache-1".to_owned(),
+            event_id: String::new(),
+            host: None,
+            series: Vec::new(),
+            unit: String::new(),
+        }
+    }
+
+    #[test]
+    fn weak_complaints_of_several_callers_about_one_instance_are_strong_together_for_as_long_as_they_are_new() {
+        let mut node = Node::default();
+        node.take_pointed(Bucket(10), "web".to_owned(), complaint(10, 6.0));
+        let alone = node.complaints(Bucket(10));
+        assert_eq!(alone.len(), 1);
+        assert!((alone[0].surprise - 6.0).abs() < 1e-9, "{alone:?}");
+        assert!(node.complaints(Bucket(11)).is_empty(), "nobody complains now");
+        node.take_pointed(Bucket(12), "mail".to_owned(), complaint(12, 5.0));
+        for now in [12, 13] {
+            let together = node.complaints(Bucket(now));
+            assert_eq!(together.len(), 1);
+            assert!(together[0].surprise > 8.0 && together[0].onset == Bucket(10).start(), "{together:?}");
+            assert_eq!(together[0].sentence, "web names prices-cache-1; one more service does, too");
+        }
+        assert!(node.complaints(Bucket(18)).is_empty(), "the first one is two minutes old");
+        node.complaints(Bucket(20));
+        assert!(!node.is_complained_of());
+    }
+
+    #[test]
+    fn complaints_of_one_caller_again_and_again_are_one() {
+        let mut node = Node::default();
+        for bucket in 10..14 {
+            node.take_pointed(Bucket(bucket), "web".to_owned(), complaint(bucket, 5.0));
+            assert!(node.complaints(Bucket(bucket))[0].surprise < 5.1);
+        }
+    }
+
+    #[test]
+    fn complaints_are_bounded() {
+        let mut node = Node::default();
+        for caller in 0..2 * MAX_POINTED {
+            node.take_pointed(Bucket(10), format!("caller-{caller}"), complaint(10, 4.0 + caller as f64 / 1_000.0));
+        }
+        assert_eq!(node.pointed.len(), MAX_POINTED);
+        assert!(node.pointed.keys().all(|(_, by)| by != "caller-0"), "the weakest went");
+    }
 }

@@ -1,4 +1,5 @@
-//! When to open: one strong signal, or two weak ones of different families on the same service or on caller and callee.
+//! When to open: one strong signal, or two weak ones of different families on the same service or on caller and callee, or a weak
+//! one of the same resource at several services of one host.
 //!
 //! A deployment may rewrite log lines without breaking anything: where lines change their order just after one of their own
 //! service, that alone opens nothing; it needs a second sign of the same service, or an error line.
@@ -6,9 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::CorrelateOptions;
+use crate::engine::detect::is_resource;
 use crate::engine::rank::CallGraph;
 use crate::model::investigation::Opener;
 use crate::model::signal::{Family, Signal};
+
+/// Services on one host of which the same resource must be off.
+const HOST_SERVICES: usize = 3;
 
 /// Why the rule holds at a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +31,7 @@ pub fn firing(
     graph: &CallGraph,
     options: &CorrelateOptions,
     is_muted: &dyn Fn(&Signal) -> bool,
+    is_busier: &dyn Fn(&str) -> bool,
 ) -> BTreeMap<String, Firing> {
     let mut found = BTreeMap::new();
     // Strongest signal of each family at each service that is at least weak.
@@ -48,6 +54,36 @@ pub fn firing(
             .max_by(|left, right| (left.0.surprise + left.1.surprise).total_cmp(&(right.0.surprise + right.1.surprise)));
         if let Some((mine, other)) = pair {
             found.insert((*service).clone(), two_weak(mine, other));
+        }
+    }
+    for (service, firing) in on_one_host(signals, options, is_muted, is_busier) {
+        found.entry(service).or_insert(firing);
+    }
+    found
+}
+
+/// The same resource of several services on one host: what is rare at one of them and meets all of them is no chance. More requests
+/// would explain it.
+fn on_one_host(
+    signals: &BTreeMap<String, Vec<Signal>>,
+    options: &CorrelateOptions,
+    is_muted: &dyn Fn(&Signal) -> bool,
+    is_busier: &dyn Fn(&str) -> bool,
+) -> BTreeMap<String, Firing> {
+    let is_off =
+        |signal: &&Signal| signal.detector == "metric" && signal.surprise >= options.weak && is_resource(&signal.key) && !is_muted(signal);
+    let mut meeting: BTreeMap<(&String, &String), BTreeMap<&String, &Signal>> = BTreeMap::new();
+    for (service, signals) in signals.iter().filter(|(service, _)| !is_busier(service)) {
+        for signal in signals.iter().filter(is_off) {
+            if let Some(host) = &signal.host {
+                meeting.entry((host, &signal.key)).or_default().insert(service, signal);
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    for ((host, _), services) in meeting.into_iter().filter(|(_, services)| services.len() >= HOST_SERVICES) {
+        for (service, signal) in &services {
+            found.entry((*service).clone()).or_insert_with(|| one_host(host, signal, services.len()));
         }
     }
     found
@@ -74,6 +110,18 @@ fn strong(signal: &Signal, able: &[&Signal]) -> Firing {
         because: format!("one strong sign at two closes running: {} (S = {:.0})", signal.sentence, signal.surprise),
         families: vec![signal.family],
         by: able.iter().map(|signal| opener(signal)).collect(),
+        surprise: signal.surprise,
+    }
+}
+
+fn one_host(host: &str, signal: &Signal, services: usize) -> Firing {
+    Firing {
+        because: format!(
+            "the same sign of {services} services on {host} at two closes running: {} (S = {:.0})",
+            signal.sentence, signal.surprise
+        ),
+        families: vec![signal.family],
+        by: vec![opener(signal)],
         surprise: signal.surprise,
     }
 }
@@ -136,7 +184,7 @@ mod tests {
             signal.after_deployment = deployed && signal.detector == "log_shape";
             by_service.entry(signal.service.service.clone()).or_default().push(signal);
         }
-        firing(&by_service, &graph, &CorrelateOptions::default(), &|_| false).into_keys().collect()
+        firing(&by_service, &graph, &CorrelateOptions::default(), &|_| false, &|_| false).into_keys().collect()
     }
 
     #[test]
@@ -151,6 +199,30 @@ mod tests {
         let pair = |other: &str| vec![signal("cart", "self_time", Family::Latency, 5.0), signal(other, "failures", Family::Failures, 5.0)];
         assert_eq!(fires(pair("web"), false), ["cart", "web"]);
         assert!(fires(pair("mail"), false).is_empty());
+    }
+
+    #[test]
+    fn a_resource_that_is_off_at_several_services_of_one_host_opens_where_requests_do_not_explain_it() {
+        let throttled = |service: &str, host: &str| Signal {
+            key: "container.cpu.throttled".to_owned(),
+            host: Some(host.to_owned()),
+            ..signal(service, "metric", Family::Metric, 5.0)
+        };
+        let fires = |signals: &[Signal], busier: &str| {
+            let by_service = signals.iter().map(|signal| (signal.service.service.clone(), vec![signal.clone()])).collect();
+            let found = firing(&by_service, &CallGraph::default(), &CorrelateOptions::default(), &|_| false, &|service| service == busier);
+            found.into_iter().map(|(service, firing)| (service, firing.because)).collect::<Vec<_>>()
+        };
+        let three = ["cart", "mail", "web"].map(|service| throttled(service, "node-1"));
+        let found = fires(&three, "");
+        assert_eq!(found.iter().map(|(service, _)| service.as_str()).collect::<Vec<_>>(), ["cart", "mail", "web"]);
+        assert!(found[0].1.starts_with("the same sign of 3 services on node-1"), "{found:?}");
+        assert!(fires(&three, "mail").is_empty(), "two of them, and one that has more to do");
+        assert!(fires(&[three[0].clone(), three[1].clone(), throttled("web", "node-2")], "").is_empty());
+        let other = Signal { key: "container.memory.usage".to_owned(), ..three[2].clone() };
+        assert!(fires(&[three[0].clone(), three[1].clone(), other], "").is_empty(), "another resource");
+        let symptom = three.map(|signal| Signal { key: "server.requests".to_owned(), ..signal });
+        assert!(fires(&symptom, "").is_empty(), "what they are asked for is no resource of a host");
     }
 
     #[test]

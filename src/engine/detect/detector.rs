@@ -17,7 +17,7 @@ use super::pointing;
 use super::probe::{InHand, Step, Watch};
 use super::sentences::Renderer;
 use crate::model::entity::ServiceName;
-use crate::model::signal::{BucketRow, ClosedBucket, EdgeCount, EntityLoad};
+use crate::model::signal::{BucketRow, ClosedBucket, EdgeCount, EntityLoad, Pointed};
 use crate::model::snapshot::{Encode, StateEntry};
 use crate::model::{Bucket, EntityKey, Source, Symbol, Timestamp};
 
@@ -301,7 +301,7 @@ fn render(out: &mut ClosedBucket, names: &Names, service: &ServiceName, entity: 
     let callees: Vec<ServiceName> = called.map(|callee| names.service(*callee)).collect();
     for finding in &close.findings {
         let signal = renderer.signal(finding);
-        out.signals.extend(pointing::pointed(&signal, callees.iter()));
+        out.pointed.extend(pointing::pointed(&signal, callees.iter()).map(|signal| Pointed { by: service.service.clone(), signal }));
         out.signals.push(signal);
         if finding.tell {
             out.events.extend(renderer.event(finding, entity.message_of(finding.subject)));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{HOT, LAG_BUCKETS, NEW_NORMAL_BUCKETS};
+use super::limits::{HOT, LAG_BUCKETS, LOOK_BACK_BUCKETS, MAX_RUN_BUCKETS, NEW_NORMAL_BUCKETS};
 use crate::model::{Bucket, Timestamp};
 
 /// The current run of a key outside its baseline.
@@ -33,6 +33,13 @@ impl Heat {
             self.onset = onset;
         }
         self.last = Some(bucket);
+    }
+
+    /// The window of the whole run, in buckets, once that is longer than the others: what goes on and on is less and less of a chance.
+    pub fn run_window(&self, now: Bucket) -> Option<i64> {
+        let since = self.since.filter(|_| self.is_hot(now))?;
+        let run = now.0 - since.0 + LOOK_BACK_BUCKETS;
+        (run > LAG_BUCKETS).then_some(run.min(MAX_RUN_BUCKETS))
     }
 
     /// First bucket in which the current run, or one that begins now, may have had its onset.

@@ -10,6 +10,8 @@ pub const NEW_NORMAL_BUCKETS: i64 = 120;
 pub const WINDOWS: [i64; 3] = [2, 4, 8];
 /// While a key is hot, cells up to this age are kept for ranking (6 min).
 pub const HOT_RING_BUCKETS: i64 = 24;
+/// The window of a run that goes on is at most this long (5 min): older cells are let go soon.
+pub const MAX_RUN_BUCKETS: i64 = 20;
 /// Ranking looks from this many buckets before a key turned hot.
 pub const LOOK_BACK_BUCKETS: i64 = 4;
 /// Smallest baseline and recent samples that are compared.

@@ -36,9 +36,11 @@ const FAR_PHI: f64 = 2.0;
 const SHIFT_EFFECT: f64 = 0.3;
 const SHIFT_RATIO: f64 = 1.3;
 const SHIFT_MS: f64 = 2.0;
-/// What a shift must be, at least, to matter to anybody; a smaller one is a hint.
+/// What a shift must be, at least, to matter to anybody: half as long again and some milliseconds, or twice as long. A smaller
+/// one is a hint.
 const MATERIAL_RATIO: f64 = 1.5;
 const MATERIAL_MS: f64 = 5.0;
+const DOUBLED: f64 = 2.0;
 /// Calls beside those of before from which load may have shifted them, and from which it may have made many of them slow: a
 /// queue that is half full answers within 1.5 times the time at 1.3 times the load.
 const MORE_LOAD: f64 = 1.2;
@@ -240,7 +242,10 @@ impl Slow {
     /// The most surprising window at one level.
     fn judge_level(&self, now: Bucket, level: &Level) -> Option<SlowVerdict> {
         let mut best: Option<SlowVerdict> = None;
-        for buckets in WINDOWS {
+        for buckets in WINDOWS.into_iter().chain(self.heat.run_window(now)) {
+            if buckets > LAG_BUCKETS && best.as_ref().is_none_or(|best| best.surprise < HOT) {
+                break;
+            }
             let wanted = |cell: &SlowCell| now.0 - cell.bucket.0 < buckets;
             let recent = self.sum(wanted);
             let Some((slow_now, cases_now)) = self.excess(&recent, level) else { continue };
@@ -297,7 +302,7 @@ impl Slow {
         }
         verdict.period = self.period_of(now, &level, &verdict);
         verdict.rank_surprise = verdict.surprise.min(STRONG - 0.1);
-        let is_material = later >= MATERIAL_RATIO * before && later - before >= MATERIAL_MS;
+        let is_material = later >= MATERIAL_RATIO * before && later - before >= MATERIAL_MS || later >= DOUBLED * before;
         if !is_material || self.is_busier(now, verdict.window_buckets, MORE_LOAD) {
             verdict.surprise = verdict.surprise.min(HOT - 0.1);
             verdict.rank_surprise = verdict.surprise;
@@ -407,6 +412,31 @@ mod tests {
         assert!(busier.surprise < HOT && busier.rank_surprise < HOT, "{busier:?}");
         let little = judged(20, |bucket, call| usual(bucket, call) * 14 / 10).expect("a shift");
         assert!(little.surprise < HOT, "{little:?}");
+    }
+
+    #[test]
+    fn twice_as_long_matters_however_short_it_was() {
+        let mut slow = Slow::default();
+        let brief = |bucket: i64, call: u64| usual(bucket, call) / 5;
+        for bucket in 0..120 {
+            push(&mut slow, bucket, 20, |call| brief(bucket, call));
+        }
+        let mut longer = slow.clone();
+        for bucket in 120..124 {
+            push(&mut slow, bucket, 20, |call| brief(bucket, call) * 22 / 10);
+            push(&mut longer, bucket, 20, |call| brief(bucket, call) * 17 / 10);
+        }
+        assert!(slow.judge_own(Bucket(123)).is_some_and(|verdict| verdict.surprise >= STRONG));
+        assert!(longer.judge_own(Bucket(123)).is_none_or(|verdict| verdict.surprise < HOT), "a millisecond or two");
+    }
+
+    #[test]
+    fn a_few_slower_calls_that_go_on_are_less_and_less_of_a_chance() {
+        let some = |bucket, call| if call < 2 && bucket % 3 != 0 { 400 * MS } else { usual(bucket, call) };
+        let soon = judged_after(8, 20, some).expect("some far slower");
+        let later = judged_after(18, 20, some).expect("some far slower");
+        assert!(soon.surprise >= HOT && soon.surprise < STRONG, "{soon:?}");
+        assert!(later.surprise >= STRONG && later.window_buckets > LAG_BUCKETS, "{later:?}");
     }
 
     #[test]

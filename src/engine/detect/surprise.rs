@@ -30,6 +30,19 @@ pub fn of_shares(hits: f64, cases: f64, hits_now: f64, cases_now: f64, phi: f64)
     of_chi_square(g / phi.max(1.0))
 }
 
+/// How surprising several independent things are together: Fisher's method (Statistical Methods for Research Workers, § 21.1), whose
+/// χ² has an even number of degrees of freedom, so that its tail is a finite sum.
+pub fn of_independent(surprises: impl Iterator<Item = f64>) -> f64 {
+    let (mut all, mut sum, mut term) = (0.0, 0.0, 1.0);
+    let surprises: Vec<f64> = surprises.map(|surprise| surprise.max(0.0)).inspect(|surprise| all += surprise).collect();
+    let half = all * std::f64::consts::LN_10;
+    for index in 0..surprises.len() {
+        sum += term;
+        term *= half / (index + 1) as f64;
+    }
+    (all - sum.max(1.0).log10()).clamp(0.0, MAX_SURPRISE)
+}
+
 /// f(S) = S/(S + 8): surprise as a strength between 0 and 1.
 pub fn strength(surprise: f64) -> f64 {
     let surprise = surprise.max(0.0);
@@ -50,6 +63,18 @@ mod tests {
         assert!(close(of_shares(66.0, 66.0, 0.0, 7.0, 1.0), 9.88));
         assert!(close(of_shares(3.0, 30.0, 9.0, 10.0, 1.0), 5.42));
         assert!(close(of_shares(0.0, 25.0, 12.0, 12.0, 2.0), 5.16));
+    }
+
+    #[test]
+    fn several_together_are_as_surprising_as_fishers_method_says() {
+        let of = |list: &[f64]| of_independent(list.iter().copied());
+        assert!(close(of(&[5.0]), 5.0));
+        // χ² of 4 degrees of freedom above 36.84, of 6 above 50.66.
+        assert!(close(of(&[4.0, 4.0]), 6.71), "{}", of(&[4.0, 4.0]));
+        assert!(close(of(&[4.0, 4.0, 3.0]), 8.46), "{}", of(&[4.0, 4.0, 3.0]));
+        assert!(of(&[0.5, 0.2, 0.1]) < 0.5, "chance in three places is chance");
+        assert_eq!(of(&[]), 0.0);
+        assert_eq!(of(&[300.0, 300.0]), MAX_SURPRISE);
     }
 
     #[test]
