@@ -121,7 +121,7 @@ fn unknown_formats_are_refused_by_name() {
     let options = DecodeOptions { format: "avro".to_owned(), ..DecodeOptions::default() };
     let reason = options.validate().unwrap_err();
     assert!(reason.contains("avro") && reason.contains("otlp_proto") && reason.contains("auto"), "{reason}");
-    for name in ["auto", "otlp_proto", "otlp_json", "json_logs", "github", "manual"] {
+    for name in ["auto", "otlp_proto", "otlp_json", "json_logs", "gelf", "syslog", "logfmt", "cri", "text", "github", "manual"] {
         assert_eq!(DecodeOptions { format: name.to_owned(), ..DecodeOptions::default() }.validate(), Ok(()));
     }
     assert!(DecodeOptions { max_record_bytes: 0, ..DecodeOptions::default() }.validate().is_err());
@@ -146,7 +146,7 @@ fn counts_and_newest_times_are_kept_by_partition() {
     batch.push(0, 0, Some(KAFKA_TIME), None, Some(br#"{"message":"a","ts":1795442500}"#), &[]);
     batch.push(2, 0, Some(KAFKA_TIME), None, Some(br#"{"message":"b","ts":1795442510}"#), &[]);
     batch.push(2, 1, Some(KAFKA_TIME), None, Some(br#"{"message":"c","ts":1795442505}"#), &[]);
-    batch.push(2, 2, Some(KAFKA_TIME), None, Some(b"not json"), &[]);
+    batch.push(2, 2, Some(KAFKA_TIME), None, Some(b"\x01 not json"), &[]);
     let decoded = Decoder::new(DecodeOptions::default()).decode(Arc::new(batch), KAFKA_TIME);
     assert_books(&decoded);
     let read: Vec<u64> = decoded.counts.iter().map(|counts| counts.records_read).collect();
