@@ -96,9 +96,9 @@ fn inflated<'b>(packing: Packing, value: &[u8], max: u32, room: &'b mut Vec<u8>)
     let name = packing.as_str();
     room.clear();
     room.shrink_to(KEPT_ROOM);
-    packing
-        .inflate(value, u64::from(max) + 1, room)
-        .map_err(|error| Refusal::malformed(format!("{name} that cannot be inflated, after {} bytes of what is inside: {error}", room.len())))?;
+    packing.inflate(value, u64::from(max) + 1, room).map_err(|error| {
+        Refusal::malformed(format!("{name} that cannot be inflated, after {} bytes of what is inside: {error}", room.len()))
+    })?;
     let refuse = |class, reason| Err(Refusal { class, reason });
     match room.len() {
         0 => refuse(RejectionClass::Empty, format!("empty: {name} with nothing inside")),

@@ -33,8 +33,9 @@ fn line(reader: &mut LineReader, run: &str, sink: &mut RecordSink<'_>) -> Result
     let mut line = Line::default();
     let mut said = String::new();
     for part in run.lines() {
-        let entry = Entry::read(part)
-            .ok_or_else(|| Refusal::malformed(format!("no `time stream tag` of a runtime: starts with {}", super::format::excerpt(part.as_bytes()))))?;
+        let entry = Entry::read(part).ok_or_else(|| {
+            Refusal::malformed(format!("no `time stream tag` of a runtime: starts with {}", super::format::excerpt(part.as_bytes())))
+        })?;
         line.time.get_or_insert(entry.at);
         said.push_str(entry.said);
     }

@@ -229,7 +229,18 @@ mod tests {
     #[test]
     fn what_is_no_date_is_none() {
         let reference = Some(at("2026-11-23T14:02:11Z"));
-        for text in ["", "2026", "2026-11-23", "2026-11-23 14:02:99", "2026-11-23 14:02:10abc", "2026-13-23 14:02:10", "Nov", "Nov 23", "Now 23 14:02:10", "é"] {
+        for text in [
+            "",
+            "2026",
+            "2026-11-23",
+            "2026-11-23 14:02:99",
+            "2026-11-23 14:02:10abc",
+            "2026-13-23 14:02:10",
+            "Nov",
+            "Nov 23",
+            "Now 23 14:02:10",
+            "é",
+        ] {
             assert_eq!((iso(text), bsd(text, reference), access(text), ctime(text)), (None, None, None, None), "{text}");
         }
         assert_eq!(klog("1323 14:02:10", reference).and_then(|(at, _)| at), None);

@@ -163,10 +163,9 @@ fn readable<'b>(options: &DecodeOptions, records: &'b RecordBatch, record: &Reco
     match records.value(record) {
         None => refuse(RejectionClass::Tombstone, "tombstone: a record without a value".to_owned()),
         Some([]) => refuse(RejectionClass::Empty, "empty: a value of length zero".to_owned()),
-        Some(value) if value.len() > options.max_record_bytes as usize => refuse(
-            RejectionClass::TooLarge,
-            format!("{} bytes, more than max_record_bytes = {}", value.len(), options.max_record_bytes),
-        ),
+        Some(value) if value.len() > options.max_record_bytes as usize => {
+            refuse(RejectionClass::TooLarge, format!("{} bytes, more than max_record_bytes = {}", value.len(), options.max_record_bytes))
+        }
         Some(value) => body::open(records.source, value, options.max_record_bytes, room),
     }
 }
@@ -217,12 +216,7 @@ fn read_as(
     (outcome, format.as_str())
 }
 
-fn read_objects(
-    lines: &mut LineReader,
-    kind: Kind,
-    value: &[u8],
-    sink: &mut RecordSink<'_>,
-) -> (Result<(), Refusal>, &'static str) {
+fn read_objects(lines: &mut LineReader, kind: Kind, value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
     let (outcome, kind) = json_logs::decode(lines, kind, value, sink);
     let format = match kind {
         Kind::Lines => Format::JsonLogs,

@@ -126,9 +126,8 @@ fn read_5424<'m>(rest: &'m str, whole: usize, reader: &LineReader, line: &mut Li
     }
     name(host, program, line);
     let data = rest;
-    let after = structured::read(data, &reader.fields, line).map_err(|(at, what)| {
-        Refusal::malformed(format!("STRUCTURED-DATA: {what} at byte {}", whole - data.len() + at))
-    })?;
+    let after = structured::read(data, &reader.fields, line)
+        .map_err(|(at, what)| Refusal::malformed(format!("STRUCTURED-DATA: {what} at byte {}", whole - data.len() + at)))?;
     let said = after.strip_prefix(' ').unwrap_or(after);
     let said = said.strip_prefix('\u{feff}').unwrap_or(said);
     let data = data[..data.len() - after.len()].trim();

@@ -8,13 +8,21 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 use super::*;
 use crate::model::Symbol;
+use crate::model::observation::LogLine;
 
 mod changes;
+mod gelf;
 mod json_lines;
+mod logfmt;
 mod otlp_oracle;
+mod packed;
 mod payloads;
+mod plain_text;
 mod properties;
 mod requests;
+mod syslog;
+mod text_properties;
+mod wrapped;
 
 /// Kafka time of every test record unless a test says otherwise: 2026-11-23T14:02:11Z.
 const KAFKA_TIME: Timestamp = Timestamp::from_seconds(1_795_442_531);
@@ -49,6 +57,22 @@ fn decode_values(source: Source, format: &str, values: &[&[u8]]) -> ObservationB
 
 fn decode_json(source: Source, value: &serde_json::Value) -> ObservationBatch {
     decode_values(source, "auto", &[value.to_string().as_bytes()])
+}
+
+/// The only line of the only record, and the format it was read as.
+fn only_line<'b>(batch: &'b ObservationBatch) -> (&'b LogLine, &'static str) {
+    assert!(batch.rejections.is_empty(), "{:?}", batch.rejections);
+    assert_eq!(batch.logs.len(), 1, "{:?}", batch.logs);
+    (&batch.logs[0], batch.record_formats[0])
+}
+
+fn decode_text(value: &str) -> ObservationBatch {
+    decode_values(Source::Logs, "auto", &[value.as_bytes()])
+}
+
+/// The message of a line that carries its text.
+fn message(line: &LogLine) -> &str {
+    &line.text.as_ref().expect("a line of a warning or worse").message
 }
 
 fn only_reason(batch: &ObservationBatch) -> (RejectionClass, &str) {

@@ -66,7 +66,8 @@ fn bracketed(item: &str) -> Option<Head<'_>> {
     let severity = level::of_name(module.rsplit(':').next().unwrap_or(module));
     // The process and the client change from line to line.
     let mut said = said.trim_start();
-    while let Some((_, after)) = said.strip_prefix("[pid ").or_else(|| said.strip_prefix("[client ")).and_then(|rest| rest.split_once(']')) {
+    while let Some((_, after)) = said.strip_prefix("[pid ").or_else(|| said.strip_prefix("[client ")).and_then(|rest| rest.split_once(']'))
+    {
         said = after.trim_start();
     }
     Some(Head { time: Some(time), severity, said, ..Head::default() })

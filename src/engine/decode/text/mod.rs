@@ -91,7 +91,10 @@ pub(super) fn set_message<'t>(said: &'t str, line: &mut Line<'t>) {
 
 /// Severity that a line's text tells where nothing else does.
 pub(super) fn severity(message: &str) -> Option<Severity> {
-    access::read(message).map(|request| access::severity(request.status)).or_else(|| head::named_level(message)).or_else(|| level::of_message(message))
+    access::read(message)
+        .map(|request| access::severity(request.status))
+        .or_else(|| head::named_level(message))
+        .or_else(|| level::of_message(message))
 }
 
 /// The items of a record, each with all its lines.
@@ -128,13 +131,14 @@ pub(super) fn readable(value: &[u8]) -> Result<&str, Refusal> {
 /// The first control character that text does not hold: others than tab, line feed, carriage return and those that colour a terminal.
 fn first_control(text: &str) -> Option<(usize, char)> {
     // Almost no text holds any, and looking byte by byte for what may be one is faster.
-    let suspicious = text.bytes().fold(false, |seen, byte| seen | (byte < b' ') & (byte != b'\n') & (byte != b'\t') | (byte == 0x7f) | (byte == 0xc2));
+    let suspicious =
+        text.bytes().fold(false, |seen, byte| seen | (byte < b' ') & (byte != b'\n') & (byte != b'\t') | (byte == 0x7f) | (byte == 0xc2));
     if !suspicious {
         return None;
     }
-    text.char_indices().filter(|(_, c)| c.is_control() && !matches!(c, '\t' | '\n' | '\r')).find(|(at, c)| {
-        *c != '\u{1b}' || colour(&text[*at..]).is_none()
-    })
+    text.char_indices()
+        .filter(|(_, c)| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+        .find(|(at, c)| *c != '\u{1b}' || colour(&text[*at..]).is_none())
 }
 
 /// Length of the escape sequence that a text begins with, when it only sets colours and the like: `ESC [ 31 m`.
