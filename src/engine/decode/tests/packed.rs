@@ -2,9 +2,6 @@
 
 use std::io::Write;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use prost::Message;
-
 use super::*;
 
 const LINE: &[u8] = br#"{"message":"no seats left","level":"error","service":"seat"}"#;
@@ -69,9 +66,6 @@ fn a_compressed_line_is_the_line_and_keeps_its_bytes() {
 #[test]
 fn every_source_and_every_format_may_be_compressed() {
     let span = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"x","startTimeUnixNano":"1795442530000000000","endTimeUnixNano":"1795442531000000000"}]}]}]}"#;
-    let mut resource = vec![0x0a];
-    let metrics = ExportMetricsServiceRequest::default().encode_to_vec();
-    resource.extend(metrics);
     let push = br#"{"title":"paged"}"#;
     for (name, pack) in PACKINGS {
         for (source, value, format) in [

@@ -18,12 +18,7 @@ fn time_and_level_are_found_as_loggers_of_many_makes_write_them() {
             "WARN 1 --- [main] shop.Cart : cache is cold",
         ),
         ("python", "2026-11-23 14:02:10,214 - shop.cart - CRITICAL - no seats", Severity::Critical, "- shop.cart - CRITICAL - no seats"),
-        (
-            "env_logger",
-            "[2026-11-23T14:02:10.214Z ERROR shop::cart] no seats",
-            Severity::High,
-            "[2026-11-23T14:02:10.214Z ERROR shop::cart] no seats",
-        ),
+        ("env_logger", "[2026-11-23T14:02:10.214Z ERROR shop::cart] no seats", Severity::High, "ERROR shop::cart] no seats"),
         ("brackets", "[2026-11-23T14:02:10.214Z] WARN cache is cold", Severity::Medium, "WARN cache is cold"),
         ("tracing", "2026-11-23T14:02:10.214000Z ERROR shop::cart: no seats", Severity::High, "ERROR shop::cart: no seats"),
         ("serilog", "2026-11-23 15:02:10.214 +01:00 [ERR] no seats", Severity::High, "[ERR] no seats"),
@@ -52,9 +47,7 @@ fn time_and_level_are_found_as_loggers_of_many_makes_write_them() {
         let batch = decode_text(value);
         let (line, format) = only_line(&batch);
         assert_eq!((format, line.severity, message(line)), ("text", *severity, said.trim_start()), "{make}");
-        if *make != "env_logger" {
-            assert_eq!(line.timestamp, Timestamp::from_millis(1_795_442_530_214), "{make}");
-        }
+        assert_eq!(line.timestamp, Timestamp::from_millis(1_795_442_530_214), "{make}");
     }
 }
 

@@ -124,7 +124,7 @@ fn what_is_missing_is_named_with_its_place() {
         let (found, reason) = only_reason(&batch);
         assert!(found == class && reason.contains(words), "{value}: {found:?} {reason}");
     }
-    let batch = decode_values(Source::Logs, "auto", &[b"<11>Nov 23 14:02:10 web-1 app: caf\xe9"]);
+    let batch = decode_values(Source::Logs, "auto", &[b"<11>Nov 23 14:02:10 web-1 app: caf\xe9 open"]);
     assert!(only_reason(&batch).1.contains("not UTF-8: invalid utf-8 sequence of 1 bytes from index 34"), "{:?}", batch.rejections);
     let batch = decode_values(Source::Logs, "syslog", &[b"no priority"]);
     assert!(only_reason(&batch).1.contains("no priority: starts with \"no priority\""), "{:?}", batch.rejections);

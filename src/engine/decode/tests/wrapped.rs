@@ -127,12 +127,16 @@ fn times_of_shippers_are_read_in_every_spelling() {
             assert_eq!(only_line(&batch).0.timestamp, Timestamp::from_millis(1_795_442_530_214), "{key} {time}");
         }
     }
-    for time in
-        [json!("NaN"), json!(0), json!(-5), json!(1e300), json!("99999999999999999999"), json!(9_007_199_254_740_993_u64 * 1_000_000)]
-    {
+    for time in [json!("NaN"), json!(0), json!(-5), json!(1e300), json!("99999999999999999999"), json!(18_000_000_000_000_000_000_u64)] {
         let batch = decode_json(Source::Logs, &json!({"log": "x", "time": time}));
         assert!(batch.logs.is_empty() && only_reason(&batch).1.contains("unreadable time"), "{time}");
     }
+    let exact = json!({"log": "x", "time": 1_795_442_530_214_000_001_i64});
+    assert_eq!(
+        only_line(&decode_json(Source::Logs, &exact)).0.timestamp.nanos(),
+        1_795_442_530_214_000_001,
+        "more digits than a float holds"
+    );
     let nginx = json!({"time_local": "23/Nov/2026:14:02:10 +0000", "request": "GET / HTTP/1.1", "status": "200"});
     assert_eq!(only_line(&decode_json(Source::Logs, &nginx)).0.timestamp, Timestamp::from_seconds(1_795_442_530));
 }

@@ -57,7 +57,9 @@ fn klog(item: &str, kafka_time: Option<Timestamp>) -> Option<Head<'_>> {
 fn bracketed(item: &str) -> Option<Head<'_>> {
     let inside = item.get(1..)?;
     if let Some((time, end)) = dates::iso(inside).or_else(|| dates::access(inside)) {
-        let said = inside.get(end..)?.trim_start().strip_prefix(']')?;
+        // Rust's env_logger closes its bracket after level and module.
+        let said = inside.get(end..)?.trim_start();
+        let said = said.strip_prefix(']').unwrap_or(said);
         return Some(Head { time: Some(time), severity: named_level(said), said, ..Head::default() });
     }
     let (time, end) = dates::ctime(inside)?;

@@ -20,6 +20,9 @@ mod head;
 /// Bytes that are looked at before a record is taken for text.
 const LOOKED_AT: usize = 256;
 
+/// Bytes of the longest escape sequence that only sets colours, as far as they are made: `ESC [ 38;2;255;255;255;48;2;0;0;0 m`.
+const LONGEST_COLOUR: usize = 48;
+
 /// True of bytes that begin like text; the rest is checked when it is read.
 pub(super) fn starts(value: &[u8]) -> bool {
     let head = value.get(..LOOKED_AT).unwrap_or(value);
@@ -31,16 +34,21 @@ pub(super) fn starts(value: &[u8]) -> bool {
         }
         Err(_) => return false,
     };
+    // So may a colour be.
+    let text = match text.rfind('\u{1b}') {
+        Some(at) if value.len() > LOOKED_AT && text.len() - at < LONGEST_COLOUR => &text[..at],
+        _ => text,
+    };
     first_control(text).is_none() && text.contains(|c: char| !c.is_whitespace())
 }
 
 pub(super) fn decode(reader: &mut LineReader, value: &[u8], sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
     let text = readable(value)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = without_colours(text);
     if text.trim().is_empty() {
         return Err(Refusal::field("no message: nothing but white space"));
     }
-    let text = without_colours(text);
     let items: Vec<Result<&str, Refusal>> = items(&text, sink.kafka_time).into_iter().map(Ok).collect();
     log_line::take(&items, sink, |item, sink| line(reader, item, sink))
 }
@@ -145,8 +153,7 @@ fn first_control(text: &str) -> Option<(usize, char)> {
 fn colour(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let length = parameters.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
-    // Cut off at the end of what was looked at, it may still be one.
-    matches!(parameters.as_bytes().get(length), Some(b'm' | b'K') | None).then_some((length + 3).min(text.len()))
+    matches!(parameters.as_bytes().get(length), Some(b'm' | b'K')).then_some(length + 3)
 }
 
 fn without_colours(text: &str) -> Cow<'_, str> {
