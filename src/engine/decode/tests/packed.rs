@@ -70,9 +70,9 @@ fn every_source_and_every_format_may_be_compressed() {
     for (name, pack) in PACKINGS {
         for (source, value, format) in [
             (Source::Traces, span.as_slice(), "otlp_json"),
-            (Source::Manual, push, "manual"),
-            (Source::Logs, b"<11>x", "syslog"),
-            (Source::Logs, b"hello", "text"),
+            (Source::Manual, push.as_slice(), "manual"),
+            (Source::Logs, b"<11>x".as_slice(), "syslog"),
+            (Source::Logs, b"hello".as_slice(), "text"),
         ] {
             let batch = decode_values(source, "auto", &[&pack(value)]);
             assert_eq!((batch.items(), batch.record_formats[0]), (1, format), "{name} {source:?}: {:?}", batch.rejections);
@@ -168,13 +168,13 @@ fn text_that_begins_like_zlib_is_text() {
 
 #[test]
 fn json_behind_a_schema_id_is_read_and_the_rest_waits_with_its_id() {
-    let behind = |id: u32, body: &[u8]| [&[0], id.to_be_bytes().as_slice(), body].concat();
+    let behind = |id: u32, body: &[u8]| [[0].as_slice(), id.to_be_bytes().as_slice(), body].concat();
     for source in [Source::Logs, Source::Manual] {
         let body: &[u8] = if source == Source::Logs { LINE } else { br#"{"title":"x"}"# };
         let batch = decode_values(source, "auto", &[&behind(70_000, body), &gzip(&behind(1, body))]);
         assert_eq!(batch.items(), 2, "{:?}", batch.rejections);
     }
-    let many = decode_values(Source::Logs, "json_logs", &[&behind(7, &[b"[", LINE, b",", LINE, b"]"].concat())]);
+    let many = decode_values(Source::Logs, "json_logs", &[&behind(7, &[b"[".as_slice(), LINE, b",", LINE, b"]"].concat())]);
     assert_eq!(many.logs.len(), 2);
     for source in Source::ALL {
         for body in [b"\x02\x08cart".as_slice(), b"\x00\x0a\x04cart", b"plain"] {
