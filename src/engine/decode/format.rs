@@ -2,6 +2,7 @@
 
 use super::otlp::wire;
 use super::sink::Refusal;
+use super::{cri, logfmt, syslog, text};
 use crate::model::Source;
 use crate::model::record::{RecordBatch, RecordRef};
 
@@ -10,6 +11,11 @@ pub(super) enum Format {
     OtlpProto,
     OtlpJson,
     JsonLogs,
+    Gelf,
+    Syslog,
+    Logfmt,
+    Cri,
+    Text,
     Github,
     Manual,
     /// GitHub's webhook or our own event, as the parsed shape tells; never a setting.
@@ -17,13 +23,29 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) const ALL: [Self; 5] = [Self::OtlpProto, Self::OtlpJson, Self::JsonLogs, Self::Github, Self::Manual];
+    pub(super) const ALL: [Self; 10] = [
+        Self::OtlpProto,
+        Self::OtlpJson,
+        Self::JsonLogs,
+        Self::Gelf,
+        Self::Syslog,
+        Self::Logfmt,
+        Self::Cri,
+        Self::Text,
+        Self::Github,
+        Self::Manual,
+    ];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::OtlpProto => "otlp_proto",
             Self::OtlpJson => "otlp_json",
             Self::JsonLogs => "json_logs",
+            Self::Gelf => "gelf",
+            Self::Syslog => "syslog",
+            Self::Logfmt => "logfmt",
+            Self::Cri => "cri",
+            Self::Text => "text",
             Self::Github => "github",
             Self::Manual => "manual",
             Self::Change => "change",
@@ -35,7 +57,8 @@ impl Format {
     }
 }
 
-/// What tells formats apart before a record is parsed.
+/// What tells formats apart before a record is parsed. A few bytes decide, so nothing is remembered of the record before: to be
+/// certain of the same answer one would have to look at the same bytes.
 pub(super) fn detect(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Result<Format, Refusal> {
     if !record.headers.is_empty()
         && let Some(format) = of_headers(batch, record)
@@ -67,13 +90,32 @@ fn of_bytes(source: Source, value: &[u8]) -> Result<Format, Refusal> {
     }
     match (first, source) {
         (Some(b'{'), _) => of_object(source, value),
-        (Some(b'['), Source::Logs) => Ok(Format::JsonLogs),
+        (_, Source::Logs) => of_log(value),
         (Some(b'['), Source::Git | Source::Ci | Source::Manual) => Ok(Format::Change),
         _ => Err(Refusal::unknown(format!(
             "neither JSON nor OTLP protobuf: starts with {}; known formats: {}",
             excerpt(value),
             super::format_names()
         ))),
+    }
+}
+
+/// A log record that is no JSON object.
+fn of_log(value: &[u8]) -> Result<Format, Refusal> {
+    let value = value.trim_ascii_start();
+    match value.first() {
+        // `[` opens a list of lines, and the date of many a logger.
+        Some(b'[') if matches!(value[1..].trim_ascii_start().first(), Some(b'{' | b'[' | b']' | b'"') | None) => Ok(Format::JsonLogs),
+        Some(b'<' | b'0'..=b'9') if syslog::starts(value) => Ok(Format::Syslog),
+        Some(b'0'..=b'9') if cri::starts(value) => Ok(Format::Cri),
+        _ if !text::starts(value) => Err(Refusal::unknown(format!(
+            "neither JSON, OTLP protobuf, syslog, logfmt, compressed nor text (UTF-8 without control characters): starts with {}; known \
+             formats: {}",
+            excerpt(value),
+            super::format_names()
+        ))),
+        _ if logfmt::starts(value) => Ok(Format::Logfmt),
+        _ => Ok(Format::Text),
     }
 }
 
@@ -120,9 +162,55 @@ mod tests {
 
     #[test]
     fn an_unknown_start_is_named_in_the_reason() {
-        let refusal = of_bytes(Source::Logs, b"hello").err().map(|refusal| refusal.reason).unwrap_or_default();
+        let refusal = of_bytes(Source::Metrics, b"hello").err().map(|refusal| refusal.reason).unwrap_or_default();
         assert!(refusal.contains("\"hello\""), "{refusal}");
         let refusal = of_bytes(Source::Metrics, &[0xff, 0x00]).err().map(|refusal| refusal.reason).unwrap_or_default();
         assert!(refusal.contains("bytes `ff 00`"), "{refusal}");
+        let refusal = of_bytes(Source::Logs, b"hello\x01").err().map(|refusal| refusal.reason).unwrap_or_default();
+        assert!(refusal.contains("bytes `68 65 6c 6c 6f 01`") && refusal.contains("syslog") && refusal.contains("text"), "{refusal}");
+    }
+
+    #[test]
+    fn log_records_that_look_alike_are_told_apart() {
+        let cases: [(&[u8], Format); 25] = [
+            (b"hello", Format::Text),
+            ("Übergabe fehlgeschlagen".as_bytes(), Format::Text),
+            (b"\tat shop.Cart.add(Cart.java:7)", Format::Text),
+            (b"<34>Oct 11 22:14:15 mymachine su: failed", Format::Syslog),
+            (b"<165>1 - - - - - -", Format::Syslog),
+            (b"37 <34>Oct 11 22:14:15 mymachine su: fail", Format::Syslog),
+            (b"<html><body>502</body></html>", Format::Text),
+            (b"<3456>no priority has four digits", Format::Text),
+            (b"34 <seats> are left", Format::Text),
+            (b"level=info msg=\"cart loaded\"", Format::Logfmt),
+            (b"level=info", Format::Text),
+            (b"x == y", Format::Text),
+            (b"[2026-11-23T14:02:10Z] WARN slow", Format::Text),
+            (b"[ERROR] no seats", Format::Text),
+            (b"[main] INFO started", Format::Text),
+            (b"[]", Format::JsonLogs),
+            (b" [ {\"message\":\"x\"} ]", Format::JsonLogs),
+            (b"[[[[", Format::JsonLogs),
+            (b"{\"version\":\"1.1\"}", Format::JsonLogs),
+            (b"{", Format::JsonLogs),
+            (b"2026-11-23T14:02:10.214Z stderr F boom", Format::Cri),
+            (b"2026-11-23T14:02:10.214Z stderr boom", Format::Text),
+            (b"2026-11-23 14:02:10,214 ERROR boom", Format::Text),
+            (b"E1123 14:02:10.214 17 a.go:1] boom", Format::Text),
+            (b"10.0.0.7 - - [23/Nov/2026:14:02:10 +0000] \"GET / HTTP/1.1\" 200 1", Format::Text),
+        ];
+        for (value, format) in cases {
+            assert_eq!(of_bytes(Source::Logs, value), Ok(format), "{}", String::from_utf8_lossy(value));
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_no_log_line_and_text_is_none_elsewhere() {
+        for value in [b"\x00".as_slice(), b"\x01hello", b"caf\xe9", b"hello\x00", b"\xc2\x85", b" \n\t ", b"\x7f"] {
+            assert!(of_bytes(Source::Logs, value).is_err(), "{value:?}");
+        }
+        for source in [Source::Metrics, Source::Traces, Source::Git, Source::Ci, Source::Manual] {
+            assert!(of_bytes(source, b"hello").is_err() && of_bytes(source, b"<34>hello").is_err());
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Instants as producers write them: ISO text, float seconds, integers whose magnitude tells the unit.
 
+use super::dates;
 use crate::model::Timestamp;
 
 const NANOS: i128 = 1_000_000_000;
@@ -8,7 +9,7 @@ const NANOS: i128 = 1_000_000_000;
 /// written as text.
 pub(super) fn of_text(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    of_iso(text.as_bytes()).or_else(|| of_decimal(text)).or_else(|| Timestamp::parse(text))
+    of_iso(text.as_bytes()).or_else(|| of_decimal(text)).or_else(|| of_other(text)).or_else(|| Timestamp::parse(text))
 }
 
 /// Reads an integer as seconds, milliseconds, microseconds or nanoseconds since the epoch, by its magnitude: what lies below
@@ -63,28 +64,67 @@ fn of_decimal(text: &str) -> Option<Timestamp> {
     base.nanos().checked_add(extra).map(Timestamp::from_nanos)
 }
 
-fn of_iso(text: &[u8]) -> Option<Timestamp> {
-    let date_ok = text.len() >= 19 && text[4] == b'-' && text[7] == b'-' && matches!(text[10], b'T' | b't' | b' ');
+/// A web server's `23/Nov/2026:14:02:10 +0000`, C's `Mon Nov 23 14:02:10 2026`, a zone spelt out (`… 14:02:10 CET`) or named after the
+/// offset as Java does (`…+01:00[Europe/Berlin]`).
+fn of_other(text: &str) -> Option<Timestamp> {
+    if let Some((time, zone)) = text.split_once('[') {
+        return of_iso(time.as_bytes()).filter(|_| zone.ends_with(']'));
+    }
+    [dates::iso, dates::access, dates::ctime].iter().find_map(|read| read(text).filter(|(_, end)| *end == text.len()).map(|(at, _)| at))
+}
+
+pub(super) fn of_iso(text: &[u8]) -> Option<Timestamp> {
+    let date_ok = text.len() >= 19 && matches!(text[4], b'-' | b'/') && text[7] == text[4] && matches!(text[10], b'T' | b't' | b' ');
     if !date_ok || text[13] != b':' || text[16] != b':' {
         return None;
     }
     let (year, month, day) = (number(&text[..4])?, number(&text[5..7])?, number(&text[8..10])?);
     let (hour, minute, second) = (number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?);
-    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
     let (nanos, rest) = fraction(&text[19..])?;
-    let offset_s = offset_seconds(rest)?;
-    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_s;
-    i64::try_from(i128::from(seconds) * NANOS + i128::from(nanos)).ok().map(Timestamp::from_nanos)
+    Civil { year, month, day, hour, minute, second, nanos }.at_offset(offset_seconds(rest)?)
 }
 
-fn number(digits: &[u8]) -> Option<i64> {
+/// A date and a time of day.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Civil {
+    pub(super) year: i64,
+    pub(super) month: i64,
+    pub(super) day: i64,
+    pub(super) hour: i64,
+    pub(super) minute: i64,
+    pub(super) second: i64,
+    pub(super) nanos: i64,
+}
+
+impl Civil {
+    /// The instant at which clocks `offset_s` seconds east of UTC show this; `None` for what no calendar or clock shows.
+    fn at_offset(self, offset_s: i64) -> Option<Timestamp> {
+        let Self { year, month, day, hour, minute, second, nanos } = self;
+        if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_s;
+        i64::try_from(i128::from(seconds) * NANOS + i128::from(nanos)).ok().map(Timestamp::from_nanos)
+    }
+
+    pub(super) fn at(self) -> Option<Timestamp> {
+        self.at_offset(0)
+    }
+
+    /// The instant in the newest year in which it lies at most a day after `reference`; a leap day may be eight years back.
+    pub(super) fn at_newest(self, reference: Timestamp) -> Option<Timestamp> {
+        let latest = reference.plus_seconds(86_400);
+        let year = 1_970 + reference.seconds() / 31_556_952;
+        (0..=9).filter_map(|back| Self { year: year + 1 - back, ..self }.at()).find(|at| *at <= latest)
+    }
+}
+
+pub(super) fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
 }
 
 /// Nanoseconds of `.214` or `,214` and what follows; digits past the ninth are dropped.
-fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+pub(super) fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     if !matches!(text.first(), Some(b'.' | b',')) {
         return Some((0, text));
     }
@@ -100,7 +140,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// Seconds east of UTC of `Z`, `+02:00`, `+0200`, `+02`, or nothing.
-fn offset_seconds(text: &[u8]) -> Option<i64> {
+pub(super) fn offset_seconds(text: &[u8]) -> Option<i64> {
     let (sign, rest) = match text {
         [] | b"Z" | b"z" | b" UTC" | b" Z" => return Some(0),
         [b'+', rest @ ..] | [b' ', b'+', rest @ ..] => (1, rest),
@@ -151,6 +191,10 @@ mod tests {
             "2026-11-23 14:02:10,214",
             "2026-11-23T15:02:10.214+01:00",
             "2026-11-23T10:02:10.214000-0400",
+            "2026/11/23 14:02:10.214",
+            "2026-11-23 15:02:10.214 CET",
+            "2026-11-23T15:02:10.214+01:00[Europe/Berlin]",
+            "Mon Nov 23 14:02:10.214 2026",
             "1795442530.214",
             "1795442530214",
             "1795442530214000",

@@ -22,24 +22,33 @@ use crate::model::position::PartitionKey;
 use crate::model::record::{BatchPartition, RecordBatch, RecordRef};
 use crate::model::{Source, Timestamp};
 
+mod body;
 mod change;
+mod cri;
+mod dates;
 mod format;
+mod gelf;
 mod github;
 mod ids;
 mod instant;
 mod isolation;
 mod json_logs;
 mod level;
+mod log_line;
+mod logfmt;
 mod manual;
 mod otlp;
 mod sink;
 mod stack;
 mod symbols;
+mod syslog;
 pub mod template;
+mod text;
 
 use format::Format;
 pub use isolation::set_aside;
-use json_logs::JsonLogs;
+use json_logs::Kind;
+use log_line::LineReader;
 use sink::{RecordSink, Refusal};
 use symbols::Symbols;
 
@@ -50,7 +59,7 @@ pub struct DecodeOptions {
     pub format: String,
     /// Environment of records that name none.
     pub default_environment: String,
-    /// Largest record decoded, bytes; a larger one is rejected.
+    /// Largest record decoded, bytes; a larger one is rejected, and so is one that is larger once it is inflated.
     pub max_record_bytes: u32,
     /// An item further ahead of its record's Kafka time is tagged `skewed` and moves no watermark, seconds.
     pub max_skew_s: u32,
@@ -92,14 +101,16 @@ pub struct Decoder {
     /// `None` when each record tells its own.
     named: Option<Format>,
     symbols: Symbols,
-    json_logs: JsonLogs,
+    lines: LineReader,
+    /// Where compressed records are inflated, one at a time.
+    room: Vec<u8>,
 }
 
 impl Decoder {
     /// Options that [`DecodeOptions::validate`] refuses behave as `auto`.
     pub fn new(options: DecodeOptions) -> Self {
         let named = Format::parse(&options.format);
-        Self { options, named, symbols: Symbols::default(), json_logs: JsonLogs::default() }
+        Self { options, named, symbols: Symbols::default(), lines: LineReader::default(), room: Vec::new() }
     }
 
     /// `observed_at` is the wall time of reading, for events' `observed_at`.
@@ -126,13 +137,13 @@ impl Decoder {
                 batch.record_formats.push("control");
                 continue;
             }
-            let value = self.readable(&records, record).and_then(|value| {
+            let value = readable(&self.options, &records, record, &mut self.room).and_then(|value| {
                 let format = self.named.map_or_else(|| format::detect(&records, record, value), Ok)?;
                 Ok((value, format))
             });
             let mut sink = RecordSink::new(&self.options, &mut self.symbols, &mut batch, index as u32, record, observed_at).only(only);
             let (outcome, format) = match value {
-                Ok((value, format)) => read_as(&mut self.json_logs, format, &records, record, value, &mut sink),
+                Ok((value, format)) => read_as(&mut self.lines, format, &records, record, value, &mut sink),
                 Err(refusal) => (Err(refusal), self.named.map_or("auto", Format::as_str)),
             };
             if sink.settle(outcome, format, partition) {
@@ -144,19 +155,18 @@ impl Decoder {
         batch.formats = mix.counts;
         batch
     }
+}
 
-    /// The value, unless there is none or it is too large.
-    fn readable<'b>(&self, records: &'b RecordBatch, record: &RecordRef) -> Result<&'b [u8], Refusal> {
-        let refuse = |class, reason: String| Err(Refusal { class, reason });
-        match records.value(record) {
-            None => refuse(RejectionClass::Tombstone, "tombstone: a record without a value".to_owned()),
-            Some([]) => refuse(RejectionClass::Empty, "empty: a value of length zero".to_owned()),
-            Some(value) if value.len() > self.options.max_record_bytes as usize => refuse(
-                RejectionClass::TooLarge,
-                format!("{} bytes, more than max_record_bytes = {}", value.len(), self.options.max_record_bytes),
-            ),
-            Some(value) => Ok(value),
+/// The body of the value, unless there is none or it is too large.
+fn readable<'b>(options: &DecodeOptions, records: &'b RecordBatch, record: &RecordRef, room: &'b mut Vec<u8>) -> Result<&'b [u8], Refusal> {
+    let refuse = |class, reason: String| Err(Refusal { class, reason });
+    match records.value(record) {
+        None => refuse(RejectionClass::Tombstone, "tombstone: a record without a value".to_owned()),
+        Some([]) => refuse(RejectionClass::Empty, "empty: a value of length zero".to_owned()),
+        Some(value) if value.len() > options.max_record_bytes as usize => {
+            refuse(RejectionClass::TooLarge, format!("{} bytes, more than max_record_bytes = {}", value.len(), options.max_record_bytes))
         }
+        Some(value) => body::open(records.source, value, options.max_record_bytes, room),
     }
 }
 
@@ -183,7 +193,7 @@ fn move_watermark(batch: &mut ObservationBatch, partition: usize, newest: Timest
 
 /// Reads a value in one format. Returns the format it turned out to be: shapes alike on the outside are told apart inside.
 fn read_as(
-    json_logs: &mut JsonLogs,
+    lines: &mut LineReader,
     format: Format,
     batch: &RecordBatch,
     record: &RecordRef,
@@ -193,10 +203,24 @@ fn read_as(
     let outcome = match format {
         Format::OtlpProto => otlp::decode_proto(value, sink),
         Format::OtlpJson => otlp::decode_json(value, sink),
-        Format::JsonLogs => json_logs.decode(value, sink),
+        Format::JsonLogs => return read_objects(lines, Kind::Lines, value, sink),
+        Format::Gelf => return read_objects(lines, Kind::Gelf, value, sink),
+        Format::Syslog => syslog::decode(lines, value, sink),
+        Format::Logfmt => logfmt::decode(lines, value, sink),
+        Format::Cri => cri::decode(lines, value, sink),
+        Format::Text => text::decode(lines, value, sink),
         Format::Github => github::decode(batch.header(record, "x-github-event"), value, sink),
         Format::Manual => manual::decode(value, sink),
         Format::Change => return change::decode(value, sink),
+    };
+    (outcome, format.as_str())
+}
+
+fn read_objects(lines: &mut LineReader, kind: Kind, value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
+    let (outcome, kind) = json_logs::decode(lines, kind, value, sink);
+    let format = match kind {
+        Kind::Lines => Format::JsonLogs,
+        Kind::Gelf => Format::Gelf,
     };
     (outcome, format.as_str())
 }

@@ -5,73 +5,18 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::fields::{Fields, Recent, Slot, Target, WRAPPED};
-
-/// A scalar as it stood in the JSON.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Scalar<'a> {
-    Text(Cow<'a, str>),
-    Integer(i64),
-    Float(f64),
-}
-
-impl<'a> Scalar<'a> {
-    /// The scalar as text, numbers written out.
-    pub(super) fn into_text(self) -> Cow<'a, str> {
-        match self {
-            Self::Text(text) => text,
-            Self::Integer(value) => Cow::Owned(value.to_string()),
-            Self::Float(value) => Cow::Owned(value.to_string()),
-        }
-    }
-
-    pub(super) fn integer(&self) -> Option<i64> {
-        match self {
-            Self::Text(text) => text.trim().parse().ok(),
-            Self::Integer(value) => Some(*value),
-            Self::Float(_) => None,
-        }
-    }
-}
-
-/// The fields found so far, each with the rank of the name it stood under.
-#[derive(Debug, Default)]
-pub(super) struct Line<'a> {
-    values: [Option<(u8, Scalar<'a>)>; Slot::COUNT],
-    /// Keys seen at all, to tell an empty object from a strange one.
-    pub(super) keys: u32,
-}
-
-impl<'a> Line<'a> {
-    pub(super) fn take(&mut self, slot: Slot) -> Option<Scalar<'a>> {
-        self.values[slot as usize].take().map(|(_, value)| value)
-    }
-
-    pub(super) fn peek(&self, slot: Slot) -> Option<&Scalar<'a>> {
-        self.values[slot as usize].as_ref().map(|(_, value)| value)
-    }
-
-    pub(super) fn take_text(&mut self, slot: Slot) -> Option<Cow<'a, str>> {
-        self.take(slot).map(Scalar::into_text).filter(|text| !text.is_empty())
-    }
-
-    fn set(&mut self, slot: Slot, rank: u8, value: Scalar<'a>) {
-        let place = &mut self.values[slot as usize];
-        if place.as_ref().is_none_or(|(taken, _)| rank < *taken) {
-            *place = Some((rank, value));
-        }
-    }
-}
+use crate::engine::decode::log_line::fields::{Fields, Recent, Target, WRAPPED};
+use crate::engine::decode::log_line::{Line, Scalar};
 
 /// Reads one object into a line.
-pub(super) struct LineSeed<'s, 'a> {
-    pub(super) fields: &'s Fields,
-    pub(super) line: &'s mut Line<'a>,
+pub(in crate::engine::decode) struct LineSeed<'s, 'a> {
+    pub(in crate::engine::decode) fields: &'s Fields,
+    pub(in crate::engine::decode) line: &'s mut Line<'a>,
     /// Dotted name of the object being read, with its last dot; empty at the top.
-    pub(super) path: &'s mut String,
-    pub(super) added_rank: u8,
+    pub(in crate::engine::decode) path: &'s mut String,
+    pub(in crate::engine::decode) added_rank: u8,
     /// For the outermost object.
-    pub(super) recent: Option<&'s mut Recent>,
+    pub(in crate::engine::decode) recent: Option<&'s mut Recent>,
 }
 
 impl<'de> DeserializeSeed<'de> for LineSeed<'_, 'de> {

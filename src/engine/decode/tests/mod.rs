@@ -8,13 +8,21 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 use super::*;
 use crate::model::Symbol;
+use crate::model::observation::LogLine;
 
 mod changes;
+mod gelf;
 mod json_lines;
+mod logfmt;
 mod otlp_oracle;
+mod packed;
 mod payloads;
+mod plain_text;
 mod properties;
 mod requests;
+mod syslog;
+mod text_properties;
+mod wrapped;
 
 /// Kafka time of every test record unless a test says otherwise: 2026-11-23T14:02:11Z.
 const KAFKA_TIME: Timestamp = Timestamp::from_seconds(1_795_442_531);
@@ -49,6 +57,22 @@ fn decode_values(source: Source, format: &str, values: &[&[u8]]) -> ObservationB
 
 fn decode_json(source: Source, value: &serde_json::Value) -> ObservationBatch {
     decode_values(source, "auto", &[value.to_string().as_bytes()])
+}
+
+/// The only line of the only record, and the format it was read as.
+fn only_line<'b>(batch: &'b ObservationBatch) -> (&'b LogLine, &'static str) {
+    assert!(batch.rejections.is_empty(), "{:?}", batch.rejections);
+    assert_eq!(batch.logs.len(), 1, "{:?}", batch.logs);
+    (&batch.logs[0], batch.record_formats[0])
+}
+
+fn decode_text(value: &str) -> ObservationBatch {
+    decode_values(Source::Logs, "auto", &[value.as_bytes()])
+}
+
+/// The message of a line that carries its text.
+fn message(line: &LogLine) -> &str {
+    &line.text.as_ref().expect("a line of a warning or worse").message
 }
 
 fn only_reason(batch: &ObservationBatch) -> (RejectionClass, &str) {
@@ -121,7 +145,7 @@ fn unknown_formats_are_refused_by_name() {
     let options = DecodeOptions { format: "avro".to_owned(), ..DecodeOptions::default() };
     let reason = options.validate().unwrap_err();
     assert!(reason.contains("avro") && reason.contains("otlp_proto") && reason.contains("auto"), "{reason}");
-    for name in ["auto", "otlp_proto", "otlp_json", "json_logs", "github", "manual"] {
+    for name in ["auto", "otlp_proto", "otlp_json", "json_logs", "gelf", "syslog", "logfmt", "cri", "text", "github", "manual"] {
         assert_eq!(DecodeOptions { format: name.to_owned(), ..DecodeOptions::default() }.validate(), Ok(()));
     }
     assert!(DecodeOptions { max_record_bytes: 0, ..DecodeOptions::default() }.validate().is_err());
@@ -146,7 +170,7 @@ fn counts_and_newest_times_are_kept_by_partition() {
     batch.push(0, 0, Some(KAFKA_TIME), None, Some(br#"{"message":"a","ts":1795442500}"#), &[]);
     batch.push(2, 0, Some(KAFKA_TIME), None, Some(br#"{"message":"b","ts":1795442510}"#), &[]);
     batch.push(2, 1, Some(KAFKA_TIME), None, Some(br#"{"message":"c","ts":1795442505}"#), &[]);
-    batch.push(2, 2, Some(KAFKA_TIME), None, Some(b"not json"), &[]);
+    batch.push(2, 2, Some(KAFKA_TIME), None, Some(b"\x01 not json"), &[]);
     let decoded = Decoder::new(DecodeOptions::default()).decode(Arc::new(batch), KAFKA_TIME);
     assert_books(&decoded);
     let read: Vec<u64> = decoded.counts.iter().map(|counts| counts.records_read).collect();

@@ -9,7 +9,20 @@ fn sources() -> impl Strategy<Value = Source> {
 }
 
 fn formats() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["auto", "otlp_proto", "otlp_json", "json_logs", "github", "manual", "no such format"])
+    prop::sample::select(vec![
+        "auto",
+        "otlp_proto",
+        "otlp_json",
+        "json_logs",
+        "gelf",
+        "syslog",
+        "logfmt",
+        "cri",
+        "text",
+        "github",
+        "manual",
+        "no such format",
+    ])
 }
 
 /// JSON with the keys and shapes that the formats look for, in the wrong places too.
