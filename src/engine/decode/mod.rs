@@ -28,14 +28,22 @@ mod github;
 mod ids;
 mod instant;
 mod isolation;
+mod jaeger;
+mod json_leaf;
 mod json_logs;
+mod labels;
 mod level;
 mod manual;
 mod otlp;
+mod prometheus;
+mod shape;
 mod sink;
 mod stack;
 mod symbols;
+mod tagged_span;
+mod telegraf;
 pub mod template;
+mod zipkin;
 
 use format::Format;
 pub use isolation::set_aside;
@@ -193,6 +201,13 @@ fn read_as(
     let outcome = match format {
         Format::OtlpProto => otlp::decode_proto(value, sink),
         Format::OtlpJson => otlp::decode_json(value, sink),
+        Format::JaegerProto => jaeger::decode_proto(value, sink),
+        Format::JaegerJson => jaeger::decode_json(value, sink),
+        Format::ZipkinJson => zipkin::decode(value, sink),
+        Format::InfluxLine => telegraf::decode_line_protocol(value, sink),
+        Format::TelegrafJson => telegraf::decode_json(value, sink),
+        Format::PrometheusJson => prometheus::decode_json(value, sink),
+        Format::PrometheusRemoteWrite => prometheus::decode_remote_write(value, sink),
         Format::JsonLogs => json_logs.decode(value, sink),
         Format::Github => github::decode(batch.header(record, "x-github-event"), value, sink),
         Format::Manual => manual::decode(value, sink),
