@@ -110,7 +110,7 @@ fn of_bytes(source: Source, value: &[u8]) -> Result<Format, Refusal> {
         (Some(b'['), Source::Logs) => Ok(Format::JsonLogs),
         (Some(b'['), Source::Git | Source::Ci | Source::Manual) => Ok(Format::Change),
         _ => Err(Refusal::unknown(format!(
-            "neither JSON nor OTLP protobuf: starts with {}; known formats: {}",
+            "of no known structure: starts with {}; known formats: {}",
             excerpt(value),
             super::format_names()
         ))),

@@ -127,7 +127,8 @@ fn span(json: &SpanJson<'_>, shared: &[Shared<'_>], sink: &mut RecordSink<'_>) -
     }
     for (key, value) in &json.tags.0 {
         span.tag(key.as_bytes(), value.scalar());
-        if key != "service.name" {
+        // A span's own version and service are not its process's.
+        if key != "service.name" && key != "version" {
             span.process_tag(key.as_bytes(), value.scalar());
         }
     }

@@ -28,18 +28,22 @@ fn begins_span(value: &[u8]) -> bool {
     matches!((trace, span), (Ok(Some((1, Wire::Bytes(trace)))), Ok(Some((2, Wire::Bytes(span))))) if trace.len() == 16 && span.len() == 8)
 }
 
-/// Its first span is one.
+/// One of its spans is one.
 fn is_batch(value: &[u8]) -> bool {
-    let Ok(Some((1, Wire::Bytes(first)))) = Fields::new(value).next() else { return false };
-    if !begins_span(first) {
-        return false;
+    let mut blocks = Fields::new(value);
+    while let Ok(Some((number, wire))) = blocks.next() {
+        match (number, wire) {
+            (1, Wire::Bytes(block)) if begins_span(block) && has_start(block) => return true,
+            (1 | 2, Wire::Bytes(_)) => {}
+            _ => return false,
+        }
     }
-    let mut fields = Fields::new(first);
-    let mut has_start = false;
-    while let Ok(Some((number, wire))) = fields.next() {
-        has_start |= number == 6 && matches!(wire, Wire::Bytes(_));
-    }
-    has_start
+    false
+}
+
+fn has_start(span: &[u8]) -> bool {
+    let mut fields = Fields::new(span);
+    std::iter::from_fn(|| fields.next().ok().flatten()).any(|field| matches!(field, (6, Wire::Bytes(_))))
 }
 
 pub(in crate::engine::decode) fn decode(value: &[u8], sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
