@@ -108,7 +108,7 @@ mod tests {
 
         #[test]
         fn whatever_is_called_a_block_decompresses(bytes in prop::collection::vec(any::<u8>(), 0..40), length in 1_u8..60) {
-            let block = [&[length, (length - 1) << 2, 0x0a], bytes.as_slice()].concat();
+            let block = [[length, (length - 1) << 2, 0x0a].as_slice(), &bytes].concat();
             if is_block(&block, b"\n") {
                 prop_assert!(snap::raw::Decoder::new().decompress_vec(&block).is_ok());
             }

@@ -201,7 +201,9 @@ fn number(text: &[u8]) -> FieldValue {
             Some((b'i', _)) => text[..text.len() - 1].parse::<i64>().ok().map(|value| value as f64),
             Some((b'u', _)) => text[..text.len() - 1].parse::<u64>().ok().map(|value| value as f64),
             // Rust also knows `inf` and `nan`, the protocol does not.
-            _ if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) => text.parse().ok(),
+            _ if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) => {
+                text.parse().ok().filter(|value: &f64| value.is_finite())
+            }
             _ => None,
         },
     };

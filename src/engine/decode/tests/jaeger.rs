@@ -172,11 +172,11 @@ fn a_batch_without_a_process_is_no_otlp_request() {
 #[test]
 fn an_otlp_request_is_no_batch_even_when_its_blocks_are_as_long_as_ids() {
     // A resource of 16 bytes and a scope of 8, as if they were ids.
-    let resource = [&[0x0a, 14, 0x0a, 1, b'k', 0x12, 9, 0x0a, 7], b"valuesx".as_slice()].concat();
+    let resource = [[0x0a, 14, 0x0a, 1, b'k', 0x12, 9, 0x0a, 7].as_slice(), b"valuesx"].concat();
     assert_eq!(resource.len(), 16);
     let scope = [0x0a, 6, 0x0a, 4, b'n', b'a', b'm', b'e'];
-    let block = [&[0x0a, 16], resource.as_slice(), &[0x12, 8], &scope].concat();
-    let value = [&[0x0a, block.len() as u8], block.as_slice()].concat();
+    let block = [[0x0a, 16].as_slice(), &resource, &[0x12, 8], &scope].concat();
+    let value = [[0x0a, block.len() as u8].as_slice(), &block].concat();
     let batch = decode_values(Source::Traces, "auto", &[&value]);
     assert_eq!(batch.record_formats, ["otlp_proto"]);
     assert_eq!(only_reason(&batch).0, RejectionClass::NoItems);
