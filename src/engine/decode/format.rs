@@ -1,6 +1,7 @@
 //! Wire formats by name, and which one a record is in: header, then magic bytes, then shape.
 
 use super::otlp::wire;
+use super::shape;
 use super::sink::Refusal;
 use super::{cri, logfmt, syslog, text};
 use crate::model::Source;
@@ -10,6 +11,18 @@ use crate::model::record::{RecordBatch, RecordRef};
 pub(super) enum Format {
     OtlpProto,
     OtlpJson,
+    /// `Span` and `Batch` of api_v2.
+    JaegerProto,
+    JaegerJson,
+    /// Version 2.
+    ZipkinJson,
+    /// Influx line protocol, as Telegraf writes it.
+    InfluxLine,
+    TelegrafJson,
+    /// Of prometheus-kafka-adapter.
+    PrometheusJson,
+    /// Version 1.0.
+    PrometheusRemoteWrite,
     JsonLogs,
     Gelf,
     Syslog,
@@ -23,9 +36,16 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::OtlpProto,
         Self::OtlpJson,
+        Self::JaegerProto,
+        Self::JaegerJson,
+        Self::ZipkinJson,
+        Self::InfluxLine,
+        Self::TelegrafJson,
+        Self::PrometheusJson,
+        Self::PrometheusRemoteWrite,
         Self::JsonLogs,
         Self::Gelf,
         Self::Syslog,
@@ -40,6 +60,13 @@ impl Format {
         match self {
             Self::OtlpProto => "otlp_proto",
             Self::OtlpJson => "otlp_json",
+            Self::JaegerProto => "jaeger_proto",
+            Self::JaegerJson => "jaeger_json",
+            Self::ZipkinJson => "zipkin_json",
+            Self::InfluxLine => "influx_line",
+            Self::TelegrafJson => "telegraf_json",
+            Self::PrometheusJson => "prometheus_json",
+            Self::PrometheusRemoteWrite => "prometheus_remote_write",
             Self::JsonLogs => "json_logs",
             Self::Gelf => "gelf",
             Self::Syslog => "syslog",
@@ -61,7 +88,7 @@ impl Format {
 /// certain of the same answer one would have to look at the same bytes.
 pub(super) fn detect(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Result<Format, Refusal> {
     if !record.headers.is_empty()
-        && let Some(format) = of_headers(batch, record)
+        && let Some(format) = of_headers(batch, record, value)
     {
         return Ok(format);
     }
@@ -69,23 +96,30 @@ pub(super) fn detect(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> R
 }
 
 /// Format that the headers name; a content type that only says "JSON" says nothing of the shape.
-fn of_headers(batch: &RecordBatch, record: &RecordRef) -> Option<Format> {
+fn of_headers(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Option<Format> {
     if batch.header(record, "x-github-event").is_some() {
         return Some(Format::Github);
     }
     let content_type = batch.header(record, "content-type").and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
     let is_telemetry = batch.source.drives_watermark();
     match content_type.split(';').next().unwrap_or_default().trim() {
-        "application/x-protobuf" | "application/protobuf" if is_telemetry => Some(Format::OtlpProto),
+        "application/x-protobuf" | "application/protobuf" if is_telemetry => Some(shape::of_protobuf(batch.source, value)),
         _ => None,
     }
 }
 
 fn of_bytes(source: Source, value: &[u8]) -> Result<Format, Refusal> {
     let first = value.iter().copied().find(|byte| !byte.is_ascii_whitespace());
-    let is_telemetry = source.drives_watermark();
+    let by_structure = match source {
+        Source::Metrics => shape::of_metrics(value),
+        Source::Traces => shape::of_traces(value),
+        _ => None,
+    };
+    if let Some(format) = by_structure {
+        return Ok(format);
+    }
     // 0x0a opens protobuf's field 1 and is a line feed in JSON: the lengths decide.
-    if is_telemetry && value.first() == Some(&0x0a) && wire::is_list_of_field_1(value) {
+    if source == Source::Logs && value.first() == Some(&0x0a) && wire::is_list_of_field_1(value) {
         return Ok(Format::OtlpProto);
     }
     match (first, source) {
@@ -93,7 +127,7 @@ fn of_bytes(source: Source, value: &[u8]) -> Result<Format, Refusal> {
         (_, Source::Logs) => of_log(value),
         (Some(b'['), Source::Git | Source::Ci | Source::Manual) => Ok(Format::Change),
         _ => Err(Refusal::unknown(format!(
-            "neither JSON nor OTLP protobuf: starts with {}; known formats: {}",
+            "of no known structure: starts with {}; known formats: {}",
             excerpt(value),
             super::format_names()
         ))),

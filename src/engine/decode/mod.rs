@@ -32,18 +32,26 @@ mod github;
 mod ids;
 mod instant;
 mod isolation;
+mod jaeger;
+mod json_leaf;
 mod json_logs;
+mod labels;
 mod level;
 mod log_line;
 mod logfmt;
 mod manual;
 mod otlp;
+mod prometheus;
+mod shape;
 mod sink;
 mod stack;
 mod symbols;
 mod syslog;
+mod tagged_span;
+mod telegraf;
 pub mod template;
 mod text;
+mod zipkin;
 
 use format::Format;
 pub use isolation::set_aside;
@@ -203,6 +211,13 @@ fn read_as(
     let outcome = match format {
         Format::OtlpProto => otlp::decode_proto(value, sink),
         Format::OtlpJson => otlp::decode_json(value, sink),
+        Format::JaegerProto => jaeger::decode_proto(value, sink),
+        Format::JaegerJson => jaeger::decode_json(value, sink),
+        Format::ZipkinJson => zipkin::decode(value, sink),
+        Format::InfluxLine => telegraf::decode_line_protocol(value, sink),
+        Format::TelegrafJson => telegraf::decode_json(value, sink),
+        Format::PrometheusJson => prometheus::decode_json(value, sink),
+        Format::PrometheusRemoteWrite => prometheus::decode_remote_write(value, sink),
         Format::JsonLogs => return read_objects(lines, Kind::Lines, value, sink),
         Format::Gelf => return read_objects(lines, Kind::Gelf, value, sink),
         Format::Syslog => syslog::decode(lines, value, sink),

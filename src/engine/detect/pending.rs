@@ -13,7 +13,7 @@ use super::metric::{SeriesKey, SeriesPoints};
 use super::requests::{RequestPoints, RequestSeries};
 use super::slow;
 use super::wait::WaitCount;
-use crate::model::observation::{LogLine, LogText, MetricPoint};
+use crate::model::observation::{LogLine, LogText, MetricPoint, PointKind};
 use crate::model::position::Position;
 use crate::model::{EntityKey, Severity, Symbol, Timestamp};
 
@@ -191,6 +191,10 @@ impl Pending {
             }
             return;
         }
+        // Nothing was measured: its 0 is no value, and no series begins with it.
+        if point.kind == PointKind::Empty {
+            return;
+        }
         let key = SeriesKey { host: point.host, metric: point.metric, series: point.series };
         if self.points.len() >= MAX_SERIES && !self.points.contains_key(&key) {
             match self.points.last_key_value() {
@@ -359,4 +363,35 @@ fn exemplar_hash(partition: u64, offset: i64, item: u32) -> u64 {
     bytes[8..16].copy_from_slice(&offset.to_le_bytes());
     bytes[16..].copy_from_slice(&item.to_le_bytes());
     xxhash_rust::xxh3::xxh3_64(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::symbol;
+
+    #[test]
+    fn a_point_that_measured_nothing_is_counted_and_is_no_value() {
+        let point = |kind, value| MetricPoint {
+            record: 0,
+            item: 0,
+            timestamp: Timestamp::from_seconds(1),
+            entity: EntityKey { environment: symbol("prod"), service: symbol("cart") },
+            host: Symbol::NONE,
+            metric: symbol("queue_length"),
+            unit: Symbol::NONE,
+            series: 7,
+            kind,
+            value,
+            requests: None,
+        };
+        let mut pending = Pending::default();
+        pending.count_point(&point(PointKind::Empty, 0.0), Timestamp::from_seconds(1), false);
+        assert!(pending.points.is_empty());
+        pending.count_point(&point(PointKind::Gauge, 40.0), Timestamp::from_seconds(2), false);
+        pending.count_point(&point(PointKind::Empty, 0.0), Timestamp::from_seconds(3), false);
+        let levels: Vec<_> = pending.points.values().filter_map(SeriesPoints::level).collect();
+        assert_eq!(levels, [(Timestamp::from_seconds(2), 40.0)]);
+        assert_eq!(pending.metrics.items, 3);
+    }
 }

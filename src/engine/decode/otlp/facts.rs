@@ -10,7 +10,7 @@ use crate::model::{EntityKey, Symbol};
 
 /// An attribute's value. Texts are bytes: only those that are used are checked to be UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Scalar<'a> {
+pub(in crate::engine::decode) enum Scalar<'a> {
     Text(&'a [u8]),
     Integer(i64),
     Float(f64),
@@ -20,14 +20,14 @@ pub(super) enum Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    pub(super) fn text(self) -> Option<&'a [u8]> {
+    pub(in crate::engine::decode) fn text(self) -> Option<&'a [u8]> {
         match self {
             Self::Text(text) if !text.is_empty() => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn integer(self) -> Option<i64> {
+    pub(in crate::engine::decode) fn integer(self) -> Option<i64> {
         match self {
             Self::Integer(value) => Some(value),
             Self::Text(text) => std::str::from_utf8(text).ok()?.trim().parse().ok(),
@@ -48,13 +48,13 @@ impl<'a> Scalar<'a> {
 
 /// Of several names of one fact, the best one's value.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Best<'a> {
+pub(in crate::engine::decode) struct Best<'a> {
     taken: Option<(u8, &'a [u8])>,
 }
 
 impl<'a> Best<'a> {
     /// Takes the value if its rank is lower than what is there.
-    pub(super) fn offer(&mut self, rank: u8, value: Scalar<'a>) {
+    pub(in crate::engine::decode) fn offer(&mut self, rank: u8, value: Scalar<'a>) {
         if let Some(text) = value.text()
             && self.taken.is_none_or(|(taken, _)| rank < taken)
         {
@@ -62,29 +62,29 @@ impl<'a> Best<'a> {
         }
     }
 
-    pub(super) fn get(self) -> Option<&'a [u8]> {
+    pub(in crate::engine::decode) fn get(self) -> Option<&'a [u8]> {
         self.taken.map(|(_, text)| text)
     }
 }
 
 /// Hash of a set of attributes, whatever their order.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct SeriesHash(u64);
+pub(in crate::engine::decode) struct SeriesHash(u64);
 
 impl SeriesHash {
-    pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'_>) {
+    pub(in crate::engine::decode) fn attribute(&mut self, key: &[u8], value: Scalar<'_>) {
         self.0 = self.0.wrapping_add(value.hash(xxh3_64_with_seed(key, 0)));
     }
 
     /// The series of a point: its attributes, and the host, so that two instances of a service are two series.
-    pub(super) fn of(self, host: Symbol) -> u64 {
+    pub(in crate::engine::decode) fn of(self, host: Symbol) -> u64 {
         self.0.wrapping_add(host.0.rotate_left(17))
     }
 }
 
 /// Attributes of a resource as they are met.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ResourceFacts<'a> {
+pub(in crate::engine::decode) struct ResourceFacts<'a> {
     service: Best<'a>,
     environment: Best<'a>,
     host: Best<'a>,
@@ -92,7 +92,7 @@ pub(super) struct ResourceFacts<'a> {
 }
 
 impl<'a> ResourceFacts<'a> {
-    pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
+    pub(in crate::engine::decode) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
         match key {
             b"service.name" => self.service.offer(0, value),
             b"k8s.deployment.name" => self.service.offer(1, value),
@@ -110,7 +110,7 @@ impl<'a> ResourceFacts<'a> {
         }
     }
 
-    pub(super) fn resolve(self, sink: &mut RecordSink<'_>) -> Resource<'a> {
+    pub(in crate::engine::decode) fn resolve(self, sink: &mut RecordSink<'_>) -> Resource<'a> {
         let service = self.service.get().map_or(Cow::Borrowed(UNKNOWN_SERVICE), String::from_utf8_lossy);
         let environment = match self.environment.get() {
             Some(name) => String::from_utf8_lossy(name),
@@ -128,24 +128,24 @@ impl<'a> ResourceFacts<'a> {
 
 /// Who a block of items is from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Resource<'a> {
-    pub(super) entity: EntityKey,
-    pub(super) host: Symbol,
-    pub(super) version: Symbol,
-    pub(super) version_text: Option<&'a [u8]>,
+pub(in crate::engine::decode) struct Resource<'a> {
+    pub(in crate::engine::decode) entity: EntityKey,
+    pub(in crate::engine::decode) host: Symbol,
+    pub(in crate::engine::decode) version: Symbol,
+    pub(in crate::engine::decode) version_text: Option<&'a [u8]>,
 }
 
 /// Symbol of a name, broken UTF-8 replaced; none for none.
-pub(super) fn define(name: Option<&[u8]>, sink: &mut RecordSink<'_>) -> Symbol {
+pub(in crate::engine::decode) fn define(name: Option<&[u8]>, sink: &mut RecordSink<'_>) -> Symbol {
     name.map_or(Symbol::NONE, |name| sink.symbols.define(limited(&String::from_utf8_lossy(name))))
 }
 
 /// Text that an item cannot do without.
-pub(super) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Refusal> {
+pub(in crate::engine::decode) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Refusal> {
     std::str::from_utf8(bytes).map_err(|error| Refusal::malformed(format!("{what} is not UTF-8: {error}")))
 }
 
 /// The first characters of a text for people, broken UTF-8 replaced.
-pub(super) fn lossy(bytes: &[u8], max_chars: usize) -> String {
+pub(in crate::engine::decode) fn lossy(bytes: &[u8], max_chars: usize) -> String {
     crate::model::event::truncate(&String::from_utf8_lossy(bytes), max_chars)
 }

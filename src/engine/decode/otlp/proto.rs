@@ -106,7 +106,7 @@ fn scalar(any: &[u8]) -> Result<Scalar<'_>, Refusal> {
             (3, Wire::Varint(value)) => Scalar::Integer(value as i64),
             (4, Wire::Fixed64(bits)) => Scalar::Float(f64::from_bits(bits)),
             (5..=7, Wire::Bytes(_)) => Scalar::Other,
-            (1..=7, _) => return Err(Refusal::malformed("not OTLP protobuf: a value of another wire type")),
+            (1..=7, _) => return Err(Refusal::malformed("not protobuf of this format: a value of another wire type")),
             _ => value,
         };
     }

@@ -1,6 +1,6 @@
 //! Which metrics count requests: histograms of durations by OpenTelemetry's semantic conventions (HTTP, RPC and messaging
-//! metrics) and of the collector's span metrics connector, and the calls of its service graph connector. Names in Prometheus's
-//! form are taken, too.
+//! metrics), of Prometheus's client libraries and of the collector's span metrics connector, and the calls of its service graph
+//! connector. Names in Prometheus's form are taken, too.
 
 use super::facts::Scalar;
 use crate::engine::decode::json_logs::limited;
@@ -8,9 +8,12 @@ use crate::engine::decode::sink::RecordSink;
 use crate::model::EntityKey;
 use crate::model::observation::RequestCount;
 
-const DURATIONS: [&str; 6] = [
+const DURATIONS: [&str; 8] = [
     "http.server.request.duration",
     "http.server.duration",
+    // Client libraries of Prometheus, by habit, and Micrometer.
+    "http.request.duration",
+    "http.server.requests",
     "rpc.server.call.duration",
     "rpc.server.duration",
     "messaging.process.duration",
@@ -21,7 +24,7 @@ const GRPC_FAULTS: [i64; 6] = [2, 4, 12, 13, 14, 15];
 
 /// What a metric says of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) enum Role {
+pub(in crate::engine::decode) enum Role {
     #[default]
     None,
     /// A distribution of request durations, in units of so many nanoseconds.
@@ -31,7 +34,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    pub(super) fn of(name: &str, unit: &str) -> Self {
+    pub(in crate::engine::decode) fn of(name: &str, unit: &str) -> Self {
         match name {
             "traces_service_graph_request_total" => return Self::Calls,
             "traces_service_graph_request_failed_total" => return Self::FailedCalls,
@@ -60,7 +63,7 @@ impl Role {
 
 /// What a point's attributes say of its requests.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RequestFacts<'a> {
+pub(in crate::engine::decode) struct RequestFacts<'a> {
     failed: bool,
     /// Spans that do not receive a request.
     elsewhere: bool,
@@ -69,7 +72,7 @@ pub(super) struct RequestFacts<'a> {
 }
 
 impl<'a> RequestFacts<'a> {
-    pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
+    pub(in crate::engine::decode) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
         match key {
             b"error.type" | b"error_type" => self.failed |= value.text().is_some(),
             b"http.response.status_code" | b"http.status_code" | b"http_response_status_code" | b"http_status_code" => {
@@ -87,7 +90,7 @@ impl<'a> RequestFacts<'a> {
     }
 
     /// Requests of a point that counts `count` of them, `sum` units of time together.
-    pub(super) fn requests(&self, role: Role, count: u64, sum: f64, cumulative: bool) -> Option<Box<RequestCount>> {
+    pub(in crate::engine::decode) fn requests(&self, role: Role, count: u64, sum: f64, cumulative: bool) -> Option<Box<RequestCount>> {
         let Role::Durations(unit_ns) = role else { return None };
         // Durations are not negative; the cast cuts what is.
         let duration_ns = (sum * unit_ns).round() as u64;
@@ -96,7 +99,7 @@ impl<'a> RequestFacts<'a> {
     }
 
     /// Calls of a point, with who makes them.
-    pub(super) fn calls(
+    pub(in crate::engine::decode) fn calls(
         &self,
         role: Role,
         value: f64,

@@ -10,33 +10,33 @@ use crate::model::{Symbol, Timestamp};
 const MAX_MESSAGE: usize = 500;
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct SpanFacts<'a> {
-    pub(super) trace: Option<TraceId>,
-    pub(super) span: Option<SpanId>,
+pub(in crate::engine::decode) struct SpanFacts<'a> {
+    pub(in crate::engine::decode) trace: Option<TraceId>,
+    pub(in crate::engine::decode) span: Option<SpanId>,
     /// `Some` of none for a root.
-    pub(super) parent: SpanId,
-    pub(super) name: &'a [u8],
-    pub(super) kind: i64,
-    pub(super) start_ns: u64,
-    pub(super) end_ns: u64,
-    pub(super) status_code: i64,
-    pub(super) status_message: &'a [u8],
-    pub(super) peer: Best<'a>,
-    pub(super) http_status: i64,
-    pub(super) error_type: Best<'a>,
-    pub(super) exception: Exception<'a>,
+    pub(in crate::engine::decode) parent: SpanId,
+    pub(in crate::engine::decode) name: &'a [u8],
+    pub(in crate::engine::decode) kind: i64,
+    pub(in crate::engine::decode) start_ns: u64,
+    pub(in crate::engine::decode) end_ns: u64,
+    pub(in crate::engine::decode) status_code: i64,
+    pub(in crate::engine::decode) status_message: &'a [u8],
+    pub(in crate::engine::decode) peer: Best<'a>,
+    pub(in crate::engine::decode) http_status: i64,
+    pub(in crate::engine::decode) error_type: Best<'a>,
+    pub(in crate::engine::decode) exception: Exception<'a>,
 }
 
 /// Attributes of an `exception` event.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Exception<'a> {
-    pub(super) kind: Option<&'a [u8]>,
-    pub(super) message: Option<&'a [u8]>,
-    pub(super) stack: Option<&'a [u8]>,
+pub(in crate::engine::decode) struct Exception<'a> {
+    pub(in crate::engine::decode) kind: Option<&'a [u8]>,
+    pub(in crate::engine::decode) message: Option<&'a [u8]>,
+    pub(in crate::engine::decode) stack: Option<&'a [u8]>,
 }
 
 impl<'a> Exception<'a> {
-    pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
+    pub(in crate::engine::decode) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
         match key {
             b"exception.type" => self.kind = value.text(),
             b"exception.message" => self.message = value.text(),
@@ -47,7 +47,7 @@ impl<'a> Exception<'a> {
 }
 
 impl<'a> SpanFacts<'a> {
-    pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
+    pub(in crate::engine::decode) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
         match key {
             b"peer.service" => self.peer.offer(0, value),
             b"db.system.name" => self.peer.offer(1, value),
@@ -61,7 +61,7 @@ impl<'a> SpanFacts<'a> {
         }
     }
 
-    pub(super) fn finish(&self, resource: &Resource<'_>, sink: &mut RecordSink<'_>) -> Result<Span, Refusal> {
+    pub(in crate::engine::decode) fn finish(&self, resource: &Resource<'_>, sink: &mut RecordSink<'_>) -> Result<Span, Refusal> {
         let trace = self.trace.filter(|id| !id.is_none()).ok_or_else(|| Refusal::field("traceId must be 16 bytes and not zero"))?;
         let span = self.span.filter(|id| !id.is_none()).ok_or_else(|| Refusal::field("spanId must be 8 bytes and not zero"))?;
         let (start, end) = self.times()?;
@@ -133,10 +133,10 @@ impl<'a> SpanFacts<'a> {
 }
 
 /// A trace id's bytes: none when empty.
-pub(super) fn trace(bytes: &[u8]) -> Option<TraceId> {
+pub(in crate::engine::decode) fn trace(bytes: &[u8]) -> Option<TraceId> {
     if bytes.is_empty() { None } else { ids::trace_bytes(bytes) }
 }
 
-pub(super) fn span(bytes: &[u8]) -> Option<SpanId> {
+pub(in crate::engine::decode) fn span(bytes: &[u8]) -> Option<SpanId> {
     if bytes.is_empty() { None } else { ids::span_bytes(bytes) }
 }

@@ -13,21 +13,21 @@ pub(in crate::engine::decode) enum Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn bytes(self, what: &str) -> Result<&'a [u8], Refusal> {
+    pub(in crate::engine::decode) fn bytes(self, what: &str) -> Result<&'a [u8], Refusal> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             _ => Err(wrong(what)),
         }
     }
 
-    pub(super) fn varint(self, what: &str) -> Result<u64, Refusal> {
+    pub(in crate::engine::decode) fn varint(self, what: &str) -> Result<u64, Refusal> {
         match self {
             Self::Varint(value) => Ok(value),
             _ => Err(wrong(what)),
         }
     }
 
-    pub(super) fn fixed64(self, what: &str) -> Result<u64, Refusal> {
+    pub(in crate::engine::decode) fn fixed64(self, what: &str) -> Result<u64, Refusal> {
         match self {
             Self::Fixed64(value) => Ok(value),
             _ => Err(wrong(what)),
@@ -36,11 +36,11 @@ impl<'a> Wire<'a> {
 }
 
 fn wrong(what: &str) -> Refusal {
-    Refusal::malformed(format!("not OTLP protobuf: {what} has another wire type"))
+    Refusal::malformed(format!("not protobuf of this format: {what} has another wire type"))
 }
 
 fn cut() -> Refusal {
-    Refusal::malformed("not OTLP protobuf: cut off in the middle of a field")
+    Refusal::malformed("not protobuf of this format: cut off in the middle of a field")
 }
 
 /// Walks the fields of one message.
@@ -50,20 +50,20 @@ pub(in crate::engine::decode) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::engine::decode) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// The next field's number and value; groups, which OTLP never uses, are skipped whole.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Refusal> {
+    pub(in crate::engine::decode) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Refusal> {
         loop {
             if self.rest.is_empty() {
                 return Ok(None);
             }
             let key = self.varint()?;
             let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0);
-            let number = number.ok_or_else(|| Refusal::malformed("not OTLP protobuf: impossible field number"))?;
+            let number = number.ok_or_else(|| Refusal::malformed("not protobuf of this format: impossible field number"))?;
             if key & 7 == 3 {
                 self.skip_group(number)?;
                 continue;
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
                 self.take(length).map(Wire::Bytes)
             }
             5 => self.array().map(|bytes| Wire::Fixed32(u32::from_le_bytes(bytes))),
-            other => Err(Refusal::malformed(format!("not OTLP protobuf: wire type {other}"))),
+            other => Err(Refusal::malformed(format!("not protobuf of this format: wire type {other}"))),
         }
     }
 
@@ -95,7 +95,7 @@ impl<'a> Fields<'a> {
             match key & 7 {
                 3 if open.len() < 100 => open.push(number),
                 4 if number == innermost => drop(open.pop()),
-                3 | 4 => return Err(Refusal::malformed("not OTLP protobuf: a group without its end")),
+                3 | 4 => return Err(Refusal::malformed("not protobuf of this format: a group without its end")),
                 wire_type => drop(self.value(wire_type)?),
             }
         }
@@ -124,7 +124,7 @@ impl<'a> Fields<'a> {
                 return Ok(value);
             }
         }
-        Err(if self.rest.len() < 10 { cut() } else { Refusal::malformed("not OTLP protobuf: a number of more than 64 bits") })
+        Err(if self.rest.len() < 10 { cut() } else { Refusal::malformed("not protobuf of this format: a number of more than 64 bits") })
     }
 
     #[inline]

@@ -9,20 +9,8 @@ fn sources() -> impl Strategy<Value = Source> {
 }
 
 fn formats() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec![
-        "auto",
-        "otlp_proto",
-        "otlp_json",
-        "json_logs",
-        "gelf",
-        "syslog",
-        "logfmt",
-        "cri",
-        "text",
-        "github",
-        "manual",
-        "no such format",
-    ])
+    let named = Format::ALL.map(Format::as_str);
+    prop::sample::select([named.as_slice(), &["auto", "auto", "no such format"]].concat())
 }
 
 /// JSON with the keys and shapes that the formats look for, in the wrong places too.
@@ -88,6 +76,26 @@ fn known_json() -> impl Strategy<Value = String> {
         "diff",
         "tags",
         "severity",
+        "fields",
+        "timestamp",
+        "data",
+        "processes",
+        "process",
+        "processID",
+        "serviceName",
+        "traceID",
+        "spanID",
+        "operationName",
+        "references",
+        "startTime",
+        "duration",
+        "vType",
+        "vBool",
+        "parentId",
+        "localEndpoint",
+        "shared",
+        "kind",
+        "__name__",
     ];
     let leaf = prop_oneof![
         Just("null".to_owned()),

@@ -100,3 +100,28 @@ fn the_same_points_twice_or_out_of_order_count_once() {
     [(at(2), 4), (at(1), 3)].into_iter().for_each(|(at, requests)| other.add(at, &count(requests)));
     assert_eq!(one, other);
 }
+
+#[test]
+fn counts_and_durations_told_by_two_series_are_judged_as_if_told_by_one() {
+    let mut requests = Requests::default();
+    let mut totals = (0_u64, 0_u64);
+    let mut send = |step: i64, mean_ms: u64| {
+        let bucket = Bucket(100_000 + 20 * step);
+        totals = (totals.0 + 1_000 + step as u64 % 5, totals.1 + 1_000 * (mean_ms + step as u64 % 3) * 1_000_000);
+        let told = |requests, duration_ns| RequestCount { requests, duration_ns, failed: false, cumulative: true, callee: None };
+        let mut points: BTreeMap<RequestSeries, RequestPoints> = BTreeMap::new();
+        for (metric, count) in [("d_count", told(totals.0, 0)), ("d_sum", told(0, totals.1))] {
+            points.entry(RequestSeries::of(symbol(metric), 7, &count)).or_default().add(bucket.start(), &count);
+        }
+        let close = requests.close(bucket, &points, false);
+        (requests.judge(bucket), close.requests)
+    };
+    for step in 0..30 {
+        let (found, count) = send(step, 40);
+        assert!(found.is_empty() && (step == 0 || count == 1_000 + step as u64 % 5), "{found:?}");
+    }
+    send(30, 200);
+    let (found, _) = send(31, 200);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].kind == Kind::SlowRequests && found[0].surprise >= STRONG, "{found:?}");
+}
