@@ -22,20 +22,28 @@ use crate::model::position::PartitionKey;
 use crate::model::record::{BatchPartition, RecordBatch, RecordRef};
 use crate::model::{Source, Timestamp};
 
+mod alertmanager;
+mod argocd;
 mod change;
+mod cloudevents;
+mod draft;
 mod format;
 mod github;
+mod gitlab;
 mod ids;
 mod instant;
 mod isolation;
 mod json_logs;
+mod kubernetes;
 mod level;
 mod manual;
 mod otlp;
+mod shape;
 mod sink;
 mod stack;
 mod symbols;
 pub mod template;
+mod workload;
 
 use format::Format;
 pub use isolation::set_aside;
@@ -194,11 +202,17 @@ fn read_as(
         Format::OtlpProto => otlp::decode_proto(value, sink),
         Format::OtlpJson => otlp::decode_json(value, sink),
         Format::JsonLogs => json_logs.decode(value, sink),
-        Format::Github => github::decode(batch.header(record, "x-github-event"), value, sink),
-        Format::Manual => manual::decode(value, sink),
-        Format::Change => return change::decode(value, sink),
+        Format::CdEvents | Format::CloudEvents if format::is_binary_event(batch, record) => {
+            return cloudevents::decode_binary(|name| batch.header(record, name), value, sink);
+        }
+        changes => return shape::decode(changes, hints(batch, record), value, sink),
     };
     (outcome, format.as_str())
+}
+
+fn hints<'b>(batch: &'b RecordBatch, record: &'b RecordRef) -> shape::Hints<'b> {
+    let header = |name: &str| batch.header(record, name).and_then(|value| std::str::from_utf8(value).ok());
+    shape::Hints { github: header("x-github-event"), gitlab: header("x-gitlab-event") }
 }
 
 /// Records by format; a handful of formats, so a list.

@@ -9,8 +9,15 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use super::*;
 use crate::model::Symbol;
 
+mod alerts;
+mod argocd;
 mod changes;
+mod cloudevents;
+mod github;
+mod gitlab;
 mod json_lines;
+mod kubernetes;
+mod lookalikes;
 mod otlp_oracle;
 mod payloads;
 mod properties;
@@ -49,6 +56,24 @@ fn decode_values(source: Source, format: &str, values: &[&[u8]]) -> ObservationB
 
 fn decode_json(source: Source, value: &serde_json::Value) -> ObservationBatch {
     decode_values(source, "auto", &[value.to_string().as_bytes()])
+}
+
+/// The events of a record that is read whole.
+fn events(source: Source, value: &serde_json::Value) -> Vec<crate::model::Event> {
+    let batch = decode_json(source, value);
+    assert!(batch.rejections.is_empty(), "{:?}", batch.rejections);
+    batch.events
+}
+
+/// The only event of a record that is read whole.
+fn event(source: Source, value: &serde_json::Value) -> crate::model::Event {
+    let mut events = events(source, value);
+    assert_eq!(events.len(), 1, "{events:?}");
+    events.remove(0)
+}
+
+fn time(text: &str) -> Timestamp {
+    Timestamp::parse(text).expect("a time")
 }
 
 fn only_reason(batch: &ObservationBatch) -> (RejectionClass, &str) {
@@ -121,7 +146,20 @@ fn unknown_formats_are_refused_by_name() {
     let options = DecodeOptions { format: "avro".to_owned(), ..DecodeOptions::default() };
     let reason = options.validate().unwrap_err();
     assert!(reason.contains("avro") && reason.contains("otlp_proto") && reason.contains("auto"), "{reason}");
-    for name in ["auto", "otlp_proto", "otlp_json", "json_logs", "github", "manual"] {
+    for name in [
+        "auto",
+        "otlp_proto",
+        "otlp_json",
+        "json_logs",
+        "github",
+        "gitlab",
+        "cdevents",
+        "cloudevents",
+        "argocd",
+        "kubernetes",
+        "alertmanager",
+        "manual",
+    ] {
         assert_eq!(DecodeOptions { format: name.to_owned(), ..DecodeOptions::default() }.validate(), Ok(()));
     }
     assert!(DecodeOptions { max_record_bytes: 0, ..DecodeOptions::default() }.validate().is_err());
@@ -204,9 +242,10 @@ fn a_second_batch_sends_only_new_texts() {
 
 #[test]
 fn headers_name_the_format() {
-    let header: &[(&str, Option<&[u8]>)] = &[("X-GitHub-Event", Some(b"check_run"))];
+    let header: &[(&str, Option<&[u8]>)] = &[("X-GitHub-Event", Some(b"star"))];
     let batch = decode_one(DecodeOptions::default(), Source::Ci, Some(b"{\"title\":\"x\"}"), header, KAFKA_TIME);
     assert_eq!(only_reason(&batch).0, RejectionClass::UnknownFormat);
+    assert!(only_reason(&batch).1.contains("\"star\" is not read"), "{:?}", batch.rejections);
     let header: &[(&str, Option<&[u8]>)] = &[("content-type", Some(b"application/x-protobuf"))];
     let batch = decode_one(DecodeOptions::default(), Source::Logs, Some(b"{}"), header, KAFKA_TIME);
     assert_eq!(batch.rejections[0].format, "otlp_proto");

@@ -9,7 +9,21 @@ fn sources() -> impl Strategy<Value = Source> {
 }
 
 fn formats() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["auto", "otlp_proto", "otlp_json", "json_logs", "github", "manual", "no such format"])
+    prop::sample::select(vec![
+        "auto",
+        "otlp_proto",
+        "otlp_json",
+        "json_logs",
+        "github",
+        "gitlab",
+        "cdevents",
+        "cloudevents",
+        "argocd",
+        "kubernetes",
+        "alertmanager",
+        "manual",
+        "no such format",
+    ])
 }
 
 /// JSON with the keys and shapes that the formats look for, in the wrong places too.
