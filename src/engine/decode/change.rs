@@ -102,7 +102,8 @@ pub(super) fn kafka_time_or(body: &Value, paths: &[&[&str]], sink: &RecordSink<'
 
 fn no_time(paths: &[&[&str]]) -> Refusal {
     let names: Vec<String> = paths.iter().map(|path| path.join(".")).collect();
-    Refusal::field(format!("no time in {} nor a Kafka timestamp", names.join(", ")))
+    let places = if names.is_empty() { "the payload".to_owned() } else { names.join(", ") };
+    Refusal::field(format!("no time in {places} nor a Kafka timestamp"))
 }
 
 /// Two parents where the payload lists parents (a push does not), else git's own words.
