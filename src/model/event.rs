@@ -114,7 +114,15 @@ impl Event {
     pub fn is_change(&self) -> bool {
         matches!(
             self.event_type.as_str(),
-            "commit" | "push" | "deployment" | "pull_request_merged" | "feature_flag" | "config_change" | "release" | "rollback"
+            "commit"
+                | "push"
+                | "deployment"
+                | "pull_request_merged"
+                | "change_merged"
+                | "feature_flag"
+                | "config_change"
+                | "release"
+                | "rollback"
         )
     }
 }

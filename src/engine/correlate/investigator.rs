@@ -501,7 +501,8 @@ fn is_hot(signal: &Signal, surprise: f64, least: f64) -> bool {
 /// Something or somebody outside says that something is broken.
 pub(super) fn is_alert(event: &Event) -> bool {
     let resolved = event.data.get("status").and_then(serde_json::Value::as_str).is_some_and(|status| status == "resolved");
-    let told = event.event_type == "alert" || (event.event_type == "note" && event.tags.contains("incident"));
+    let told = matches!(event.event_type.as_str(), "alert" | "incident_detected" | "incident_reported")
+        || (event.event_type == "note" && event.tags.contains("incident"));
     told && !resolved
 }
 

@@ -306,3 +306,14 @@ fn two_services_whose_errors_name_nobody_are_two_investigations() {
     pipeline.run(&only_logs("order of customer lost", "no space left on the device of the stock file"), 500, 0, 1);
     assert_eq!(ids(&pipeline).len(), 2);
 }
+
+#[test]
+fn an_incident_that_another_system_detected_is_told_until_it_is_resolved() {
+    let told = |event_type: &str, status: &str| {
+        let mut event = Event::new("i".into(), at(0), Source::Manual, event_type, Severity::High, "Incident 7 of cart");
+        event.data = serde_json::json!({ "status": status });
+        super::investigator::is_alert(&event)
+    };
+    assert!(told("incident_detected", "detected") && told("alert", "firing"));
+    assert!(!told("alert", "resolved") && !told("incident_resolved", "resolved") && !told("ticket_created", "created"));
+}

@@ -77,10 +77,20 @@ fn inflate_lz4(value: &[u8], limit: u64, out: &mut Vec<u8>) -> std::io::Result<(
         let room = limit.saturating_sub(out.len() as u64);
         (&mut decoder).take(room).read_to_end(out)?;
         let is_stuck = decoder.get_ref().len() == left;
-        if decoder.get_ref().is_empty() || is_stuck || out.len() as u64 >= limit {
+        if out.len() as u64 >= limit {
             return Ok(());
         }
+        if decoder.get_ref().is_empty() || is_stuck {
+            return if has_end_mark(value) { Ok(()) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) };
+        }
     }
+}
+
+/// True when a frame of lz4 is whole: its last block is followed by four zero bytes and, where it has one, a checksum of four. The
+/// decoder takes a frame that was cut between two blocks for a shorter one.
+fn has_end_mark(value: &[u8]) -> bool {
+    let mark = [0; 4];
+    value.ends_with(&mark) || value.len().checked_sub(4).and_then(|end| value.get(..end)).is_some_and(|value| value.ends_with(&mark))
 }
 
 /// The body of a value. `max` bounds it, bytes; `room` is where it is inflated.

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::instant;
 use super::json_logs::not_json;
 use super::sink::{RecordSink, Refusal};
-use super::{github, instant, manual};
 use crate::model::Timestamp;
 use crate::model::event::truncate;
 
@@ -18,16 +18,6 @@ const MAX_FILES: usize = 200;
 const MAX_DATA: usize = 64 * 1024;
 /// Bytes kept of what a source attaches freely.
 const MAX_ATTACHED: usize = 12 * 1024;
-
-/// Reads a record of a git, ci or manual source that no header names: GitHub's webhook or our own event, as its shape tells.
-/// Returns the format too.
-pub(super) fn decode(value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
-    match parse(value) {
-        Ok(body) if github::is_webhook(&body) => (github::decode_body(None, &body, sink), "github"),
-        Ok(body) => (manual::decode_body(&body, sink), "manual"),
-        Err(refusal) => (Err(refusal), "manual"),
-    }
-}
 
 pub(super) fn parse(value: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(value).map_err(not_json)
@@ -47,11 +37,33 @@ pub(super) fn id_text(value: &Value, path: &[&str]) -> Option<String> {
     }
 }
 
-/// A time in any spelling; an error names the key when it is there but unreadable.
+/// The value at a path of keys, unless it is null.
+pub(super) fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, key| value.get(key)).filter(|value| !value.is_null())
+}
+
+/// A true flag.
+pub(super) fn is_set(value: &Value, key: &str) -> bool {
+    value.get(key).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// The items of a list, none where there is no list.
+pub(super) fn list<'v>(value: &'v Value, path: &[&str]) -> &'v [Value] {
+    at(value, path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The texts of a list.
+pub(super) fn names<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v str> {
+    list(value, &[key]).iter().filter_map(Value::as_str)
+}
+
+/// A time in any spelling; an error names the key when it is there but unreadable. An empty text and the zero of Go's clock
+/// (`0001-01-01T00:00:00Z`) are no time.
 pub(super) fn time(value: &Value, path: &[&str]) -> Result<Option<Timestamp>, Refusal> {
     let Some(value) = path.iter().try_fold(value, |value, key| value.get(key)) else { return Ok(None) };
     let time = match value {
         Value::Null => return Ok(None),
+        Value::String(text) if text.trim().is_empty() || text.starts_with("0001-01-01") => return Ok(None),
         Value::String(text) => instant::of_text(text),
         Value::Number(number) => match number.as_i64() {
             Some(whole) => instant::of_integer(whole),
@@ -63,6 +75,63 @@ pub(super) fn time(value: &Value, path: &[&str]) -> Result<Option<Timestamp>, Re
         Some(time) => Ok(Some(time)),
         None => Err(Refusal::field(format!("unreadable time in {}: {}", path.join("."), truncate(&value.to_string(), 60)))),
     }
+}
+
+/// The first time found at one of several paths.
+pub(super) fn first_time(body: &Value, paths: &[&[&str]]) -> Result<Option<Timestamp>, Refusal> {
+    for path in paths {
+        if let Some(time) = time(body, path)? {
+            return Ok(Some(time));
+        }
+    }
+    Ok(None)
+}
+
+/// A time at one of several paths, else the record's Kafka time.
+pub(super) fn time_at(body: &Value, paths: &[&[&str]], sink: &RecordSink<'_>) -> Result<Timestamp, Refusal> {
+    first_time(body, paths)?.or(sink.kafka_time).ok_or_else(|| no_time(paths))
+}
+
+/// The record's Kafka time, else a time at one of several paths: for payloads that do not say when they happened.
+pub(super) fn kafka_time_or(body: &Value, paths: &[&[&str]], sink: &RecordSink<'_>) -> Result<Timestamp, Refusal> {
+    match sink.kafka_time {
+        Some(time) => Ok(time),
+        None => first_time(body, paths)?.ok_or_else(|| no_time(paths)),
+    }
+}
+
+fn no_time(paths: &[&[&str]]) -> Refusal {
+    let names: Vec<String> = paths.iter().map(|path| path.join(".")).collect();
+    let places = if names.is_empty() { "the payload".to_owned() } else { names.join(", ") };
+    Refusal::field(format!("no time in {places} nor a Kafka timestamp"))
+}
+
+/// Two parents where the payload lists parents (a push does not), else git's own words.
+pub(super) fn is_merge(commit: &Value, subject: &str) -> bool {
+    list(commit, &["parents"]).len() > 1
+        || ["Merge pull request ", "Merge branch ", "Merge remote-tracking branch ", "Merge tag ", "Merge commit "]
+            .iter()
+            .any(|words| subject.starts_with(words))
+}
+
+/// `main` of `refs/heads/main`; none of a tag.
+pub(super) fn branch_of(git_ref: &str) -> Option<&str> {
+    git_ref.strip_prefix("refs/heads/").or_else(|| (!git_ref.starts_with("refs/")).then_some(git_ref))
+}
+
+/// Nothing, as git writes it: the side of a push where the ref does not exist.
+pub(super) fn is_no_sha(sha: &str) -> bool {
+    sha.bytes().all(|byte| byte == b'0')
+}
+
+/// True for a whole commit hash.
+pub(super) fn is_sha(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The last part of a path: `cart` of `shop/cart`.
+pub(super) fn last_part(path: &str) -> &str {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
 }
 
 /// The facts of a change as an event's `data`; absent ones are left out.

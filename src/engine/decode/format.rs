@@ -30,13 +30,19 @@ pub(super) enum Format {
     Cri,
     Text,
     Github,
+    Gitlab,
+    CdEvents,
+    CloudEvents,
+    ArgoCd,
+    Kubernetes,
+    Alertmanager,
     Manual,
-    /// GitHub's webhook or our own event, as the parsed shape tells; never a setting.
+    /// One of those above from [`Format::Github`] on, as the parsed shape tells; never a setting.
     Change,
 }
 
 impl Format {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::OtlpProto,
         Self::OtlpJson,
         Self::JaegerProto,
@@ -53,6 +59,12 @@ impl Format {
         Self::Cri,
         Self::Text,
         Self::Github,
+        Self::Gitlab,
+        Self::CdEvents,
+        Self::CloudEvents,
+        Self::ArgoCd,
+        Self::Kubernetes,
+        Self::Alertmanager,
         Self::Manual,
     ];
 
@@ -74,6 +86,12 @@ impl Format {
             Self::Cri => "cri",
             Self::Text => "text",
             Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::CdEvents => "cdevents",
+            Self::CloudEvents => "cloudevents",
+            Self::ArgoCd => "argocd",
+            Self::Kubernetes => "kubernetes",
+            Self::Alertmanager => "alertmanager",
             Self::Manual => "manual",
             Self::Change => "change",
         }
@@ -100,12 +118,25 @@ fn of_headers(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Option<F
     if batch.header(record, "x-github-event").is_some() {
         return Some(Format::Github);
     }
+    if batch.header(record, "x-gitlab-event").is_some() {
+        return Some(Format::Gitlab);
+    }
     let content_type = batch.header(record, "content-type").and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
     let is_telemetry = batch.source.drives_watermark();
+    if !is_telemetry && is_binary_event(batch, record) {
+        return Some(Format::CloudEvents);
+    }
     match content_type.split(';').next().unwrap_or_default().trim() {
         "application/x-protobuf" | "application/protobuf" if is_telemetry => Some(shape::of_protobuf(batch.source, value)),
+        "application/cloudevents+json" | "application/cloudevents-batch+json" if !is_telemetry => Some(Format::CloudEvents),
         _ => None,
     }
+}
+
+/// True for a CloudEvent whose attributes stand in the headers; one in structured mode may repeat them there.
+pub(super) fn is_binary_event(batch: &RecordBatch, record: &RecordRef) -> bool {
+    batch.header(record, "ce_type").is_some()
+        && !batch.header(record, "content-type").is_some_and(|value| value.starts_with(b"application/cloudevents"))
 }
 
 fn of_bytes(source: Source, value: &[u8]) -> Result<Format, Refusal> {

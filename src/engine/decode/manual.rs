@@ -10,7 +10,7 @@
 
 use serde_json::Value;
 
-use super::change::{Data, bounded, diff_of, first_line, id_text, parse, text, time};
+use super::change::{Data, bounded, diff_of, first_line, id_text, text, time};
 use super::level;
 use super::sink::{RecordSink, Refusal};
 use crate::model::event::truncate;
@@ -20,27 +20,11 @@ const FORMAT: &str = "manual";
 /// Facts of a change that may stand at the top instead of in `data`.
 const FACTS: [&str; 8] = ["sha", "author", "message", "description", "version", "url", "repository", "ref"];
 
-pub(super) fn decode(value: &[u8], sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
-    decode_body(&parse(value)?, sink)
-}
-
+/// Reads one event.
 pub(super) fn decode_body(body: &Value, sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
-    match body {
-        Value::Array(items) => {
-            for item in items {
-                match event(item, sink) {
-                    Ok(event) => sink.event(event, FORMAT),
-                    Err(refusal) => sink.refuse_item(refusal),
-                }
-            }
-            Ok(())
-        }
-        _ => {
-            let event = event(body, sink)?;
-            sink.event(event, FORMAT);
-            Ok(())
-        }
-    }
+    let event = event(body, sink)?;
+    sink.event(event, FORMAT);
+    Ok(())
 }
 
 fn event(body: &Value, sink: &RecordSink<'_>) -> Result<Event, Refusal> {

@@ -22,19 +22,26 @@ use crate::model::position::PartitionKey;
 use crate::model::record::{BatchPartition, RecordBatch, RecordRef};
 use crate::model::{Source, Timestamp};
 
+mod alertmanager;
+mod argocd;
 mod body;
 mod change;
+mod cloudevents;
 mod cri;
 mod dates;
+mod draft;
+mod event_shape;
 mod format;
 mod gelf;
 mod github;
+mod gitlab;
 mod ids;
 mod instant;
 mod isolation;
 mod jaeger;
 mod json_leaf;
 mod json_logs;
+mod kubernetes;
 mod labels;
 mod level;
 mod log_line;
@@ -51,6 +58,7 @@ mod tagged_span;
 mod telegraf;
 pub mod template;
 mod text;
+mod workload;
 mod zipkin;
 
 use format::Format;
@@ -224,9 +232,10 @@ fn read_as(
         Format::Logfmt => logfmt::decode(lines, value, sink),
         Format::Cri => cri::decode(lines, value, sink),
         Format::Text => text::decode(lines, value, sink),
-        Format::Github => github::decode(batch.header(record, "x-github-event"), value, sink),
-        Format::Manual => manual::decode(value, sink),
-        Format::Change => return change::decode(value, sink),
+        Format::CdEvents | Format::CloudEvents if format::is_binary_event(batch, record) => {
+            return cloudevents::decode_binary(|name| batch.header(record, name), value, sink);
+        }
+        changes => return event_shape::decode(changes, hints(batch, record), value, sink),
     };
     (outcome, format.as_str())
 }
@@ -238,6 +247,11 @@ fn read_objects(lines: &mut LineReader, kind: Kind, value: &[u8], sink: &mut Rec
         Kind::Gelf => Format::Gelf,
     };
     (outcome, format.as_str())
+}
+
+fn hints<'b>(batch: &'b RecordBatch, record: &'b RecordRef) -> event_shape::Hints<'b> {
+    let header = |name: &str| batch.header(record, name).and_then(|value| std::str::from_utf8(value).ok());
+    event_shape::Hints { github: header("x-github-event"), gitlab: header("x-gitlab-event") }
 }
 
 /// Records by format; a handful of formats, so a list.

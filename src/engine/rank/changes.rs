@@ -106,7 +106,7 @@ impl Change {
     }
 
     pub fn is_deployment(&self) -> bool {
-        self.event_type != "commit" && self.event_type != "push" && self.event_type != "pull_request_merged"
+        !matches!(self.event_type.as_str(), "commit" | "push" | "pull_request_merged" | "change_merged")
     }
 }
 

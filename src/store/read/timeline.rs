@@ -21,7 +21,8 @@ const DAY_S: i64 = 86_400;
 const RANGE_LIMIT_S: i64 = 366 * DAY_S;
 
 /// Events that can be the cause of something stand in a lane of their own; see `Event::is_change`.
-const CHANGE_TYPES: &str = "'commit', 'push', 'deployment', 'pull_request_merged', 'feature_flag', 'config_change', 'release', 'rollback'";
+const CHANGE_TYPES: &str = "'commit', 'push', 'deployment', 'pull_request_merged', 'change_merged', 'feature_flag', 'config_change', \
+                            'release', 'rollback'";
 
 struct Subject {
     environment: Option<String>,

@@ -9,12 +9,6 @@ fn repository() -> Value {
     json!({"name": "cart", "full_name": "shop/cart", "pushed_at": 1795442520})
 }
 
-fn events(source: Source, value: &Value) -> Vec<Event> {
-    let batch = decode_json(source, value);
-    assert!(batch.rejections.is_empty(), "{:?}", batch.rejections);
-    batch.events
-}
-
 #[test]
 fn a_push_is_one_event_a_commit_and_merges_are_marked() {
     let push = json!({"ref": "refs/heads/main", "repository": repository(), "pusher": {"name": "ann"}, "commits": [
@@ -67,7 +61,8 @@ fn a_build_starts_and_ends_with_its_duration() {
             "head_sha": "aaa", "conclusion": conclusion, "run_started_at": "2026-11-23T14:00:00Z", "updated_at": "2026-11-23T14:01:30Z"}})
     };
     let cases = [
-        ("requested", Value::Null, "build_started"),
+        ("requested", Value::Null, "build_queued"),
+        ("in_progress", Value::Null, "build_started"),
         ("completed", json!("success"), "build_succeeded"),
         ("completed", json!("timed_out"), "build_failed"),
         ("completed", json!("cancelled"), "build_cancelled"),

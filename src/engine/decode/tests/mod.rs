@@ -10,11 +10,18 @@ use super::*;
 use crate::model::Symbol;
 use crate::model::observation::LogLine;
 
+mod alerts;
+mod argocd;
 mod changes;
+mod cloudevents;
 mod gelf;
+mod github;
+mod gitlab;
 mod jaeger;
 mod json_lines;
+mod kubernetes;
 mod logfmt;
+mod lookalikes;
 mod otlp_oracle;
 mod packed;
 mod payloads;
@@ -77,6 +84,24 @@ fn decode_text(value: &str) -> ObservationBatch {
 /// The message of a line that carries its text.
 fn message(line: &LogLine) -> &str {
     &line.text.as_ref().expect("a line of a warning or worse").message
+}
+
+/// The events of a record that is read whole.
+fn events(source: Source, value: &serde_json::Value) -> Vec<crate::model::Event> {
+    let batch = decode_json(source, value);
+    assert!(batch.rejections.is_empty(), "{:?}", batch.rejections);
+    batch.events
+}
+
+/// The only event of a record that is read whole.
+fn event(source: Source, value: &serde_json::Value) -> crate::model::Event {
+    let mut events = events(source, value);
+    assert_eq!(events.len(), 1, "{events:?}");
+    events.remove(0)
+}
+
+fn time(text: &str) -> Timestamp {
+    Timestamp::parse(text).expect("a time")
 }
 
 fn only_reason(batch: &ObservationBatch) -> (RejectionClass, &str) {
@@ -232,9 +257,10 @@ fn a_second_batch_sends_only_new_texts() {
 
 #[test]
 fn headers_name_the_format() {
-    let header: &[(&str, Option<&[u8]>)] = &[("X-GitHub-Event", Some(b"check_run"))];
+    let header: &[(&str, Option<&[u8]>)] = &[("X-GitHub-Event", Some(b"star"))];
     let batch = decode_one(DecodeOptions::default(), Source::Ci, Some(b"{\"title\":\"x\"}"), header, KAFKA_TIME);
     assert_eq!(only_reason(&batch).0, RejectionClass::UnknownFormat);
+    assert!(only_reason(&batch).1.contains("\"star\" is not read"), "{:?}", batch.rejections);
     let header: &[(&str, Option<&[u8]>)] = &[("content-type", Some(b"application/x-protobuf"))];
     let batch = decode_one(DecodeOptions::default(), Source::Logs, Some(b"{}"), header, KAFKA_TIME);
     assert_eq!(batch.rejections[0].format, "otlp_proto");

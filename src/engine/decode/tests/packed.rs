@@ -141,6 +141,7 @@ fn a_cut_or_damaged_body_is_refused_and_says_how_it_was_packed() {
         let packed = pack(LINE);
         for end in 11..packed.len() {
             let batch = decode_values(Source::Logs, "auto", &[&packed[..end]]);
+            assert_eq!(batch.rejections.len(), 1, "{name} cut at {end} of {}", packed.len());
             let (class, reason) = only_reason(&batch);
             let fine = class == RejectionClass::Malformed || class == RejectionClass::Empty;
             assert!(fine && (reason.contains(name) || name == "snappy"), "{name} cut at {end}: {class:?} {reason}");
