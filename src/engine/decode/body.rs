@@ -1,5 +1,7 @@
 //! What a record's value holds once its packing is off: compression, and Confluent's header.
 //!
+//! A body that was cut is refused, but for framed snappy that was cut between two chunks: its format has no end mark.
+//!
 //! One layer of compression is taken off, known by its magic bytes, none of which any format begins with. What is inside may be as large
 //! as a record may be and is not inflated past that. Then comes Confluent's wire format: a zero byte, a schema's id in four bytes, and the
 //! body. No format begins with a zero byte either.
@@ -69,28 +71,22 @@ impl Packing {
     }
 }
 
-/// Frame after frame: the decoder says "end" after each.
+/// Frame after frame: the decoder says "end" after each, and also where a frame is cut between two blocks. What stands behind the value
+/// is left alone by a frame that has its end, and is no beginning of a block.
 fn inflate_lz4(value: &[u8], limit: u64, out: &mut Vec<u8>) -> std::io::Result<()> {
-    let mut decoder = lz4_flex::frame::FrameDecoder::new(value);
-    loop {
-        let left = decoder.get_ref().len();
-        let room = limit.saturating_sub(out.len() as u64);
-        (&mut decoder).take(room).read_to_end(out)?;
-        let is_stuck = decoder.get_ref().len() == left;
-        if out.len() as u64 >= limit {
-            return Ok(());
+    const BEHIND: [u8; 4] = [0xff; 4];
+    let mut decoder = lz4_flex::frame::FrameDecoder::new(value.chain(BEHIND.as_slice()));
+    let mut left = value.len();
+    while left > 0 && (out.len() as u64) < limit {
+        (&mut decoder).take(limit - out.len() as u64).read_to_end(out)?;
+        let (rest, behind) = decoder.get_ref().get_ref();
+        let is_cut = behind.len() < BEHIND.len() || rest.len() == left;
+        if is_cut && (out.len() as u64) < limit {
+            return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "a frame without its end"));
         }
-        if decoder.get_ref().is_empty() || is_stuck {
-            return if has_end_mark(value) { Ok(()) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) };
-        }
+        left = rest.len();
     }
-}
-
-/// True when a frame of lz4 is whole: its last block is followed by four zero bytes and, where it has one, a checksum of four. The
-/// decoder takes a frame that was cut between two blocks for a shorter one.
-fn has_end_mark(value: &[u8]) -> bool {
-    let mark = [0; 4];
-    value.ends_with(&mark) || value.len().checked_sub(4).and_then(|end| value.get(..end)).is_some_and(|value| value.ends_with(&mark))
+    Ok(())
 }
 
 /// The body of a value. `max` bounds it, bytes; `room` is where it is inflated.

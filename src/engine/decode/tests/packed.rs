@@ -161,6 +161,36 @@ fn a_cut_or_damaged_body_is_refused_and_says_how_it_was_packed() {
 }
 
 #[test]
+fn a_body_of_many_blocks_is_read_whole_and_cut_between_them_refused() {
+    let mut lines = String::new();
+    for n in 0_u64..4_000 {
+        let noise = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        lines.push_str(&format!("{{\"message\":\"order {noise:x} {:x} is late\"}}\n", noise.rotate_left(17).wrapping_mul(noise | 1)));
+    }
+    for (name, pack) in PACKINGS {
+        let packed = pack(lines.as_bytes());
+        assert_eq!(decode_values(Source::Logs, "auto", &[&packed]).logs.len(), 4_000, "{name}");
+        assert!(packed.len() > 70_000, "{name}: more than one block");
+    }
+    // Every block of 64 KiB ends somewhere, and so does each frame: all ends of lz4, some of the others.
+    let packed = lz4(lines.as_bytes());
+    let mut at = 7;
+    while at + 4 < packed.len() {
+        let size = u32::from_le_bytes(packed[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+        assert_eq!(only_reason(&decode_values(Source::Logs, "auto", &[&packed[..at]])).0, RejectionClass::Malformed, "cut at {at}");
+        at += 4 + size as usize;
+    }
+    assert_eq!(at + 4, packed.len(), "the blocks were found");
+    for (name, pack) in [("gzip", gzip as Pack), ("zstd", zstd), ("lz4", lz4)] {
+        let packed = pack(lines.as_bytes());
+        for end in (20..packed.len()).step_by(9_973).chain(packed.len() - 5..packed.len()) {
+            let batch = decode_values(Source::Logs, "auto", &[&packed[..end]]);
+            assert!(batch.logs.is_empty() && only_reason(&batch).1.contains(name), "{name} cut at {end}");
+        }
+    }
+}
+
+#[test]
 fn text_that_begins_like_zlib_is_text() {
     for value in ["x^2 + y^2", "x\u{6da}"] {
         assert_eq!(only_line(&decode_text(value)).1, "text");
