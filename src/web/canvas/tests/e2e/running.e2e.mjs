@@ -258,7 +258,7 @@ story('records that nobody can read are dead letters, alike ones in one group, a
   for (const value of GARBAGE) await demo.produce('shop.logs', value);
   await on('/dead-letters', async (page) => {
     await until('two groups', async () => (await page.locator('.dead-group').count()) === 2);
-    const group = page.locator('.dead-group', { hasText: 'neither JSON nor OTLP protobuf' });
+    const group = page.locator('.dead-group', { hasText: 'neither JSON, OTLP protobuf' });
     assert.match(await group.textContent(), /2 waiting/);
     await group.click();
     await page.locator('.dead-title').click();
@@ -275,7 +275,7 @@ story('records that nobody can read are dead letters, alike ones in one group, a
 
 story('a dead letter is mended on the page, tried, replayed, and its event is there; the rest of the group fails again and says so', async () => {
   await on('/dead-letters', async (page) => {
-    await page.locator('.dead-group', { hasText: 'neither JSON nor OTLP protobuf' }).click();
+    await page.locator('.dead-group', { hasText: 'neither JSON, OTLP protobuf' }).click();
     await page.locator('.dead-title').click();
     await page.waitForSelector('.letter-code >> text=000000  ', WAIT);
     const id = new URL(page.url()).searchParams.get('letter');
