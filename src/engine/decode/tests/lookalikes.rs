@@ -133,7 +133,7 @@ fn bent() -> impl Strategy<Value = Value> {
     (prop::sample::select(good()), any::<prop::sample::Index>(), odd).prop_map(|((_, mut value), index, odd)| {
         let mut paths = Vec::new();
         places(&value, String::new(), &mut paths);
-        if let Some(place) = value.pointer_mut(index.get(&paths)) {
+        if let Some(place) = value.pointer_mut(index.get(&paths).as_str()) {
             *place = odd;
         }
         value
