@@ -96,6 +96,25 @@ fn known_json() -> impl Strategy<Value = String> {
         "shared",
         "kind",
         "__name__",
+        "object_kind",
+        "object_attributes",
+        "project",
+        "context",
+        "subject",
+        "content",
+        "specversion",
+        "source",
+        "data_base64",
+        "alerts",
+        "receiver",
+        "alertname",
+        "startsAt",
+        "items",
+        "object",
+        "involvedObject",
+        "reason",
+        "producer",
+        "phase",
     ];
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -143,7 +162,7 @@ proptest! {
 
     #[test]
     fn any_headers_give_a_value(source in sources(), name in ".{0,20}", header in prop::collection::vec(any::<u8>(), 0..20), value in known_json()) {
-        for name in [name.as_str(), "content-type", "X-GitHub-Event", "ce_type"] {
+        for name in [name.as_str(), "content-type", "X-GitHub-Event", "X-Gitlab-Event", "ce_type"] {
             let batch = decode_one(DecodeOptions::default(), source, Some(value.as_bytes()), &[(name, Some(&header)), ("empty", None)], KAFKA_TIME);
             assert_books(&batch);
         }
