@@ -60,7 +60,7 @@ fn decode_json(source: Source, value: &serde_json::Value) -> ObservationBatch {
 }
 
 /// The only line of the only record, and the format it was read as.
-fn only_line<'b>(batch: &'b ObservationBatch) -> (&'b LogLine, &'static str) {
+fn only_line(batch: &ObservationBatch) -> (&LogLine, &'static str) {
     assert!(batch.rejections.is_empty(), "{:?}", batch.rejections);
     assert_eq!(batch.logs.len(), 1, "{:?}", batch.logs);
     (&batch.logs[0], batch.record_formats[0])
