@@ -76,8 +76,8 @@ fn take_value(text: &str) -> (Cow<'_, str>, &str) {
     (unescaped(&quoted[..end]), rest)
 }
 
-/// Where the closing quote stands.
-fn end_of_quoted(text: &[u8]) -> Option<usize> {
+/// Where the closing quote stands, past those behind a backslash.
+pub(super) fn end_of_quoted(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;

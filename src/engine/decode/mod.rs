@@ -27,6 +27,7 @@ mod argocd;
 mod body;
 mod change;
 mod cloudevents;
+mod commit;
 mod cri;
 mod dates;
 mod draft;

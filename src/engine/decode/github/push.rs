@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::change::{branch_of, diff_of, first_line, is_merge, is_no_sha, is_set, list, names, text, time, time_at};
+use super::super::change::{branch_of, is_no_sha, is_set, list, text, time, time_at};
+use super::super::commit;
 use super::super::draft::Draft;
 use super::super::sink::{RecordSink, Refusal};
 use super::{FORMAT, repository};
-use crate::model::event::truncate;
 use crate::model::{Event, Severity, Source};
 
 pub(super) fn push(body: &Value, sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
@@ -26,26 +26,9 @@ pub(super) fn push(body: &Value, sink: &mut RecordSink<'_>) -> Result<(), Refusa
     Ok(())
 }
 
-fn commit_event(body: &Value, commit: &Value, service: &str, repository: &str, sink: &RecordSink<'_>) -> Result<Event, Refusal> {
-    let sha = text(commit, &["id"]).or_else(|| text(commit, &["sha"])).ok_or_else(|| Refusal::field("a commit without id"))?;
-    let at = time_at(commit, &[&["timestamp"]], sink)?;
-    let message = text(commit, &["message"]).unwrap_or_default();
-    let subject = first_line(message);
-    let title = if subject.is_empty() { format!("Commit {}", truncate(sha, 12)) } else { subject.to_owned() };
-    let mut draft = Draft::new(at, Source::Git, "commit", Severity::Info, &title)
-        .of_service(Some(service))
-        .with_source_id(&format!("{repository}/commit/{}", truncate(sha, 64)));
-    draft.fact("sha", Some(sha));
-    draft.fact("author", text(commit, &["author", "name"]).or_else(|| text(commit, &["author", "username"])));
-    draft.fact("author_login", text(commit, &["author", "username"]));
-    draft.fact("message", Some(message));
-    draft.fact("repository", Some(repository));
-    draft.fact("ref", text(body, &["ref"]));
-    draft.fact("branch", text(body, &["ref"]).and_then(branch_of));
-    draft.fact("url", text(commit, &["url"]));
-    draft.data.put("merge", is_merge(commit, subject));
-    draft.data.put_files(["added", "removed", "modified"].iter().flat_map(|key| names(commit, key)));
-    draft.data.put_diff(diff_of(&[commit]));
+fn commit_event(body: &Value, pushed: &Value, service: &str, repository: &str, sink: &RecordSink<'_>) -> Result<Event, Refusal> {
+    let mut draft = commit::of_push(body, pushed, service, repository, sink)?;
+    draft.fact("author_login", text(pushed, &["author", "username"]));
     if let Ok(Some(pushed_at)) = time(body, &["repository", "pushed_at"]) {
         draft.data.put("pushed_at", pushed_at.to_string());
     }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::change::{branch_of, diff_of, first_line, is_merge, is_no_sha, kafka_time_or, last_part, list, names, text, time_at};
+use super::super::change::{branch_of, is_no_sha, kafka_time_or, last_part, list, text};
+use super::super::commit;
 use super::super::draft::Draft;
 use super::super::sink::{RecordSink, Refusal};
 use super::{FORMAT, Project, author, project, required};
-use crate::model::event::truncate;
 use crate::model::{Event, Severity, Source};
 
 pub(super) fn push(body: &Value, sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
@@ -30,26 +30,9 @@ pub(super) fn tag_push(body: &Value, sink: &RecordSink<'_>) -> Result<Event, Ref
     ref_event(body, &project(body)?, "tag", sink)
 }
 
-fn commit_event(body: &Value, commit: &Value, project: &Project, sink: &RecordSink<'_>) -> Result<Event, Refusal> {
-    let sha = text(commit, &["id"]).ok_or_else(|| Refusal::field("a commit without id"))?;
-    let at = time_at(commit, &[&["timestamp"]], sink)?;
-    let message = text(commit, &["message"]).or_else(|| text(commit, &["title"])).unwrap_or_default();
-    let subject = first_line(message);
-    let title = if subject.is_empty() { format!("Commit {}", truncate(sha, 12)) } else { subject.to_owned() };
-    let mut draft = Draft::new(at, Source::Git, "commit", Severity::Info, &title)
-        .of_service(Some(&project.service))
-        .with_source_id(&format!("{}/commit/{}", project.path, truncate(sha, 64)));
-    draft.fact("sha", Some(sha));
-    draft.fact("author", text(commit, &["author", "name"]));
+fn commit_event(body: &Value, pushed: &Value, project: &Project, sink: &RecordSink<'_>) -> Result<Event, Refusal> {
+    let mut draft = commit::of_push(body, pushed, &project.service, &project.path, sink)?;
     draft.fact("author_login", text(body, &["user_username"]));
-    draft.fact("message", Some(message));
-    draft.fact("repository", Some(&project.path));
-    draft.fact("ref", text(body, &["ref"]));
-    draft.fact("branch", text(body, &["ref"]).and_then(branch_of));
-    draft.fact("url", text(commit, &["url"]));
-    draft.data.put("merge", is_merge(commit, subject));
-    draft.data.put_files(["added", "removed", "modified"].iter().flat_map(|key| names(commit, key)));
-    draft.data.put_diff(diff_of(&[commit]));
     // GitLab lists at most twenty commits of a push.
     if let Some(total) =
         body.get("total_commits_count").and_then(Value::as_u64).filter(|total| *total > list(body, &["commits"]).len() as u64)

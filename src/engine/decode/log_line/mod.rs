@@ -12,13 +12,12 @@ use serde::de::DeserializeSeed;
 use super::json_logs::LineSeed;
 use super::sink::{RecordSink, Refusal};
 use super::template::{self, Ids};
-use super::{ids, instant, level, logfmt, stack, text};
+use super::{ids, instant, level, logfmt, stack, text, workload};
 use crate::model::event::truncate;
 use crate::model::observation::{LogLine, LogText, SpanId, TraceId};
 use crate::model::{Severity, Symbol, Timestamp};
 
 pub(super) mod fields;
-pub(super) mod kubernetes;
 mod line;
 mod names;
 
@@ -153,7 +152,7 @@ fn service<'a>(line: &mut Line<'a>) -> Cow<'a, str> {
     if line.rank(Slot::Service).is_none_or(|rank| rank >= fields::CONTAINER_RANK)
         && line.rank(Slot::Host).is_some_and(|rank| rank <= fields::LAST_POD_RANK)
         && let Some(Scalar::Text(pod)) = line.peek(Slot::Host)
-        && let Some(workload) = kubernetes::workload_of_pod(pod)
+        && let Some(workload) = Some(workload::of_pod(pod)).filter(|workload| *workload != pod)
     {
         return Cow::Owned(limited(workload).to_owned());
     }

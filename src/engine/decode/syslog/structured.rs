@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::engine::decode::log_line::fields::{Fields, Slot};
 use crate::engine::decode::log_line::{Line, Scalar};
+use crate::engine::decode::logfmt::end_of_quoted;
 
 /// Takes the fields whose names are known; returns what follows the data. An error is a place and what is wrong there.
 pub(super) fn read<'m>(text: &'m str, fields: &Fields, line: &mut Line<'m>) -> Result<&'m str, (usize, &'static str)> {
@@ -19,7 +20,7 @@ pub(super) fn read<'m>(text: &'m str, fields: &Fields, line: &mut Line<'m>) -> R
         rest = &element[end..];
         while let Some(pair) = rest.strip_prefix(' ').map(str::trim_start).filter(|pair| !pair.starts_with(']')) {
             let (name, value) = pair.split_once("=\"").ok_or((here(pair), "no name=\"value\""))?;
-            let end = end_of_value(value.as_bytes()).ok_or((here(pair), "a value without its closing quote"))?;
+            let end = end_of_quoted(value.as_bytes()).ok_or((here(pair), "a value without its closing quote"))?;
             set(name, unescaped(&value[..end]), fields, line);
             rest = &value[end + 1..];
         }
@@ -33,17 +34,6 @@ fn set<'m>(name: &str, value: Cow<'m, str>, fields: &Fields, line: &mut Line<'m>
     // What the header says is not said again; senders call other things `event` or `time`.
     let Some(slot) = target.slot.filter(|slot| !matches!(slot, Slot::Message | Slot::Time | Slot::Level)) else { return };
     line.set(slot, target.rank, Scalar::Text(value));
-}
-
-fn end_of_value(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text.get(at) == Some(&b'"') {
-            return Some(at);
-        }
-        at += 2;
-    }
 }
 
 /// `\"`, `\\` and `\]` are escapes; any other backslash stands for itself.
