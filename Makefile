@@ -10,7 +10,7 @@ CANVAS := src/web/canvas
 CANVAS_SOURCES := $(shell find $(CANVAS) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo build test proof chaos soak canvas lint bench setup setup-build setup-test clean
+.PHONY: help demo build test proof chaos soak producers fuzz canvas lint bench setup setup-build setup-test clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -18,6 +18,8 @@ help:
 	@echo 'make proof  runs the tests that take hours'
 	@echo 'make chaos  kills whydunit and a broker again and again; minutes'
 	@echo 'make soak   half an hour of load: memory must not grow'
+	@echo 'make producers  lets an OpenTelemetry Collector, Telegraf, Alertmanager, rsyslog and kcat write to Kafka, and counts'
+	@echo 'make fuzz   gives each decoder random bytes; WHYDUNIT_FUZZ_S seconds each (60)'
 	@echo 'make bench  runs the benchmarks and prints their ratios'
 	@echo 'make lint   formats, clippy'
 
@@ -61,6 +63,7 @@ test: setup $(CANVAS)/dist/index.html
 proof: test
 	WHYDUNIT_SEEDS=10000 cargo test --locked --release --test simulation -- --nocapture
 	@tests/support/install.sh chaos
+	@tests/support/install.sh producers
 	cargo test --locked -- --ignored
 
 # Real Kafka, real process, real file. WHYDUNIT_KILLS says how many kills, WHYDUNIT_SEED which.
@@ -71,6 +74,15 @@ chaos: build
 # Resident memory under steady load. WHYDUNIT_SOAK_S says how long, WHYDUNIT_SOAK_RATE how many records a second.
 soak: setup-test $(CANVAS)/dist/index.html
 	cargo test --locked --release --test chaos soak -- --ignored --nocapture
+
+# Programs that others wrote, through a real Kafka: every record must be accounted for.
+producers: build setup-test
+	@tests/support/install.sh producers
+	cargo test --locked --test integration producers -- --ignored --nocapture --test-threads 1
+
+# Each decoder on random bytes; WHYDUNIT_FORMAT names one.
+fuzz:
+	@tests/fuzz/run.sh
 
 bench: build
 	cargo bench --locked

@@ -13,6 +13,7 @@ mod dead_letters;
 mod judging;
 mod memory;
 mod pipeline;
+mod producers;
 mod recorded;
 mod recording;
 mod scenarios;

@@ -3,12 +3,14 @@
 #   install.sh build   what `cargo build` and the page need
 #   install.sh test    what the tests need beyond that
 #   install.sh chaos   what the chaos campaign needs beyond that
+#   install.sh producers   what `make producers` needs beyond that
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 declare -A PACKAGE_OF=(
   [cc]=build-essential [make]=make [perl]=perl [pkg-config]=pkg-config
   [java]=openjdk-17-jre-headless [mvn]=maven [chromium]=chromium [promtool]=prometheus [kcat]=kcat [zstd]=zstd
+  [prometheus-alertmanager]=prometheus-alertmanager [rsyslogd]="rsyslog rsyslog-kafka"
 )
 
 missing_tools() {
@@ -32,7 +34,7 @@ need() {
   local missing packages=()
   missing=$(missing_tools "$@")
   [ -n "$missing" ] || return 0
-  for tool in $missing; do packages+=("${PACKAGE_OF[$tool]}"); done
+  for tool in $missing; do packages+=(${PACKAGE_OF[$tool]}); done
   install_packages "${packages[@]}" || true
   missing=$(missing_tools "$@")
   [ -n "$missing" ] || return 0
@@ -56,4 +58,9 @@ fi
 if [ "${1:-build}" = chaos ]; then
   say_how go "Install Go 1.23 or newer from https://go.dev/dl: it builds toxiproxy."
   tests/support/install-toxiproxy.sh
+fi
+if [ "${1:-build}" = producers ]; then
+  say_how go "Install Go 1.25 or newer from https://go.dev/dl: it builds the OpenTelemetry Collector and Telegraf."
+  need prometheus-alertmanager rsyslogd
+  tests/support/install-producers.sh
 fi

@@ -78,13 +78,15 @@ pub struct DecodeOptions {
     pub default_environment: String,
     /// Largest record decoded, bytes; a larger one is rejected, and so is one that is larger once it is inflated.
     pub max_record_bytes: u32,
+    /// Most items of one record; one with more is rejected. Two bytes can be an item, so bytes alone bound no memory.
+    pub max_record_items: u32,
     /// An item further ahead of its record's Kafka time is tagged `skewed` and moves no watermark, seconds.
     pub max_skew_s: u32,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { format: "auto".to_owned(), default_environment: "default".to_owned(), max_record_bytes: 10_485_760, max_skew_s: 300 }
+        Self { format: "auto".to_owned(), default_environment: "default".to_owned(), max_record_bytes: 10_485_760, max_record_items: 100_000, max_skew_s: 300 }
     }
 }
 
@@ -99,6 +101,9 @@ impl DecodeOptions {
         }
         if self.max_record_bytes == 0 {
             return Err("max_record_bytes: must be at least 1".to_owned());
+        }
+        if self.max_record_items == 0 {
+            return Err("max_record_items: must be at least 1".to_owned());
         }
         Ok(())
     }

@@ -159,8 +159,13 @@ impl<'a> RecordSink<'a> {
     /// Takes the outcome of the record's format and books it: all its items and the reasons of the bad ones, or nothing but a
     /// rejection. Exactly one of `records_decoded` and `records_rejected` rises; true when it is the first.
     pub(super) fn settle(mut self, outcome: Result<(), Refusal>, format: &'static str, partition: usize) -> bool {
+        let most = self.options.max_record_items;
         let outcome = outcome.and_then(|()| match self.next_item {
             0 => Err(Refusal::no_items(format!("{format} without a single item"))),
+            items if items > most => {
+                let reason = format!("{items} items, more than max_record_items = {most}");
+                Err(Refusal { class: RejectionClass::TooLarge, reason })
+            }
             _ => Ok(()),
         });
         let good = u64::from(self.next_item - self.passed_over) - self.bad_items.len() as u64;
@@ -194,10 +199,13 @@ impl<'a> RecordSink<'a> {
         decoded
     }
 
-    /// The place of the next item, unless it is passed over.
+    /// The place of the next item, unless it is passed over. What is beyond the limit is only counted: the record will be refused.
     fn number(&mut self) -> Option<(u32, u32)> {
         let item = self.next_item;
         self.next_item = item.saturating_add(1);
+        if item >= self.options.max_record_items {
+            return None;
+        }
         if self.only.is_some_and(|only| !only.contains(&item)) {
             self.passed_over += 1;
             return None;

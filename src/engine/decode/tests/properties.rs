@@ -170,6 +170,29 @@ proptest! {
 }
 
 #[test]
+fn a_record_of_more_items_than_allowed_is_refused_whole_and_keeps_none() {
+    let options = DecodeOptions { max_record_items: 3, ..DecodeOptions::default() };
+    let decode = |source, value: &[u8]| decode_one(options.clone(), source, Some(value), &[], KAFKA_TIME);
+    let scopes = |items: usize| {
+        let records = b"\x12\x05\x2a\x03\x0a\x01a".repeat(items);
+        [&[0x0a, records.len() as u8 + 2, 0x12, records.len() as u8], records.as_slice()].concat()
+    };
+    for (source, good, bad) in [
+        (Source::Logs, scopes(3), scopes(4)),
+        (Source::Metrics, b"m a=1,b=2,c=3 1795442530".to_vec(), b"m a=1,b=2,c=3,d=4 1795442530".to_vec()),
+        (Source::Logs, b"{\"message\":\"a\"}\n".repeat(3), b"{\"message\":\"a\"}\n".repeat(4)),
+    ] {
+        let kept = decode(source, &good);
+        assert_books(&kept);
+        assert_eq!((kept.items(), kept.rejections.len()), (3, 0), "{:?}", kept.rejections);
+        let refused = decode(source, &bad);
+        assert_books(&refused);
+        assert_eq!(refused.items(), 0);
+        assert_eq!(only_reason(&refused), (RejectionClass::TooLarge, "4 items, more than max_record_items = 3"));
+    }
+}
+
+#[test]
 fn deep_nesting_is_refused_not_crashed_on() {
     let deep = format!("{{\"message\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
     for source in [Source::Metrics, Source::Traces, Source::Git, Source::Ci, Source::Manual] {
