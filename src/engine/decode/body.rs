@@ -105,7 +105,7 @@ fn inflated<'b>(packing: Packing, value: &[u8], max: u32, room: &'b mut Vec<u8>)
     packing.inflate(value, u64::from(max) + 1, room).map_err(|error| {
         Refusal::malformed(format!("{name} that cannot be inflated, after {} bytes of what is inside: {error}", room.len()))
     })?;
-    let refuse = |class, reason| Err(Refusal { class, reason });
+    let refuse = |class, reason: String| Err(Refusal::of(class, reason));
     match room.len() {
         0 => refuse(RejectionClass::Empty, format!("empty: {name} with nothing inside")),
         length if length > max as usize => {

@@ -165,7 +165,10 @@ impl Decoder {
             });
             let mut sink = RecordSink::new(&self.options, &mut self.symbols, &mut batch, index as u32, record, observed_at).only(only);
             let (outcome, format) = match value {
-                Ok((value, format)) => read_as(&mut self.lines, format, &records, record, value, &mut sink),
+                Ok((value, format)) => {
+                    let (outcome, format) = read_as(&mut self.lines, format, &records, record, value, &mut sink);
+                    (outcome.map_err(|refusal| refusal.placed_in(value)), format)
+                }
                 Err(refusal) => (Err(refusal), self.named.map_or("auto", Format::as_str)),
             };
             if sink.settle(outcome, format, partition) {
@@ -181,7 +184,7 @@ impl Decoder {
 
 /// The body of the value, unless there is none or it is too large.
 fn readable<'b>(options: &DecodeOptions, records: &'b RecordBatch, record: &RecordRef, room: &'b mut Vec<u8>) -> Result<&'b [u8], Refusal> {
-    let refuse = |class, reason: String| Err(Refusal { class, reason });
+    let refuse = |class, reason: String| Err(Refusal::of(class, reason));
     match records.value(record) {
         None => refuse(RejectionClass::Tombstone, "tombstone: a record without a value".to_owned()),
         Some([]) => refuse(RejectionClass::Empty, "empty: a value of length zero".to_owned()),

@@ -13,23 +13,38 @@ use crate::model::{Event, Source, Timestamp};
 pub(super) struct Refusal {
     pub(super) class: RejectionClass,
     pub(super) reason: String,
+    /// Address of the first byte that was not understood, where the format has no better place to name.
+    pub(super) at: Option<usize>,
 }
 
 impl Refusal {
+    pub(super) fn of(class: RejectionClass, reason: impl Into<String>) -> Self {
+        Self { class, reason: reason.into(), at: None }
+    }
+
     pub(super) fn malformed(reason: impl Into<String>) -> Self {
-        Self { class: RejectionClass::Malformed, reason: reason.into() }
+        Self::of(RejectionClass::Malformed, reason)
     }
 
     pub(super) fn field(reason: impl Into<String>) -> Self {
-        Self { class: RejectionClass::InvalidField, reason: reason.into() }
+        Self::of(RejectionClass::InvalidField, reason)
     }
 
     pub(super) fn no_items(reason: impl Into<String>) -> Self {
-        Self { class: RejectionClass::NoItems, reason: reason.into() }
+        Self::of(RejectionClass::NoItems, reason)
     }
 
     pub(super) fn unknown(reason: impl Into<String>) -> Self {
-        Self { class: RejectionClass::UnknownFormat, reason: reason.into() }
+        Self::of(RejectionClass::UnknownFormat, reason)
+    }
+
+    /// With the offset in `value` of what was not understood, where that lies inside.
+    pub(super) fn placed_in(mut self, value: &[u8]) -> Self {
+        let offset = self.at.take().and_then(|at| at.checked_sub(value.as_ptr().addr()));
+        if let Some(offset) = offset.filter(|offset| *offset <= value.len()) {
+            self.reason.push_str(&format!(", at byte {offset} of {}", value.len()));
+        }
+        self
     }
 }
 
@@ -164,7 +179,7 @@ impl<'a> RecordSink<'a> {
             0 => Err(Refusal::no_items(format!("{format} without a single item"))),
             items if items > most => {
                 let reason = format!("{items} items, more than max_record_items = {most}");
-                Err(Refusal { class: RejectionClass::TooLarge, reason })
+                Err(Refusal::of(RejectionClass::TooLarge, reason))
             }
             _ => Ok(()),
         });
@@ -192,7 +207,7 @@ impl<'a> RecordSink<'a> {
                 if let Some(counts) = self.batch.counts.get_mut(partition) {
                     counts.records_rejected += 1;
                 }
-                let Refusal { class, reason } = refusal;
+                let Refusal { class, reason, .. } = refusal;
                 self.batch.rejections.push(Rejection { record: self.record, class, reason, format, items: Vec::new(), attempts: 1 });
             }
         }

@@ -111,7 +111,7 @@ fn what_a_collector_exports_in_any_encoding_is_read_item_by_item() {
 /// Two minutes of the shop, as its services would send them.
 fn give_shop_to(url: &str) -> Given {
     let start = Timestamp::from_seconds(1_763_388_000);
-    let mut shop = Shop::new(simulator::Options { history_s: 120, rate: 4.0, ..Default::default() }, start).unwrap();
+    let mut shop = Shop::new(simulator::Options { history_s: 120, fault_age_s: 60, rate: 4.0, ..Default::default() }, start).unwrap();
     let mut given = Given::default();
     for record in shop.step(start.plus_seconds(120)) {
         let path = match (record.source, items(&record)) {

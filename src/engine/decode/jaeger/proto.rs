@@ -5,7 +5,7 @@ use super::log::LogFields;
 use super::parents::Parents;
 use crate::engine::decode::ids;
 use crate::engine::decode::otlp::facts::Scalar;
-use crate::engine::decode::otlp::wire::{Fields, Wire};
+use crate::engine::decode::otlp::wire::{Broken, Fields, Wire};
 use crate::engine::decode::sink::{RecordSink, Refusal};
 use crate::engine::decode::tagged_span::TaggedSpan;
 use crate::model::observation::{Span, SpanId, TraceId};
@@ -63,8 +63,8 @@ pub(in crate::engine::decode) fn decode(value: &[u8], sink: &mut RecordSink<'_>)
     while let Some((number, wire)) = fields.next()? {
         if number == 1 {
             // A broken span ends where it says: the others are as good as before.
-            let span = wire.bytes("spans").and_then(|message| span(message, process, sink));
-            book(span.unwrap_or_else(Err), sink);
+            let span = wire.bytes("spans").map_err(Refusal::from).and_then(|message| span(message, process, sink));
+            book(span.unwrap_or_else(Err).map_err(|refusal| refusal.placed_in(value)), sink);
         }
     }
     Ok(())
@@ -128,7 +128,7 @@ fn reference(message: &[u8], parents: &mut Parents) -> Result<(), Refusal> {
 }
 
 /// Nanoseconds of a `Timestamp` or `Duration`; `None` when negative or out of range.
-fn nanos(message: &[u8]) -> Result<Option<u64>, Refusal> {
+fn nanos(message: &[u8]) -> Result<Option<u64>, Broken> {
     let (mut seconds, mut nanos) = (0_i64, 0_i64);
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
@@ -143,7 +143,7 @@ fn nanos(message: &[u8]) -> Result<Option<u64>, Refusal> {
 }
 
 /// A tag: its value stands where its type says.
-fn key_value(message: &[u8]) -> Result<(&[u8], Scalar<'_>), Refusal> {
+fn key_value(message: &[u8]) -> Result<(&[u8], Scalar<'_>), Broken> {
     let mut key: &[u8] = &[];
     let mut kind = 0;
     let (mut text, mut yes, mut integer, mut float): (&[u8], bool, i64, f64) = (&[], false, 0, 0.0);
@@ -169,7 +169,7 @@ fn key_value(message: &[u8]) -> Result<(&[u8], Scalar<'_>), Refusal> {
     Ok((key, value))
 }
 
-fn log(message: &[u8]) -> Result<LogFields<'_>, Refusal> {
+fn log(message: &[u8]) -> Result<LogFields<'_>, Broken> {
     let mut log = LogFields::default();
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {

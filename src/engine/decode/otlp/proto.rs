@@ -8,7 +8,7 @@ use super::facts::{Resource, ResourceFacts, Scalar};
 use super::log::LogFacts;
 use super::proto_metrics;
 use super::span::{Exception, SpanFacts, span, trace};
-use super::wire::{Fields, Wire};
+use super::wire::{Broken, Fields, Wire};
 use crate::engine::decode::sink::{RecordSink, Refusal};
 use crate::model::Source;
 
@@ -65,7 +65,7 @@ fn resource_block(
 }
 
 /// Calls `each` for every attribute in a message whose attributes have the field number `number`.
-fn attributes<'a>(message: &'a [u8], number: u32, mut each: impl FnMut(&'a [u8], Scalar<'a>)) -> Result<(), Refusal> {
+fn attributes<'a>(message: &'a [u8], number: u32, mut each: impl FnMut(&'a [u8], Scalar<'a>)) -> Result<(), Broken> {
     let mut fields = Fields::new(message);
     while let Some((at, wire)) = fields.next()? {
         if at == number {
@@ -77,12 +77,12 @@ fn attributes<'a>(message: &'a [u8], number: u32, mut each: impl FnMut(&'a [u8],
 }
 
 /// A key and its value.
-pub(super) fn attribute(pair: &[u8]) -> Result<(&[u8], Scalar<'_>), Refusal> {
+pub(super) fn attribute(pair: &[u8]) -> Result<(&[u8], Scalar<'_>), Broken> {
     let (key, value) = key_value(pair)?;
     Ok((key, value.map_or(Ok(Scalar::Other), scalar)?))
 }
 
-fn key_value(pair: &[u8]) -> Result<(&[u8], Option<&[u8]>), Refusal> {
+fn key_value(pair: &[u8]) -> Result<(&[u8], Option<&[u8]>), Broken> {
     let mut key: &[u8] = &[];
     let mut value = None;
     let mut fields = Fields::new(pair);
@@ -96,7 +96,7 @@ fn key_value(pair: &[u8]) -> Result<(&[u8], Option<&[u8]>), Refusal> {
     Ok((key, value))
 }
 
-fn scalar(any: &[u8]) -> Result<Scalar<'_>, Refusal> {
+fn scalar(any: &[u8]) -> Result<Scalar<'_>, Broken> {
     let mut value = Scalar::Other;
     let mut fields = Fields::new(any);
     while let Some((number, wire)) = fields.next()? {
@@ -106,7 +106,7 @@ fn scalar(any: &[u8]) -> Result<Scalar<'_>, Refusal> {
             (3, Wire::Varint(value)) => Scalar::Integer(value as i64),
             (4, Wire::Fixed64(bits)) => Scalar::Float(f64::from_bits(bits)),
             (5..=7, Wire::Bytes(_)) => Scalar::Other,
-            (1..=7, _) => return Err(Refusal::malformed("not protobuf of this format: a value of another wire type")),
+            (1..=7, _) => return Err(Broken::wrong("an attribute's value")),
             _ => value,
         };
     }
@@ -122,7 +122,7 @@ fn scope_spans(message: &[u8], resource: &Resource<'_>, sink: &mut RecordSink<'_
     Ok(())
 }
 
-fn span_facts(message: &[u8]) -> Result<SpanFacts<'_>, Refusal> {
+fn span_facts(message: &[u8]) -> Result<SpanFacts<'_>, Broken> {
     let mut facts = SpanFacts::default();
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
@@ -150,7 +150,7 @@ fn span_facts(message: &[u8]) -> Result<SpanFacts<'_>, Refusal> {
     Ok(facts)
 }
 
-fn status<'a>(message: &'a [u8], facts: &mut SpanFacts<'a>) -> Result<(), Refusal> {
+fn status<'a>(message: &'a [u8], facts: &mut SpanFacts<'a>) -> Result<(), Broken> {
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
         match number {
@@ -162,7 +162,7 @@ fn status<'a>(message: &'a [u8], facts: &mut SpanFacts<'a>) -> Result<(), Refusa
     Ok(())
 }
 
-fn exception_event(message: &[u8]) -> Result<Option<Exception<'_>>, Refusal> {
+fn exception_event(message: &[u8]) -> Result<Option<Exception<'_>>, Broken> {
     let mut name: &[u8] = &[];
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
@@ -187,7 +187,7 @@ fn scope_logs(message: &[u8], resource: &Resource<'_>, sink: &mut RecordSink<'_>
     Ok(())
 }
 
-fn log_facts(message: &[u8]) -> Result<LogFacts<'_>, Refusal> {
+fn log_facts(message: &[u8]) -> Result<LogFacts<'_>, Broken> {
     let mut facts = LogFacts::default();
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
@@ -211,7 +211,7 @@ fn log_facts(message: &[u8]) -> Result<LogFacts<'_>, Refusal> {
 }
 
 /// A text body as it stands; a structured one as its message, else written out as `key=value` pairs; an empty structure is none.
-fn body(any: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Refusal> {
+fn body(any: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Broken> {
     let mut fields = Fields::new(any);
     let mut body = None;
     while let Some((number, wire)) = fields.next()? {
@@ -229,7 +229,7 @@ fn body(any: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Refusal> {
     Ok(body)
 }
 
-fn map_body(map: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Refusal> {
+fn map_body(map: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Broken> {
     let mut message = None;
     attributes(map, 1, |key, value| {
         if matches!(key, b"message" | b"msg" | b"log" | b"body") && message.is_none() {
@@ -244,7 +244,7 @@ fn map_body(map: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Refusal> {
     Ok((!out.is_empty()).then_some(Cow::Owned(out)))
 }
 
-fn write_map(map: &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), Refusal> {
+fn write_map(map: &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), Broken> {
     let mut fields = Fields::new(map);
     while let Some((number, wire)) = fields.next()? {
         if number == 1 && out.len() < MAX_BODY {
@@ -259,7 +259,7 @@ fn write_map(map: &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), Refusal>
 }
 
 /// Writes a value as text, nesting and length bounded.
-fn write_any(any: &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), Refusal> {
+fn write_any(any: &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), Broken> {
     if depth == 0 || out.len() >= MAX_BODY {
         out.push(b'*');
         return Ok(());

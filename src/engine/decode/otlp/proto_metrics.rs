@@ -3,7 +3,7 @@
 use super::facts::Resource;
 use super::metric::{Metric, PointFacts, is_cumulative, sum_kind, without_data};
 use super::proto::attribute;
-use super::wire::{Fields, Wire};
+use super::wire::{Broken, Fields, Wire};
 use crate::engine::decode::sink::{RecordSink, Refusal};
 use crate::model::observation::{MetricPoint, PointKind};
 
@@ -63,7 +63,7 @@ pub(super) fn book(point: Result<MetricPoint, Refusal>, sink: &mut RecordSink<'_
 }
 
 /// Temporality, and whether a sum only rises; a distribution has no third field that is a number.
-fn aggregation(data: &[u8]) -> Result<(i64, bool), Refusal> {
+fn aggregation(data: &[u8]) -> Result<(i64, bool), Broken> {
     let (mut temporality, mut monotonic) = (0, false);
     let mut fields = Fields::new(data);
     while let Some((number, wire)) = fields.next()? {
@@ -76,7 +76,7 @@ fn aggregation(data: &[u8]) -> Result<(i64, bool), Refusal> {
     Ok((temporality, monotonic))
 }
 
-fn number_point(message: &[u8]) -> Result<PointFacts<'_>, Refusal> {
+fn number_point(message: &[u8]) -> Result<PointFacts<'_>, Broken> {
     let mut facts = PointFacts::default();
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
@@ -96,7 +96,7 @@ fn number_point(message: &[u8]) -> Result<PointFacts<'_>, Refusal> {
 }
 
 /// A histogram's, exponential histogram's or summary's point: they differ in where attributes and flags stand.
-fn distribution_point(message: &[u8], attributes: u32, flags: u32) -> Result<PointFacts<'_>, Refusal> {
+fn distribution_point(message: &[u8], attributes: u32, flags: u32) -> Result<PointFacts<'_>, Broken> {
     let mut facts = PointFacts::default();
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {

@@ -13,34 +13,54 @@ pub(in crate::engine::decode) enum Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    pub(in crate::engine::decode) fn bytes(self, what: &str) -> Result<&'a [u8], Refusal> {
+    #[inline]
+    pub(in crate::engine::decode) fn bytes(self, what: &'static str) -> Result<&'a [u8], Broken> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            _ => Err(wrong(what)),
+            _ => Err(Broken::wrong(what)),
         }
     }
 
-    pub(in crate::engine::decode) fn varint(self, what: &str) -> Result<u64, Refusal> {
+    #[inline]
+    pub(in crate::engine::decode) fn varint(self, what: &'static str) -> Result<u64, Broken> {
         match self {
             Self::Varint(value) => Ok(value),
-            _ => Err(wrong(what)),
+            _ => Err(Broken::wrong(what)),
         }
     }
 
-    pub(in crate::engine::decode) fn fixed64(self, what: &str) -> Result<u64, Refusal> {
+    #[inline]
+    pub(in crate::engine::decode) fn fixed64(self, what: &'static str) -> Result<u64, Broken> {
         match self {
             Self::Fixed64(value) => Ok(value),
-            _ => Err(wrong(what)),
+            _ => Err(Broken::wrong(what)),
         }
     }
 }
 
-fn wrong(what: &str) -> Refusal {
-    Refusal::malformed(format!("not protobuf of this format: {what} has another wire type"))
+/// Why bytes are no protobuf, or not of this format. Small: it is the other half of every result on the way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::engine::decode) struct Broken {
+    /// What is wrong, or with [`Broken::of_type`] what has the wrong type.
+    what: &'static str,
+    of_type: bool,
+    /// Address of the first byte that was not understood.
+    at: Option<usize>,
 }
 
-fn cut() -> Refusal {
-    Refusal::malformed("not protobuf of this format: cut off in the middle of a field")
+impl Broken {
+    pub(in crate::engine::decode) const fn wrong(what: &'static str) -> Self {
+        Self { what, of_type: true, at: None }
+    }
+}
+
+impl From<Broken> for Refusal {
+    #[cold]
+    fn from(broken: Broken) -> Self {
+        let wrong = if broken.of_type { " has another wire type" } else { "" };
+        let refusal = Self::malformed(format!("not protobuf of this format: {}{wrong}", broken.what));
+        Self { at: broken.at, ..refusal }
+    }
 }
 
 /// Walks the fields of one message.
@@ -50,44 +70,59 @@ pub(in crate::engine::decode) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    #[inline]
     pub(in crate::engine::decode) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// The next field's number and value; groups, which OTLP never uses, are skipped whole.
-    #[inline]
-    pub(in crate::engine::decode) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Refusal> {
-        loop {
-            if self.rest.is_empty() {
-                return Ok(None);
+    #[inline(always)]
+    pub(in crate::engine::decode) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Broken> {
+        match *self.rest {
+            [] => Ok(None),
+            // Most fields: a number below 16 and bytes shorter than 128.
+            [key @ 8..0x80, length @ 0..0x80, ..] if key & 7 == 2 && self.rest.len() >= 2 + usize::from(length) => {
+                let (field, rest) = self.rest.split_at(2 + usize::from(length));
+                self.rest = rest;
+                Ok(Some((u32::from(key >> 3), Wire::Bytes(&field[2..]))))
             }
+            _ => self.any(),
+        }
+    }
+
+    #[inline(never)]
+    fn any(&mut self) -> Result<Option<(u32, Wire<'a>)>, Broken> {
+        while !self.rest.is_empty() {
             let key = self.varint()?;
             let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0);
-            let number = number.ok_or_else(|| Refusal::malformed("not protobuf of this format: impossible field number"))?;
+            let number = number.ok_or_else(|| self.broken("impossible field number"))?;
             if key & 7 == 3 {
                 self.skip_group(number)?;
                 continue;
             }
             return Ok(Some((number, self.value(key & 7)?)));
         }
+        Ok(None)
     }
 
     #[inline]
-    fn value(&mut self, wire_type: u64) -> Result<Wire<'a>, Refusal> {
+    fn value(&mut self, wire_type: u64) -> Result<Wire<'a>, Broken> {
         match wire_type {
             0 => self.varint().map(Wire::Varint),
             1 => self.array().map(|bytes| Wire::Fixed64(u64::from_le_bytes(bytes))),
             2 => {
-                let length = usize::try_from(self.varint()?).map_err(|_| cut())?;
+                let length = self.varint()?;
+                let length = usize::try_from(length).map_err(|_| self.cut())?;
                 self.take(length).map(Wire::Bytes)
             }
             5 => self.array().map(|bytes| Wire::Fixed32(u32::from_le_bytes(bytes))),
-            other => Err(Refusal::malformed(format!("not protobuf of this format: wire type {other}"))),
+            4 => Err(self.broken("the end of a group that was not begun")),
+            _ => Err(self.broken("impossible wire type")),
         }
     }
 
     /// Skips to the end of a group, nested ones too, without recursion.
-    fn skip_group(&mut self, number: u32) -> Result<(), Refusal> {
+    fn skip_group(&mut self, number: u32) -> Result<(), Broken> {
         let mut open = vec![number];
         while let Some(innermost) = open.last().copied() {
             let key = self.varint()?;
@@ -95,7 +130,7 @@ impl<'a> Fields<'a> {
             match key & 7 {
                 3 if open.len() < 100 => open.push(number),
                 4 if number == innermost => drop(open.pop()),
-                3 | 4 => return Err(Refusal::malformed("not protobuf of this format: a group without its end")),
+                3 | 4 => return Err(self.broken("a group without its end")),
                 wire_type => drop(self.value(wire_type)?),
             }
         }
@@ -103,7 +138,7 @@ impl<'a> Fields<'a> {
     }
 
     #[inline]
-    fn varint(&mut self) -> Result<u64, Refusal> {
+    fn varint(&mut self) -> Result<u64, Broken> {
         if let [byte @ 0..0x80, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok(u64::from(*byte));
@@ -111,7 +146,7 @@ impl<'a> Fields<'a> {
         self.long_varint()
     }
 
-    fn long_varint(&mut self) -> Result<u64, Refusal> {
+    fn long_varint(&mut self) -> Result<u64, Broken> {
         let mut value = 0_u64;
         for (at, byte) in self.rest.iter().enumerate().take(10) {
             let bits = u64::from(byte & 0x7f);
@@ -124,21 +159,31 @@ impl<'a> Fields<'a> {
                 return Ok(value);
             }
         }
-        Err(if self.rest.len() < 10 { cut() } else { Refusal::malformed("not protobuf of this format: a number of more than 64 bits") })
+        Err(if self.rest.len() < 10 { self.cut() } else { self.broken("a number of more than 64 bits") })
     }
 
     #[inline]
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Refusal> {
-        let (head, rest) = self.rest.split_at_checked(length).ok_or_else(cut)?;
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Broken> {
+        let (head, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.cut())?;
         self.rest = rest;
         Ok(head)
     }
 
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or_else(cut)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or_else(|| self.cut())?;
         self.rest = rest;
         Ok(*head)
+    }
+
+    #[cold]
+    fn cut(&self) -> Broken {
+        self.broken("cut off in the middle of a field")
+    }
+
+    #[cold]
+    fn broken(&self, what: &'static str) -> Broken {
+        Broken { what, of_type: false, at: Some(self.rest.as_ptr().addr()) }
     }
 }
 

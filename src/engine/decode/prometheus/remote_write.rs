@@ -4,7 +4,7 @@
 use super::{mean_point, point, snappy};
 use crate::engine::decode::labels::Labels;
 use crate::engine::decode::otlp::facts::utf8;
-use crate::engine::decode::otlp::wire::{Fields, Wire};
+use crate::engine::decode::otlp::wire::{Broken, Fields, Wire};
 use crate::engine::decode::sink::{RecordSink, Refusal};
 use crate::model::Timestamp;
 use crate::model::dead_letter::RejectionClass;
@@ -46,10 +46,10 @@ pub(in crate::engine::decode) fn decode(value: &[u8], sink: &mut RecordSink<'_>)
     let limit = sink.options.max_record_bytes as usize;
     if length > limit {
         let reason = format!("{length} bytes once decompressed, more than max_record_bytes = {limit}");
-        return Err(Refusal { class: RejectionClass::TooLarge, reason });
+        return Err(Refusal::of(RejectionClass::TooLarge, reason));
     }
     let value = snap::raw::Decoder::new().decompress_vec(value).map_err(|error| not_snappy(&error))?;
-    request(&value, sink)
+    request(&value, sink).map_err(|refusal| refusal.placed_in(&value))
 }
 
 fn not_snappy(error: &snap::Error) -> Refusal {
@@ -120,7 +120,7 @@ fn samples(message: &[u8], sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn label(message: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
+fn label(message: &[u8]) -> Result<(&[u8], &[u8]), Broken> {
     let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
@@ -148,7 +148,7 @@ struct Value {
 }
 
 impl Value {
-    fn sample(message: &[u8]) -> Result<Self, Refusal> {
+    fn sample(message: &[u8]) -> Result<Self, Broken> {
         let (mut value, mut at_ms) = (0.0, 0);
         let mut fields = Fields::new(message);
         while let Some((number, wire)) = fields.next()? {
@@ -161,7 +161,7 @@ impl Value {
         Ok(Self { measured: Measured::Number(value), at_ms })
     }
 
-    fn exemplar(message: &[u8]) -> Result<Self, Refusal> {
+    fn exemplar(message: &[u8]) -> Result<Self, Broken> {
         let mut at_ms = 0;
         let mut fields = Fields::new(message);
         while let Some((number, wire)) = fields.next()? {
@@ -172,7 +172,7 @@ impl Value {
         Ok(Self { measured: Measured::Nothing, at_ms })
     }
 
-    fn histogram(message: &[u8]) -> Result<Self, Refusal> {
+    fn histogram(message: &[u8]) -> Result<Self, Broken> {
         let (mut count, mut sum, mut at_ms) = (0.0, 0.0, 0);
         let mut fields = Fields::new(message);
         while let Some((number, wire)) = fields.next()? {

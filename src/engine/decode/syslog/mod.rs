@@ -116,7 +116,7 @@ fn read_5424<'m>(rest: &'m str, whole: usize, reader: &LineReader, line: &mut Li
             .split_once(' ')
             .ok_or_else(|| Refusal::malformed(format!("{name} is missing or nothing follows it, at byte {}", whole - rest.len())))?;
         rest = after;
-        Ok((field != "-").then_some(field))
+        Ok::<_, Refusal>((field != "-").then_some(field))
     };
     let (time, host, program) = (next("TIMESTAMP")?, next("HOSTNAME")?, next("APP-NAME")?);
     let (_, kind) = (next("PROCID")?, next("MSGID")?);
