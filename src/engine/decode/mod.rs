@@ -116,6 +116,9 @@ pub(crate) fn format_names() -> String {
     names.join(", ")
 }
 
+/// Items for which room is made before they are seen.
+const MAX_ROOM: usize = 50_000;
+
 /// Decodes the batches of one connector. Keeps which definitions it has sent.
 #[derive(Debug)]
 pub struct Decoder {
@@ -126,13 +129,15 @@ pub struct Decoder {
     lines: LineReader,
     /// Where compressed records are inflated, one at a time.
     room: Vec<u8>,
+    /// Records of the last batch, and its lines, points and spans.
+    last: (usize, [usize; 3]),
 }
 
 impl Decoder {
     /// Options that [`DecodeOptions::validate`] refuses behave as `auto`.
     pub fn new(options: DecodeOptions) -> Self {
         let named = Format::parse(&options.format);
-        Self { options, named, symbols: Symbols::default(), lines: LineReader::default(), room: Vec::new() }
+        Self { options, named, symbols: Symbols::default(), lines: LineReader::default(), room: Vec::new(), last: (0, [0; 3]) }
     }
 
     /// `observed_at` is the wall time of reading, for events' `observed_at`.
@@ -140,12 +145,19 @@ impl Decoder {
         self.decode_items(records, None, observed_at)
     }
 
+    /// Items to expect of so many records, by those of the last batch: lists that need not grow are not copied.
+    fn room_for(&self, records: usize) -> [usize; 3] {
+        let (last, items) = &self.last;
+        items.map(|items| (items * records).checked_div(*last).unwrap_or_default().min(MAX_ROOM))
+    }
+
     /// [`Decoder::decode`], of each record only the items at these indexes; the others are neither taken nor counted.
     pub fn decode_items(&mut self, records: Arc<RecordBatch>, only: Option<&[u32]>, observed_at: Timestamp) -> ObservationBatch {
         let mut batch = ObservationBatch::empty(Arc::clone(&records));
-        if records.source == Source::Logs {
-            batch.logs.reserve_exact(records.records.len());
-        }
+        let [logs, points, spans] = self.room_for(records.records.len());
+        batch.logs.reserve_exact(logs);
+        batch.points.reserve_exact(points);
+        batch.spans.reserve_exact(spans);
         let mut mix = FormatMix::default();
         batch.record_formats.reserve_exact(records.records.len());
         for (index, record) in records.records.iter().enumerate() {
@@ -176,6 +188,7 @@ impl Decoder {
             }
             batch.record_formats.push(format);
         }
+        self.last = (records.records.len(), [batch.logs.len(), batch.points.len(), batch.spans.len()]);
         batch.definitions = self.symbols.take_fresh();
         batch.formats = mix.counts;
         batch

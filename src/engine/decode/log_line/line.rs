@@ -32,10 +32,12 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// The fields found so far, each with the rank of the name it stood under.
+/// The fields found so far, each with the rank of the name it stood under. Apart from each other, for a line is made for every
+/// record: so it is half as large.
 #[derive(Debug, Default)]
 pub(in crate::engine::decode) struct Line<'a> {
-    values: [Option<(u8, Scalar<'a>)>; Slot::COUNT],
+    values: [Option<Scalar<'a>>; Slot::COUNT],
+    ranks: [u8; Slot::COUNT],
     /// Keys seen at all, to tell an empty object from a strange one.
     pub(in crate::engine::decode) keys: u32,
     /// Time, where the format's own rules gave it.
@@ -46,15 +48,15 @@ pub(in crate::engine::decode) struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub(in crate::engine::decode) fn take(&mut self, slot: Slot) -> Option<Scalar<'a>> {
-        self.values[slot as usize].take().map(|(_, value)| value)
+        self.values[slot as usize].take()
     }
 
     pub(in crate::engine::decode) fn peek(&self, slot: Slot) -> Option<&Scalar<'a>> {
-        self.values[slot as usize].as_ref().map(|(_, value)| value)
+        self.values[slot as usize].as_ref()
     }
 
     pub(in crate::engine::decode) fn rank(&self, slot: Slot) -> Option<u8> {
-        self.values[slot as usize].as_ref().map(|(rank, _)| *rank)
+        self.values[slot as usize].as_ref().map(|_| self.ranks[slot as usize])
     }
 
     pub(in crate::engine::decode) fn take_text(&mut self, slot: Slot) -> Option<Cow<'a, str>> {
@@ -62,10 +64,14 @@ impl<'a> Line<'a> {
     }
 
     pub(in crate::engine::decode) fn set(&mut self, slot: Slot, rank: u8, value: Scalar<'a>) {
-        let place = &mut self.values[slot as usize];
-        if place.as_ref().is_none_or(|(taken, _)| rank < *taken) {
-            *place = Some((rank, value));
+        if self.rank(slot).is_none_or(|taken| rank < taken) {
+            self.put(slot, rank, value);
         }
+    }
+
+    fn put(&mut self, slot: Slot, rank: u8, value: Scalar<'a>) {
+        self.values[slot as usize] = Some(value);
+        self.ranks[slot as usize] = rank;
     }
 
     pub(in crate::engine::decode) fn set_text(&mut self, slot: Slot, rank: u8, text: &'a str) {
@@ -76,14 +82,16 @@ impl<'a> Line<'a> {
     pub(super) fn over(mut self, mut wrapper: Self) -> Self {
         let readable = self.peek(Slot::Time).and_then(super::read_time).is_some();
         if !readable {
-            self.values[Slot::Time as usize] = wrapper.values[Slot::Time as usize].take();
+            self.values[Slot::Time as usize] = wrapper.take(Slot::Time);
+            self.ranks[Slot::Time as usize] = wrapper.ranks[Slot::Time as usize];
             self.time = wrapper.time;
         }
         if self.peek(Slot::Level).is_none() && self.peek(Slot::SeverityNumber).is_none() {
             self.severity = wrapper.severity;
         }
         for slot in Slot::ALL {
-            let Some((rank, value)) = wrapper.values[slot as usize].take() else { continue };
+            let rank = wrapper.ranks[slot as usize];
+            let Some(value) = wrapper.take(slot) else { continue };
             let own = self.rank(slot);
             let replaced = match slot {
                 Slot::Service | Slot::Environment | Slot::Host | Slot::Version => own.is_none_or(|own| rank <= own),
@@ -91,7 +99,7 @@ impl<'a> Line<'a> {
                 _ => own.is_none(),
             };
             if replaced {
-                self.values[slot as usize] = Some((rank, value));
+                self.put(slot, rank, value);
             }
         }
         self

@@ -78,16 +78,31 @@ impl<'a> Fields<'a> {
     /// The next field's number and value; groups, which OTLP never uses, are skipped whole.
     #[inline(always)]
     pub(in crate::engine::decode) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Broken> {
-        match *self.rest {
-            [] => Ok(None),
-            // Most fields: a number below 16 and bytes shorter than 128.
-            [key @ 8..0x80, length @ 0..0x80, ..] if key & 7 == 2 && self.rest.len() >= 2 + usize::from(length) => {
-                let (field, rest) = self.rest.split_at(2 + usize::from(length));
-                self.rest = rest;
-                Ok(Some((u32::from(key >> 3), Wire::Bytes(&field[2..]))))
+        // Most fields have a number below 16, and a value that is short: they are read where they are asked for.
+        let Some((&key @ 8..0x80, rest)) = self.rest.split_first() else {
+            return if self.rest.is_empty() { Ok(None) } else { self.any() };
+        };
+        let number = u32::from(key >> 3);
+        match (key & 7, rest) {
+            (2, &[length @ 0..0x80, ref rest @ ..]) => {
+                if let Some((bytes, rest)) = rest.split_at_checked(usize::from(length)) {
+                    self.rest = rest;
+                    return Ok(Some((number, Wire::Bytes(bytes))));
+                }
             }
-            _ => self.any(),
+            (1, rest) => {
+                if let Some((bytes, rest)) = rest.split_first_chunk() {
+                    self.rest = rest;
+                    return Ok(Some((number, Wire::Fixed64(u64::from_le_bytes(*bytes)))));
+                }
+            }
+            (0, &[value @ 0..0x80, ref rest @ ..]) => {
+                self.rest = rest;
+                return Ok(Some((number, Wire::Varint(u64::from(value)))));
+            }
+            _ => {}
         }
+        self.any()
     }
 
     #[inline(never)]
