@@ -52,6 +52,8 @@ pub(super) struct Alert {
     pub environment: Option<String>,
     pub service: Option<String>,
     pub title: String,
+    /// The firing alert that it says is over.
+    pub resolves: Option<String>,
 }
 
 /// Opens, joins, ranks and quietens investigations; steps once per closed bucket.
@@ -93,10 +95,11 @@ impl Investigator {
             if let Some(change) = Change::of_event(event) {
                 self.touch(b'x', &key);
                 self.changes.insert(key, Arc::new(change));
-            } else if is_alert(event) {
+            } else if is_alert(event) || resolved_alert(event).is_some() {
                 self.touch(b'a', &key);
                 let (environment, service) = (event.environment.clone(), event.service.clone());
-                let alert = Alert { id: event.id.clone(), at: event.timestamp, environment, service, title: event.title.clone() };
+                let (id, at, title) = (event.id.clone(), event.timestamp, event.title.clone());
+                let alert = Alert { id, at, environment, service, title, resolves: resolved_alert(event) };
                 self.alerts.insert(key, Arc::new(alert));
             }
         }
@@ -340,7 +343,10 @@ impl Investigator {
         self.merge_cases(environment, bucket, &links);
         self.open_cases(environment, bucket, &firing, &graph, &links);
         for alert in alerts {
-            self.open_told(environment, bucket, alert, &graph, &links);
+            match &alert.resolves {
+                Some(firing) => self.resolve_told(bucket, alert, firing),
+                None => self.open_told(environment, bucket, alert, &graph, &links),
+            }
         }
         Some(graph)
     }
@@ -502,6 +508,12 @@ pub(super) fn is_alert(event: &Event) -> bool {
     let told = matches!(event.event_type.as_str(), "alert" | "incident_detected" | "incident_reported")
         || (event.event_type == "note" && event.tags.contains("incident"));
     told && !resolved
+}
+
+/// Id of the firing alert that a resolved one ends: both are steps of one life, named by its fingerprint and start.
+fn resolved_alert(event: &Event) -> Option<String> {
+    let life = event.source_id.as_deref().filter(|_| event.event_type == "alert")?.strip_suffix("/resolved")?;
+    Some(Event::id_of_source(event.source, &event.event_type, &format!("{life}/firing")))
 }
 
 fn node_key(name: &ServiceName) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! Changes: commits, pull requests, builds, artifacts and deployments, joined when asked for.
 
+use std::collections::BTreeSet;
+
 use warp::Filter;
 
 use super::Route;
@@ -78,9 +80,9 @@ pub async fn show(id: Segment, request: Request) -> Answer {
         let (mut all, _) = events(reader, before, true)?;
         all.extend(events(reader, after, false)?.0);
         // Many events of one instant may have left it out.
-        if !all.iter().any(|known| known.id == event.id) {
-            all.push(event);
-        }
+        all.push(event);
+        let mut known = BTreeSet::new();
+        all.retain(|event| known.insert(event.id.clone()));
         Ok(join(&all).into_iter().find(|change| change.event_ids.contains(&wanted)))
     });
     let found = found.await?;
