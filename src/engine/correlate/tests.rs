@@ -324,8 +324,7 @@ fn a_resolved_alert_closes_its_own_and_no_other() {
         let source_id = format!("{fingerprint}/start/{status}");
         let id = Event::id_of_source(Source::Manual, "alert", &source_id);
         let mut event = Event::new(id, at(seconds), Source::Manual, "alert", Severity::High, &format!("{service} is slow"));
-        (event.service, event.environment, event.source_id) =
-            (Some(service.to_owned()), Some(ENVIRONMENT.to_owned()), Some(source_id));
+        (event.service, event.environment, event.source_id) = (Some(service.to_owned()), Some(ENVIRONMENT.to_owned()), Some(source_id));
         event.data = serde_json::json!({ "status": status });
         event
     };

@@ -247,7 +247,14 @@ fn what_was_known_at_a_time_can_be_asked_for() {
 fn a_name_is_told_to_mean_a_service_and_taken_back_with_who_said_so() {
     let (web, _folder) = start();
     let put = |name: &str, service: &str| {
-        send(&web, "PUT", &format!("/aliases/{name}"), "*", &format!("{name}>{service}"), &json!({"service": service, "reason": "renamed in May"}))
+        send(
+            &web,
+            "PUT",
+            &format!("/aliases/{name}"),
+            "*",
+            &format!("{name}>{service}"),
+            &json!({"service": service, "reason": "renamed in May"}),
+        )
     };
     assert_eq!(put("payments-svc", "payments").status, 200);
     assert_eq!(put("pay%2Fold", "payments-svc").status, 200);
