@@ -20,6 +20,13 @@ pub fn join(facts: &[&Facts]) -> Vec<Vec<usize>> {
     joined.groups()
 }
 
+/// Environment and service.
+type Place<'f> = (Option<&'f str>, Option<&'f str>);
+
+fn place_of(facts: &Facts) -> Place<'_> {
+    (facts.environment.as_deref(), facts.service.as_deref())
+}
+
 /// Events and which of them are together.
 struct Joined<'f> {
     facts: &'f [&'f Facts],
@@ -155,14 +162,14 @@ impl<'f> Joined<'f> {
     /// The first deployment of an image carries the change that made it.
     fn by_first_image(&mut self) {
         let mut makers: BTreeMap<Key, BTreeSet<usize>> = BTreeMap::new();
-        let mut deployed: BTreeMap<(Option<&str>, Option<&str>, Key), (Timestamp, usize)> = BTreeMap::new();
+        let mut deployed: BTreeMap<(Place<'_>, Key), (Timestamp, usize)> = BTreeMap::new();
         let mut all = Vec::new();
         for (place, facts) in self.facts.iter().enumerate() {
             let root = self.root(place);
             for key in self.image_keys(facts) {
                 if facts.is_deployment() && !facts.is_tag() {
-                    let place_of = (facts.environment.as_deref(), facts.service.as_deref(), key.clone());
-                    let first = deployed.entry(place_of).or_insert((facts.at, root));
+                    let at = (place_of(facts), key.clone());
+                    let first = deployed.entry(at).or_insert((facts.at, root));
                     *first = (*first).min((facts.at, root));
                     all.push((place, key));
                 } else if self.has_commit[root] {
@@ -174,7 +181,7 @@ impl<'f> Joined<'f> {
         let mut of_deployment: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for (place, key) in all {
             let (root, facts) = (self.root(place), self.facts[place]);
-            let first = deployed.get(&(facts.environment.as_deref(), facts.service.as_deref(), key.clone()));
+            let first = deployed.get(&(place_of(facts), key.clone()));
             if first.is_some_and(|(_, first)| self.root(*first) == root) {
                 of_deployment.entry(place).or_default().extend(makers.get(&key).into_iter().flatten());
             }

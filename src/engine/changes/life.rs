@@ -19,7 +19,7 @@ pub fn life(parts: &[&Facts], rolled_back: &[LifeStep]) -> Vec<LifeStep> {
         let merged = (!is_told_merged).then_some(LifeStepKind::Merged);
         let kind = if facts.is_merge { merged } else { facts.step };
         let Some(kind) = kind.filter(|kind| *kind != LifeStepKind::RolledBack) else { continue };
-        let place = is_placed(kind).then_some((facts.environment.as_deref(), facts.service.as_deref())).unwrap_or_default();
+        let place = if is_placed(kind) { (facts.environment.as_deref(), facts.service.as_deref()) } else { (None, None) };
         // Each step once: of many commits the first, of many reports of one build or deployment the first.
         if said.insert((kind, place.0, place.1)) {
             steps.push(step(kind, facts));

@@ -32,7 +32,7 @@ pub fn change_with(events: &[Event], event_id: &str) -> Option<Change> {
     let is_wanted = |event: &&Event| event.id == event_id;
     let wanted = events.iter().find(is_wanted)?;
     let facts = Facts::of_event(wanted)?;
-    let has = |change: &Change| change.event_ids.iter().any(|id| *id == facts.event_id);
+    let has = |change: &Change| change.event_ids.contains(&facts.event_id);
     changes(events).into_iter().find(has)
 }
 

@@ -180,7 +180,7 @@ pub fn rank_changes<'a>(candidates: &Candidates<'a>, context: &ChangeContext<'_>
         let named = hot.places_of(&candidate.owners).first().copied();
         let owns = certain.into_iter().chain(named).min().and_then(|place| context.hot.get(place)).cloned();
         let is_nobodys = candidate.owners.is_empty() && candidate.certain.is_empty();
-        let is_near = || near_services.iter().any(|service| is_certain(service)) || !near.places_of(&candidate.owners).is_empty();
+        let is_near = || near_services.iter().any(is_certain) || !near.places_of(&candidate.owners).is_empty();
         let scope = match owns {
             Some(_) => 1.0,
             None if is_nobodys || is_near() => NEAR,
