@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use figment::Figment;
 use figment::error::Kind;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::correlate::CorrelateOptions;
 use crate::engine::decode::DecodeOptions;
 use crate::engine::detect::DetectOptions;
+use crate::engine::entities::EntityOptions;
 use crate::engine::resilience::retention::RetentionOptions;
 use crate::kafka::{self, SourceOptions};
 use crate::telemetry::tracing_setup as telemetry;
@@ -30,6 +32,7 @@ pub struct Settings {
     #[serde(default)]
     pub connectors: BTreeMap<String, SourceOptions>,
     pub decode: DecodeOptions,
+    pub entities: EntityOptions,
     pub detect: DetectOptions,
     pub correlate: CorrelateOptions,
     pub pipeline: PipelineOptions,
@@ -153,6 +156,7 @@ impl Settings {
                 problems.push((format!("connectors.{name}"), reason.to_owned()));
             }
         }
+        problems.extend(self.entities.problems().into_iter().map(|(key, reason)| (format!("entities.{key}"), reason)));
         problems.extend(self.web.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.ops.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.telemetry.validate());
@@ -168,7 +172,7 @@ impl Settings {
     /// Decode options of one connector: its own format where it names one.
     pub fn decode_of(&self, connector: &SourceOptions) -> DecodeOptions {
         let format = if connector.format == "auto" { &self.decode.format } else { &connector.format };
-        DecodeOptions { format: format.clone(), ..self.decode.clone() }
+        DecodeOptions { format: format.clone(), entities: Arc::new(self.entities.clone()), ..self.decode.clone() }
     }
 
     fn store_problems(&self) -> Vec<(String, String)> {

@@ -80,7 +80,7 @@ impl Handler<CommandStored> for BroadcasterStage {
             }
             CommandOutcome::Note(note) => self.publish.publish(LiveUpdate::NotesChanged { investigation_id: note.investigation_id }),
             CommandOutcome::Letters { count } => self.publish.publish(LiveUpdate::DeadLettersStored { count }),
-            CommandOutcome::Event(_) | CommandOutcome::Done => {}
+            CommandOutcome::Event(_) | CommandOutcome::Alias(_) | CommandOutcome::Done => {}
         }
     }
 }

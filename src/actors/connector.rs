@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, StreamHandler, WrapFuture};
 use tokio::sync::mpsc;
 
+use super::aliases::SharedAliases;
 use super::cut::Joins;
 use super::kept::{HandOver, Kept};
 use super::life_line::LifeLine;
@@ -46,6 +47,7 @@ pub struct Wiring {
     pub dead_letter: Recipient<Rejected>,
     pub recorder: Recipient<Record>,
     pub suspects: SharedSuspects,
+    pub aliases: SharedAliases,
     pub detect: DetectOptions,
     pub watermark: Arc<Mutex<WatermarkTracker>>,
     pub pace: Arc<Pace>,

@@ -7,12 +7,14 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 
 use tokio::sync::Notify;
 
+use super::aliases::SharedAliases;
 use super::books::QueueBooks;
 use super::cut::Joins;
 use super::life_line::LifeLine;
 use super::messages::{Hold, Passing, Ping, Stop, ToJoin};
 use super::status::StatusBoard;
 use crate::engine::detect::ShardInput;
+use crate::engine::entities::{self, Aliases, EntityOptions};
 use crate::model::command::{Action, InboxRow};
 use crate::model::event::Provenance;
 use crate::model::ledger::{INBOX, LedgerRow};
@@ -31,6 +33,7 @@ pub struct InboxStage {
     reader: Arc<dyn StoreReader>,
     joins: Joins,
     books: Arc<QueueBooks>,
+    aliases: SharedAliases,
     /// Fired when a person's write was stored.
     written: Arc<Notify>,
     /// Stopped for the last checkpoint.
@@ -50,11 +53,12 @@ impl InboxStage {
         reader: Arc<dyn StoreReader>,
         joins: Joins,
         books: Arc<QueueBooks>,
+        aliases: SharedAliases,
         written: Arc<Notify>,
         status: Arc<StatusBoard>,
         life: LifeLine,
     ) -> Self {
-        Self { reader, joins, books, written, held: false, status, _life: life }
+        Self { reader, joins, books, aliases, written, held: false, status, _life: life }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
@@ -75,7 +79,7 @@ impl InboxStage {
         let full = rows.len() == ROWS_PER_READ as usize;
         let delivery = self.joins.queue(|| {
             self.status.note_activity();
-            let passing = booked(rows, &mut self.books.lock());
+            let passing = booked(rows, &self.aliases.now(), &mut self.books.lock());
             vec![Some(ToJoin::Observed { input: ShardInput::default(), passing })]
         });
         ctx.wait(delivery.taken().into_actor(self).map(move |taken, stage, ctx| match taken {
@@ -96,7 +100,7 @@ impl InboxStage {
 }
 
 /// Events and commands apart, with the books kept.
-fn booked(rows: Vec<InboxRow>, books: &mut LedgerRow) -> Passing {
+fn booked(rows: Vec<InboxRow>, aliases: &Aliases, books: &mut LedgerRow) -> Passing {
     let mut passing = Passing::default();
     for row in rows {
         books.next_offset = row.id + 1;
@@ -109,6 +113,7 @@ fn booked(rows: Vec<InboxRow>, books: &mut LedgerRow) -> Passing {
                 // The books tell items apart by where they come from.
                 let position = Position { partition: books.partition.clone(), offset: row.id };
                 event.provenance = Some(Provenance { connector: NAME.to_owned(), position, format: FORMAT.to_owned() });
+                entities::place(&mut event, &EntityOptions::default(), aliases);
                 passing.events.push(*event);
             }
             _ => passing.commands.push(row),

@@ -4,6 +4,7 @@
 //! Messages carry batches. A stage steps, returns, then waits (`ctx.wait`) on the send to the next stage, so that every
 //! stage works at once, in order and bounded. Nothing is sent upstream.
 
+pub mod aliases;
 pub mod alignment;
 pub mod barrier;
 pub mod books;

@@ -12,6 +12,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 
 use tokio::sync::Notify;
 
+use super::aliases::SharedAliases;
 use super::life_line::LifeLine;
 use super::messages::{CommandStored, Execute, Ping, Record, Stop, StoreFailed, Stored};
 use super::retention::Retention;
@@ -21,6 +22,7 @@ use crate::clock;
 use crate::engine::resilience::backoff::Backoff;
 use crate::engine::resilience::retention::RetentionOptions;
 use crate::model::Bucket;
+use crate::model::command::Action;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::snapshot::Checkpoint;
 use crate::telemetry::batch_trace::BatchTrace;
@@ -59,6 +61,7 @@ pub struct RecorderStage {
     backoff: Backoff,
     retention: Option<Retention>,
     suspects: SharedSuspects,
+    aliases: SharedAliases,
     status: Arc<StatusBoard>,
     broadcaster: Recipient<Stored>,
     commands: Recipient<CommandStored>,
@@ -112,6 +115,7 @@ impl RecorderStage {
             backoff: Backoff::new(0),
             retention: None,
             suspects: SharedSuspects::default(),
+            aliases: SharedAliases::default(),
             status,
             broadcaster,
             commands,
@@ -133,6 +137,20 @@ impl RecorderStage {
     pub fn telling(mut self, suspects: SharedSuspects) -> Self {
         self.suspects = suspects;
         self
+    }
+
+    /// Tells who decodes what names mean, when a person changes it.
+    #[must_use]
+    pub fn naming(mut self, aliases: SharedAliases) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    fn take_aliases(&mut self) {
+        match self.writer.aliases() {
+            Ok(table) => self.aliases.replace(&table),
+            Err(error) => tracing::error!(%error, "aliases are stored but not read: they hold after the next start"),
+        }
     }
 
     fn retain(&mut self, ctx: &mut Context<Self>) {
@@ -329,6 +347,9 @@ impl Handler<Execute> for RecorderStage {
     fn handle(&mut self, Execute(command): Execute, _: &mut Self::Context) -> Self::Result {
         let result = self.writer.execute(&command, clock::now());
         if let Ok(outcome) = &result {
+            if matches!(command.action, Action::SetAlias { .. } | Action::RemoveAlias { .. }) {
+                self.take_aliases();
+            }
             self.inboxes.iter().for_each(|inbox| inbox.notify_one());
             if self.commands.try_send(CommandStored(outcome.clone())).is_err() {
                 metrics().live_dropped(1);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use tokio::sync::Notify;
 
+use super::aliases::SharedAliases;
 use super::books::QueueBooks;
 use super::cut::Joins;
 use super::life_line::LifeLine;
@@ -32,6 +33,7 @@ pub struct ReplayStage {
     recorder: Recipient<Record>,
     /// Records that stopped a stage, and what it takes to find out: a replay of one must not.
     suspects: SharedSuspects,
+    aliases: SharedAliases,
     detect: DetectOptions,
     /// Ahead of what is sent, and of the outcomes: this stage stops for every cut.
     books: Arc<QueueBooks>,
@@ -59,6 +61,7 @@ pub struct Ways {
     /// At most so many letters are decoded again each second.
     pub per_second: u32,
     pub suspects: SharedSuspects,
+    pub aliases: SharedAliases,
     pub detect: DetectOptions,
 }
 
@@ -79,6 +82,7 @@ impl ReplayStage {
             joins: ways.joins,
             recorder: ways.recorder,
             suspects: ways.suspects,
+            aliases: ways.aliases,
             detect: ways.detect,
             books,
             written,
@@ -111,6 +115,7 @@ impl ReplayStage {
         self.books.lock().next_offset = last.id + 1;
         self.waiting = true;
         let pause = Duration::from_secs_f64(replays.len() as f64 / f64::from(self.per_second));
+        self.redecoder.use_aliases(self.aliases.now());
         let decoded: Vec<_> = replays.iter().map(|replay| self.decode(replay)).collect();
         self.deliver(decoded, ctx);
         ctx.run_later(pause, |stage, ctx| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
+use crate::model::entity::Alias;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
@@ -124,6 +125,10 @@ impl StoreWriter for Located {
 
     fn remove(&mut self, removal: &Removal, now: Timestamp) -> Result<Removed, StoreError> {
         self.inner.remove(removal, now).map_err(|error| located(error, &self.options))
+    }
+
+    fn aliases(&mut self) -> Result<Vec<Alias>, StoreError> {
+        self.inner.aliases()
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::Recipient;
 
 use super::pipeline::{SourcePart, redecoder};
+use crate::actors::aliases::SharedAliases;
 use crate::actors::messages::{Execute, Steer};
 use crate::actors::supervisor::Doors;
 use crate::clock;
@@ -53,13 +54,17 @@ impl ConnectorControl for SharedDoors {
     }
 }
 
-/// Decodes with the settings of the connectors, and stores nothing.
+/// Decodes with the settings of the connectors and the aliases of now, and stores nothing.
 #[derive(Clone, Debug)]
-pub struct DryRunner(pub Vec<SourcePart>);
+pub struct DryRunner(pub Vec<SourcePart>, pub SharedAliases);
 
 impl DryRuns for DryRunner {
     fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun {
-        let decoded = catch_unwind(AssertUnwindSafe(|| redecoder(&self.0).decode(letter, edited, clock::now())));
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            let mut redecoder = redecoder(&self.0);
+            redecoder.use_aliases(self.1.now());
+            redecoder.decode(letter, edited, clock::now())
+        }));
         let decoded = decoded.unwrap_or_else(|_| Err(failure(&letter.connector, &decode::panicked(0, "a dry run"))));
         dry_run(decoded.as_ref())
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use actix::{Actor, Addr, ArbiterHandle, Handler};
 use tokio::sync::Notify;
 
+use crate::actors::aliases::SharedAliases;
 use crate::actors::books::{QueueBooks, SourceBooks};
 use crate::actors::broadcaster::BroadcasterStage;
 use crate::actors::connector::{ConnectorStage, Feed, Wiring};
@@ -86,6 +87,8 @@ pub struct PipelineParts {
     pub reader: Arc<dyn StoreReader>,
     pub publish: Arc<dyn Publish>,
     pub status: Arc<StatusBoard>,
+    /// What names mean, as people changed it last; outlives a rebuild.
+    pub aliases: SharedAliases,
     /// What decides whether each connector may read; outlives a rebuild.
     pub guards: Guards,
     pub placement: Placement,
@@ -101,6 +104,7 @@ impl fmt::Debug for PipelineParts {
 pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, BuildError> {
     let mut writer = (parts.open_writer)()?;
     let snapshot = writer.load_snapshot()?;
+    parts.aliases.replace(&writer.aliases()?);
     let cores = Cores::restore(parts, &snapshot).map_err(BuildError::Lasting)?;
     parts.status.watermark(cores.watermark.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
@@ -119,6 +123,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Build
         dead_letter: dead_letter.clone().recipient(),
         recorder: recorder.clone().recipient(),
         suspects: parts.guards.suspects.clone(),
+        aliases: parts.aliases.clone(),
         detect: parts.detect.clone(),
         watermark: watermark.clone(),
         pace: Arc::new(Pace::new(watermark)),
@@ -232,9 +237,10 @@ impl Builder<'_> {
         let (status, life) = (self.parts.status.clone(), self.life("recorder"));
         let (stored, commands) = (broadcaster.clone().recipient(), broadcaster.clone().recipient());
         let supervisor = Some((self.reports.stored.clone(), self.reports.failed.clone()));
-        let (retention, suspects) = (self.parts.retention, self.parts.guards.suspects.clone());
+        let (retention, suspects, aliases) = (self.parts.retention, self.parts.guards.suspects.clone(), self.parts.aliases.clone());
         RecorderStage::start_in_arbiter(&self.parts.placement.disk, move |_| {
-            RecorderStage::new(writer, status, stored, commands, written, supervisor, life).with_retention(retention).telling(suspects)
+            let recorder = RecorderStage::new(writer, status, stored, commands, written, supervisor, life);
+            recorder.with_retention(retention).telling(suspects).naming(aliases)
         })
     }
 
@@ -295,9 +301,9 @@ impl Builder<'_> {
     fn inbox(&mut self, wiring: &Wiring, snapshot: &Snapshot, written: Arc<Notify>) -> SourceHandle {
         let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(inbox::NAME));
         let books = Arc::new(QueueBooks::restore(inbox::NAME, &snapshot.ledger));
-        let (joins, ours) = (wiring.joins.clone(), books.clone());
+        let (joins, ours, aliases) = (wiring.joins.clone(), books.clone(), wiring.aliases.clone());
         let inbox = InboxStage::start_in_arbiter(&self.parts.placement.connectors, move |_| {
-            InboxStage::new(reader, joins, ours, written, status, life)
+            InboxStage::new(reader, joins, ours, aliases, written, status, life)
         });
         source_alone(inbox::NAME, &inbox, books)
     }
@@ -309,6 +315,7 @@ impl Builder<'_> {
             recorder: recorder.clone().recipient(),
             per_second: self.parts.replays_per_second,
             suspects: wiring.suspects.clone(),
+            aliases: wiring.aliases.clone(),
             detect: self.parts.detect.clone(),
         };
         let (reader, status, life) = (self.parts.reader.clone(), self.parts.status.clone(), self.life(REPLAY));

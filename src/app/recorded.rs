@@ -20,6 +20,7 @@ use crate::engine::resilience::retention::RetentionOptions;
 use crate::kafka::{self, producer};
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
+use crate::model::entity::Alias;
 use crate::model::investigation::EngineFindings;
 use crate::model::live::LiveUpdate;
 use crate::model::ports::{FeedTrouble, Publish, StoreError, StoreReader, StoreWriter, WriteBatch, WriteReport};
@@ -234,6 +235,7 @@ fn parts(
         reader,
         publish: Arc::new(Nobody),
         status,
+        aliases: Default::default(),
         guards: Guards::default(),
         placement: Placement::single(Arbiter::current()),
     }
@@ -269,6 +271,10 @@ impl StoreWriter for Tee {
 
     fn execute(&mut self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError> {
         self.inner.execute(command, now)
+    }
+
+    fn aliases(&mut self) -> Result<Vec<Alias>, StoreError> {
+        self.inner.aliases()
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

@@ -15,11 +15,12 @@ use super::doors::{DryRunner, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::kafka_sources;
 use super::verify;
+use crate::actors::aliases::SharedAliases;
 use crate::actors::kept::Guards;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
-use crate::engine::correlate;
+use crate::engine::{changes, correlate};
 use crate::model::ports::{PipelineStatus as _, StoreReader};
 use crate::settings::Settings;
 use crate::store::{self, SqliteWriter};
@@ -97,6 +98,8 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         tracing::warn!(items, "baselines, open traces and counts of open buckets are forgotten; everything else is kept");
     }
 
+    writer.declare_aliases(&settings.entities.aliases, clock::now()).context("keeping entities.aliases of the settings")?;
+    let aliases = SharedAliases::default();
     let status = Arc::new(StatusBoard::default());
     let doors = SharedDoors::default();
     let hub = Hub::new(clock::now());
@@ -107,8 +110,9 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         commands: Arc::new(doors.clone()),
         status: status.clone(),
         control: Arc::new(doors.clone()),
-        dry_runs: Arc::new(DryRunner(sources.clone())),
+        dry_runs: Arc::new(DryRunner(sources.clone(), aliases.clone())),
         explain: correlate::explain,
+        join_changes: changes::changes,
         live: hub.clone(),
         now: clock::now,
         version: env!("CARGO_PKG_VERSION"),
@@ -131,6 +135,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         reader: reader.clone(),
         publish: Arc::new(hub),
         status: status.clone(),
+        aliases,
         guards: Guards::new(settings.dead_letters.max_bytes_per_connector()),
         placement: Placement { connectors: connectors.clone(), shards: shards.to_vec(), disk: disk.clone() },
     };

@@ -7,6 +7,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 use super::connector::ConnectorOrder;
+use super::entity::Alias;
 use super::investigation::{CloseReason, Investigation, Note, Priority, Status};
 use super::suspect::Verdict;
 use super::{Event, Severity, Timestamp};
@@ -85,6 +86,16 @@ pub enum Action {
         order: ConnectorOrder,
         reason: String,
     },
+    /// From the next batch on, the name means that service.
+    SetAlias {
+        name: String,
+        service: String,
+        reason: String,
+    },
+    /// Takes a person's alias back; one of the settings under the same name is in force again.
+    RemoveAlias {
+        name: String,
+    },
     /// Decodes letters again, with the settings as they are now.
     ReplayDeadLetters {
         select: LetterSelection,
@@ -153,6 +164,7 @@ pub enum CommandOutcome {
         ids: Vec<String>,
     },
     Note(Box<Note>),
+    Alias(Box<Alias>),
     /// Dead letters that the decision took.
     Letters {
         count: u64,

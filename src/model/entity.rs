@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Timestamp;
+
 /// A 64-bit stand-in for a text (service, operation, template, metric, host): its XXH3 hash, so that it is the same in
 /// every process and run. The text travels once as a [`crate::model::observation::Definition`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,6 +43,30 @@ impl EntityKey {
     pub fn shard(self, shards: usize) -> usize {
         ((self.environment.0 ^ self.service.0.rotate_left(31)) % shards.max(1) as u64) as usize
     }
+}
+
+/// Who made an alias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AliasOrigin {
+    /// Written in `[entities.aliases]` of the settings.
+    Settings,
+    Person,
+}
+
+/// A name and the service it means, with who said so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Alias {
+    pub name: String,
+    pub service: String,
+    pub origin: AliasOrigin,
+    /// `settings`, or the person.
+    pub set_by: String,
+    pub reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub set_at: Timestamp,
+    /// False for one of the settings where a person's word goes before it.
+    pub in_force: bool,
 }
 
 /// A service in an environment, by name.

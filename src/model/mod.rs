@@ -1,5 +1,6 @@
 //! Nouns: what whydunit talks about. No I/O, no runtime, no clock; every other module may use them.
 
+pub mod change;
 pub mod command;
 pub mod connector;
 pub mod dead_letter;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::change::Change;
 use super::command::{Command, CommandError, CommandOutcome, InboxRow};
 use super::connector::{ConnectorOrder, ConnectorStatus, Health, KeptPause, OrderBy, PauseChange};
 use super::dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, Replay, ReplayOutcome, ReplayRun};
+use super::entity::Alias;
 use super::explanation::Explanation;
 use super::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
@@ -193,6 +195,10 @@ pub trait StoreWriter: Send {
         let _ = (removal, now);
         Ok(Removed::default())
     }
+    /// Names that mean other names, by name.
+    fn aliases(&mut self) -> Result<Vec<Alias>, StoreError> {
+        Ok(Vec::new())
+    }
     /// What the last whole checkpoint left; state parts of an unfinished one are forgotten.
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError>;
 }
@@ -230,6 +236,10 @@ pub trait StoreReader: Send + Sync {
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError>;
     /// Services and calls as they were at a time, or now; of one environment or of all.
     fn topology(&self, environment: Option<&str>, at: Option<Timestamp>) -> Result<Topology, StoreError>;
+    /// Names that mean other names, by name.
+    fn aliases(&self) -> Result<Vec<Alias>, StoreError> {
+        Ok(Vec::new())
+    }
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.
     fn inbox(&self, from: i64, limit: u32) -> Result<Vec<InboxRow>, StoreError>;
@@ -256,6 +266,9 @@ pub trait PipelineStatus: Send + Sync {
 pub trait DryRuns: Send + Sync {
     fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun;
 }
+
+/// Joins the events of changes into changes, oldest first. Pure.
+pub type JoinChanges = fn(&[Event]) -> Vec<Change>;
 
 /// Says why an event is in an investigation, or why it is not; the link is how it is linked, if it is. Pure.
 pub type Explain = fn(&Event, Option<&EventLink>, &Investigation) -> Explanation;

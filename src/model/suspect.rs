@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Timestamp;
+use super::change::LifeStep;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -60,6 +61,9 @@ pub struct Suspect {
     pub verdict_comment: Option<String>,
     #[serde(default)]
     pub verdict_by: Option<String>,
+    /// What became of the change so far, oldest first; empty for all but changes.
+    #[serde(default)]
+    pub life: Vec<LifeStep>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

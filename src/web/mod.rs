@@ -24,6 +24,9 @@
 //! | POST | `/dead-letters/{id}/replay` `/dead-letters/replay` | decodes one or many again (202: the order is durable) |
 //! | POST | `/dead-letters/discard` | discards many, with a reason |
 //! | GET | `/analytics/summary` | counts and medians |
+//! | GET | `/changes` `/changes/{id}` | commits, builds and deployments joined into changes; one, by any of its events |
+//! | GET | `/aliases` | names that mean another service, and who said so |
+//! | PUT DELETE | `/aliases/{name}` | sets one; takes one back |
 //! | GET | `/topology?at=` | who calls whom, now or at a time |
 //! | GET | `/health` `/openapi.json` | how the process fares; this API's document |
 //! | GET | `/stream` | live updates as server-sent events |
@@ -52,7 +55,7 @@ use tokio::sync::{Semaphore, watch};
 use warp::Filter;
 
 use crate::model::Timestamp;
-use crate::model::ports::{Commands, ConnectorControl, DryRuns, Explain, PipelineStatus, StoreReader};
+use crate::model::ports::{Commands, ConnectorControl, DryRuns, Explain, JoinChanges, PipelineStatus, StoreReader};
 
 pub use live::Hub;
 pub use ops::serve_ops;
@@ -68,6 +71,7 @@ pub struct Parts {
     pub control: Arc<dyn ConnectorControl>,
     pub dry_runs: Arc<dyn DryRuns>,
     pub explain: Explain,
+    pub join_changes: JoinChanges,
     pub live: Hub,
     pub now: fn() -> Timestamp,
     pub version: &'static str,

@@ -174,6 +174,7 @@ fn start() -> Running {
         reader: reader.clone(),
         publish: Arc::new(Nobody),
         status: status.clone(),
+        aliases: Default::default(),
         guards: Guards::default(),
         retention: whydunit::engine::resilience::retention::RetentionOptions::keeps_all(),
         placement: Placement { connectors, shards: vec![shard], disk },

@@ -228,6 +228,7 @@ impl Process {
             reader: self.database.reader(),
             publish: Arc::new(Page(self.injector.clone())),
             status,
+            aliases: Default::default(),
             guards: Guards::default(),
             placement: Placement::single(Arbiter::current()),
         }

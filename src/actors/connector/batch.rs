@@ -36,6 +36,7 @@ impl ConnectorStage {
         }
         let records = Arc::new(batch);
         let trace = trace_of(&records);
+        self.decoder.use_aliases(self.wiring.aliases.now());
         let (mut decoded, culprits) = trace.stage("decode").in_scope(|| self.decoder.decode_isolated(&records, now));
         if culprits > 0 {
             tracing::error!(connector = &*self.name, records = culprits, "decoding panicked; these records are set aside");

@@ -57,6 +57,8 @@ pub struct Case {
     pub told_of_any_at: Option<Timestamp>,
     /// When somebody told of it, and of which service, if of one.
     pub told_at: Option<(Timestamp, String)>,
+    /// Alerts that told of it and are not over.
+    pub firing: BTreeSet<String>,
     pub verdicts: BTreeMap<String, Verdict>,
     /// End of the newest bucket in which something of it had not ended.
     pub live_until: Timestamp,

@@ -202,6 +202,7 @@ mod tests {
             verdict: Verdict::Suspect,
             verdict_comment: None,
             verdict_by: None,
+            life: Vec::new(),
         };
         let edge = GraphEdge {
             caller: "checkout".into(),

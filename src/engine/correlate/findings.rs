@@ -70,7 +70,7 @@ impl<'a> World<'a> {
     /// Changes that may be the cause of what began then.
     fn candidates(&self, onset: Timestamp) -> Rc<Candidates<'a>> {
         let earliest = onset.plus_seconds(-CANDIDATE_S);
-        let in_time = |change: &&Change| change.at >= earliest && change.at <= self.now && !change.is_provider_status();
+        let in_time = |change: &&Change| change.at() >= earliest && change.at() <= self.now && !change.is_provider_status();
         // They are ordered by time: equally many are the same.
         let changes: Vec<&Change> = self.changes.iter().copied().filter(in_time).collect();
         let mut known = self.candidates.borrow_mut();
@@ -120,7 +120,7 @@ pub fn rank(
     let candidates = world.candidates(onset);
     let ranked = rank_changes(&candidates, &context);
     let mut suspects = service_suspects(&services, &local);
-    let changes = change_suspects(&ranked, &context);
+    let changes = change_suspects(&ranked, &candidates, &context);
     let considered =
         changes.iter().filter_map(|suspect| Some((suspect.event_id.clone()?, suspect.sentence.clone()))).take(CONSIDERED).collect();
     suspects.extend(changes);
@@ -145,9 +145,9 @@ fn told_surge(case: &Case, graph: &CallGraph) -> Option<Surge> {
 
 /// What a provider's status feed says began when this did.
 fn provider_trouble(onset: Timestamp, world: &World<'_>) -> Option<Outside> {
-    let near = |change: &&&Change| change.is_provider_status() && change.at.seconds_since(onset).abs() <= STATUS_TOLERANCE_S;
-    let reported = world.changes.iter().filter(near).min_by_key(|change| (change.at, &change.event_id))?;
-    let clock = reported.at.to_string();
+    let near = |change: &&&Change| change.is_provider_status() && change.at().seconds_since(onset).abs() <= STATUS_TOLERANCE_S;
+    let reported = world.changes.iter().filter(near).min_by_key(|change| (change.at(), &change.facts.event_id))?;
+    let clock = reported.at().to_string();
     let sentence = format!("a provider reports since {}: {}", clock.get(11..16).unwrap_or_default(), reported.title);
     Some(Outside { strength: 1.0, sentence })
 }
@@ -353,8 +353,11 @@ fn graph_node(service: &str, case: &Case, ranked: Option<&RankedService>, local:
 
 /// Hash of what a person would notice: a new revision is due when it changes.
 pub fn visible(findings: &EngineFindings) -> u64 {
-    let suspects: Vec<_> =
-        findings.suspects.iter().map(|suspect| (&suspect.id, suspect.rank, (suspect.score * 50.0).round(), &suspect.diff_hint)).collect();
+    let suspects: Vec<_> = findings
+        .suspects
+        .iter()
+        .map(|suspect| (&suspect.id, suspect.rank, (suspect.score * 50.0).round(), &suspect.diff_hint, suspect.life.len()))
+        .collect();
     let signals: Vec<_> = findings.signals.iter().map(|signal| (&signal.service.service, &signal.detector, &signal.key)).collect();
     let text = format!(
         "{}|{}|{:?}|{:?}|{:?}|{:?}|{:?}|{:?}|{suspects:?}|{signals:?}",

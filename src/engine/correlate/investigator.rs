@@ -13,7 +13,7 @@ use super::links::Links;
 use super::mutes::Mutes;
 use super::node::Node;
 use super::opening::{self, Firing};
-use crate::engine::rank::{CallGraph, Change, Local, same_service};
+use crate::engine::rank::{CallGraph, Change, Local};
 use crate::model::command::{Action, InboxRow};
 use crate::model::entity::ServiceName;
 use crate::model::investigation::{EngineFindings, Status};
@@ -21,7 +21,7 @@ use crate::model::signal::{ClosedBucket, Pointed, Signal};
 use crate::model::suspect::Suspect;
 use crate::model::{Bucket, Event, Timestamp};
 
-/// Changes kept of one environment, once their buckets are closed; the oldest go first.
+/// Changes kept of one environment, once their buckets are closed, and as many builds and artifacts; the oldest go first.
 const MAX_CHANGES: usize = 500;
 /// The same with those that wait for their buckets: a forge's topic is read far ahead of the logs.
 const MAX_WAITING_CHANGES: usize = 2_000;
@@ -52,6 +52,8 @@ pub(super) struct Alert {
     pub environment: Option<String>,
     pub service: Option<String>,
     pub title: String,
+    /// The firing alert that it says is over.
+    pub resolves: Option<String>,
 }
 
 /// Opens, joins, ranks and quietens investigations; steps once per closed bucket.
@@ -93,10 +95,11 @@ impl Investigator {
             if let Some(change) = Change::of_event(event) {
                 self.touch(b'x', &key);
                 self.changes.insert(key, Arc::new(change));
-            } else if is_alert(event) {
+            } else if is_alert(event) || resolved_alert(event).is_some() {
                 self.touch(b'a', &key);
                 let (environment, service) = (event.environment.clone(), event.service.clone());
-                let alert = Alert { id: event.id.clone(), at: event.timestamp, environment, service, title: event.title.clone() };
+                let (id, at, title) = (event.id.clone(), event.timestamp, event.title.clone());
+                let alert = Alert { id, at, environment, service, title, resolves: resolved_alert(event) };
                 self.alerts.insert(key, Arc::new(alert));
             }
         }
@@ -109,10 +112,11 @@ impl Investigator {
 
     /// Keeps the newest changes of each environment, of those before `end` or of all, and none that is too old to matter.
     fn bound_changes(&mut self, end: Option<Timestamp>, most: usize) {
-        let mut counts: BTreeMap<Option<String>, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<(Option<String>, bool), usize> = BTreeMap::new();
         let mut drop = Vec::new();
         for (key, change) in self.changes.iter().rev().filter(|((at, _), _)| end.is_none_or(|end| *at < end)) {
-            let count = counts.entry(change.environment.clone()).or_default();
+            // Builds and artifacts, which are many, push out no commit and no deployment.
+            let count = counts.entry((change.facts.environment.clone(), change.facts.is_cause())).or_default();
             *count += 1;
             let old = self.bucket.is_some_and(|bucket| bucket.start().seconds_since(key.0) > (2 * CANDIDATE_S) as f64);
             if *count > most || old {
@@ -339,7 +343,10 @@ impl Investigator {
         self.merge_cases(environment, bucket, &links);
         self.open_cases(environment, bucket, &firing, &graph, &links);
         for alert in alerts {
-            self.open_told(environment, bucket, alert, &graph, &links);
+            match &alert.resolves {
+                Some(firing) => self.resolve_told(bucket, alert, firing),
+                None => self.open_told(environment, bucket, alert, &graph, &links),
+            }
         }
         Some(graph)
     }
@@ -349,11 +356,8 @@ impl Investigator {
         let from = (signal.onset.plus_seconds(-DEPLOY_EFFECT_S), String::new());
         let until = (signal.onset.plus_seconds(DEPLOY_TOLERANCE_S), String::new());
         let own = |change: &Arc<Change>| {
-            let here = change.environment.as_ref().is_none_or(|named| *named == signal.service.environment);
-            change.is_deployment()
-                && !change.is_provider_status()
-                && here
-                && change.service.as_ref().is_some_and(|service| same_service(service, &signal.service.service))
+            let here = change.environment().is_none_or(|named| named == signal.service.environment);
+            change.is_deployment() && !change.is_provider_status() && here && change.is_of(&signal.service.service)
         };
         self.changes.range(from..until).any(|(_, change)| own(change))
     }
@@ -432,7 +436,7 @@ impl Investigator {
     }
 
     fn world<'a>(&'a self, environment: &str, bucket: Bucket, graph: &'a CallGraph) -> World<'a> {
-        let here = |change: &&Arc<Change>| change.environment.as_ref().is_none_or(|named| named == environment);
+        let here = |change: &&Arc<Change>| change.environment().is_none_or(|named| named == environment);
         let changes = self.changes.values().filter(here).map(|change| &**change).collect();
         World::new(&self.options, self.nodes_of(environment).map(|node| &**node), graph, changes, bucket.end())
     }
@@ -504,6 +508,12 @@ pub(super) fn is_alert(event: &Event) -> bool {
     let told = matches!(event.event_type.as_str(), "alert" | "incident_detected" | "incident_reported")
         || (event.event_type == "note" && event.tags.contains("incident"));
     told && !resolved
+}
+
+/// Id of the firing alert that a resolved one ends: both are steps of one life, named by its fingerprint and start.
+fn resolved_alert(event: &Event) -> Option<String> {
+    let life = event.source_id.as_deref().filter(|_| event.event_type == "alert")?.strip_suffix("/resolved")?;
+    Some(Event::id_of_source(event.source, &event.event_type, &format!("{life}/firing")))
 }
 
 fn node_key(name: &ServiceName) -> Vec<u8> {

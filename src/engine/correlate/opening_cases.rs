@@ -116,6 +116,7 @@ impl Investigator {
         });
         if let Some(case) = known.and_then(|id| self.case(&id)) {
             case.link(&alert.id, 0.9, "an alert about a service that belongs", bucket.end());
+            case.firing.insert(alert.id.clone());
             return;
         }
         let mut component = match &alert.service {
@@ -144,6 +145,7 @@ impl Investigator {
             .next();
         if let Some(case) = newest.and_then(|id| self.case(&id)) {
             case.told = true;
+            case.firing.insert(alert.id.clone());
             case.told_of_any = alert.service.is_none();
             case.told_of_any_at = case.told_of_any.then_some(alert.at);
             case.told_at = alert.service.clone().map(|service| (alert.at, service));
@@ -151,6 +153,17 @@ impl Investigator {
             case.started_at = case.started_at.min(alert.at);
             case.date(bucket, &options);
             case.link(&alert.id, 1.0, "it opened this investigation", bucket.end());
+        }
+    }
+
+    /// An alert that is over closes its own: what was opened by it, and shows nothing else, has recovered with its last alert.
+    pub(super) fn resolve_told(&mut self, bucket: Bucket, alert: &Alert, firing: &str) {
+        let known = self.cases.values().find(|case| case.firing.contains(firing)).map(|case| case.id.clone());
+        let Some(case) = known.and_then(|id| self.case(&id)) else { return };
+        case.firing.remove(firing);
+        case.link(&alert.id, 0.9, "it says that its alert is over", bucket.end());
+        if case.told && case.firing.is_empty() && case.signals.values().all(BTreeMap::is_empty) && case.recovered_at.is_none() {
+            case.recovered_at = Some(alert.at);
         }
     }
 }

@@ -317,3 +317,25 @@ fn an_incident_that_another_system_detected_is_told_until_it_is_resolved() {
     assert!(told("incident_detected", "detected") && told("alert", "firing"));
     assert!(!told("alert", "resolved") && !told("incident_resolved", "resolved") && !told("ticket_created", "created"));
 }
+
+#[test]
+fn a_resolved_alert_closes_its_own_and_no_other() {
+    let alert = |fingerprint: &str, service: &str, seconds: i64, status: &str| {
+        let source_id = format!("{fingerprint}/start/{status}");
+        let id = Event::id_of_source(Source::Manual, "alert", &source_id);
+        let mut event = Event::new(id, at(seconds), Source::Manual, "alert", Severity::High, &format!("{service} is slow"));
+        (event.service, event.environment, event.source_id) = (Some(service.to_owned()), Some(ENVIRONMENT.to_owned()), Some(source_id));
+        event.data = serde_json::json!({ "status": status });
+        event
+    };
+    let mut investigator = Investigator::new(&CorrelateOptions::default(), None);
+    investigator.forward(&[alert("a", "cart", 5, "firing"), alert("b", "search", 6, "firing"), alert("a", "cart", 40, "resolved")]);
+    let mut newest = std::collections::BTreeMap::new();
+    for step in 0..6 {
+        let bucket = crate::model::Bucket::of(at(15 * step));
+        let closed = crate::model::signal::ClosedBucket { bucket, ..Default::default() };
+        newest.extend(investigator.step(vec![closed]).into_iter().map(|findings| (findings.service_affected.clone(), findings)));
+    }
+    assert_eq!(newest["cart"].recovered_at, Some(at(40)));
+    assert_eq!(newest["search"].recovered_at, None);
+}

@@ -59,9 +59,10 @@ fn event(alert: &Value, group: &Value, sink: &RecordSink<'_>) -> Result<Event, R
     let severity = if is_resolved { Severity::Info } else { severity(labels) };
     let fingerprint = id_text(alert, &["fingerprint"]).unwrap_or_else(|| fingerprint_of(labels));
     let start = starts_at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+    let own = sink.service_attributes().iter().find_map(|name| text(labels, &[name]));
     let environment = ["environment", "env", "deployment_environment"].iter().find_map(|key| text(labels, &[key]));
     let mut draft = Draft::new(at, Source::Manual, "alert", severity, &title(alert, labels, name, is_resolved))
-        .of_service(service(labels))
+        .of_service(own.or_else(|| service(labels)))
         .in_environment(environment)
         .on_host(host(labels))
         .with_fingerprint(&fingerprint)

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::change::{branch_of, diff_of, first_line, is_merge, names, text, time_at};
+use super::change::{branch_of, diff_of, first_line, is_merge, is_no_sha, names, text, time_at};
 use super::draft::Draft;
 use super::sink::{RecordSink, Refusal};
 use crate::model::event::truncate;
@@ -25,6 +25,7 @@ pub(super) fn of_push(push: &Value, commit: &Value, service: &str, repository: &
     draft.fact("ref", text(push, &["ref"]));
     draft.fact("branch", text(push, &["ref"]).and_then(branch_of));
     draft.fact("url", text(commit, &["url"]));
+    draft.fact("tip_sha", text(push, &["after"]).filter(|tip| *tip != sha && !is_no_sha(tip)));
     draft.data.put("merge", is_merge(commit, subject));
     draft.data.put_files(["added", "removed", "modified"].iter().flat_map(|key| names(commit, key)));
     draft.data.put_diff(diff_of(&[commit]));

@@ -1,7 +1,7 @@
 //! An event in the making: its required parts first, then whose it is and its facts.
 //!
 //! All formats of changes speak one vocabulary in `data`, so that what belongs together is found together: `sha`, `before_sha`,
-//! `branch`, `ref`, `repository`, `pull_request`, `run_id`, `artifact`, `image`, `environment`, `version`, `author`, `message`,
+//! `tip_sha`, `branch`, `ref`, `repository`, `pull_request`, `run_id`, `artifact`, `image`, `environment`, `version`, `author`, `message`,
 //! `files`, `diff`, `merge`, `url`. Ids are texts, whatever their producer sends.
 
 use super::change::Data;

@@ -6,6 +6,7 @@ use super::json_logs::{UNKNOWN_SERVICE, limited};
 use super::otlp::facts::{Best, Scalar, SeriesHash};
 use super::otlp::requests::RequestFacts;
 use super::sink::RecordSink;
+use crate::engine::entities::is_attribute;
 use crate::model::{EntityKey, Symbol};
 
 /// Names of a fact, best first; dots and underscores are alike.
@@ -58,6 +59,10 @@ const ANSWERS: [&str; 6] = ["code", "status", "status_code", "http_code", "respo
 /// Labels of one sample as they are met.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Labels<'a> {
+    /// Names of a service that go before those known.
+    own: &'a [String],
+    /// What those say.
+    told: Best<'a>,
     service: Best<'a>,
     watched: Best<'a>,
     environment: Best<'a>,
@@ -79,9 +84,17 @@ pub(super) struct Origin {
 }
 
 impl<'a> Labels<'a> {
+    /// `own`: labels that name the service, before those known.
+    pub(super) fn asking(own: &'a [String]) -> Self {
+        Self { own, ..Self::default() }
+    }
+
     pub(super) fn label(&mut self, key: &[u8], text: &'a [u8]) {
         let value = Scalar::Text(text);
         self.series.attribute(key, value);
+        if let Some(rank) = self.own.iter().position(|name| is_attribute(name, key)) {
+            self.told.offer(rank as u8, value);
+        }
         let key = underscored(key);
         let Ok(key) = std::str::from_utf8(&key) else { return };
         // An answer's number says of a request what a span's status says of a span.
@@ -106,7 +119,7 @@ impl<'a> Labels<'a> {
     /// `watches_others`: the sender tells of other containers than its own.
     pub(super) fn origin(&self, watches_others: bool, sink: &mut RecordSink<'_>) -> Origin {
         let watched = if watches_others { self.watched.get() } else { None };
-        let service = watched.or(self.service.get()).map_or(Cow::Borrowed(UNKNOWN_SERVICE), String::from_utf8_lossy);
+        let service = self.told.get().or(watched).or(self.service.get()).map_or(Cow::Borrowed(UNKNOWN_SERVICE), String::from_utf8_lossy);
         let environment = match self.environment.get() {
             Some(name) => String::from_utf8_lossy(name),
             None => Cow::Borrowed(sink.options.default_environment.as_str()),

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::entities::{Aliases, EntityOptions};
 use crate::model::dead_letter::{Rejection, RejectionClass};
 use crate::model::observation::ObservationBatch;
 use crate::model::position::PartitionKey;
@@ -82,11 +83,21 @@ pub struct DecodeOptions {
     pub max_record_items: u32,
     /// An item further ahead of its record's Kafka time is tagged `skewed` and moves no watermark, seconds.
     pub max_skew_s: u32,
+    /// Whose records and changes are: the settings' own table.
+    #[serde(skip)]
+    pub entities: Arc<EntityOptions>,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { format: "auto".to_owned(), default_environment: "default".to_owned(), max_record_bytes: 10_485_760, max_record_items: 100_000, max_skew_s: 300 }
+        Self {
+            format: "auto".to_owned(),
+            default_environment: "default".to_owned(),
+            max_record_bytes: 10_485_760,
+            max_record_items: 100_000,
+            max_skew_s: 300,
+            entities: Arc::default(),
+        }
     }
 }
 
@@ -137,7 +148,15 @@ impl Decoder {
     /// Options that [`DecodeOptions::validate`] refuses behave as `auto`.
     pub fn new(options: DecodeOptions) -> Self {
         let named = Format::parse(&options.format);
-        Self { options, named, symbols: Symbols::default(), lines: LineReader::default(), room: Vec::new(), last: (0, [0; 3]) }
+        let aliases = Arc::new(Aliases::lenient(options.entities.aliases.clone()));
+        let symbols = Symbols::meaning(aliases);
+        let lines = LineReader::asking(&options.entities.service_attributes);
+        Self { options, named, symbols, lines, room: Vec::new(), last: (0, [0; 3]) }
+    }
+
+    /// Names mean this from the next batch on, in the place of what the settings say.
+    pub fn use_aliases(&mut self, aliases: Arc<Aliases>) {
+        self.symbols.aliases = aliases;
     }
 
     /// `observed_at` is the wall time of reading, for events' `observed_at`.

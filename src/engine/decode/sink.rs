@@ -2,6 +2,7 @@
 
 use super::DecodeOptions;
 use super::symbols::Symbols;
+use crate::engine::entities;
 use crate::model::dead_letter::{Rejection, RejectionClass};
 use crate::model::event::{Provenance, SKEWED};
 use crate::model::observation::{LogLine, MetricPoint, ObservationBatch, Span};
@@ -113,6 +114,11 @@ impl<'a> RecordSink<'a> {
         self
     }
 
+    /// Names of a service that go before those known.
+    pub(super) fn service_attributes(&self) -> &'a [String] {
+        &self.options.entities.service_attributes
+    }
+
     pub(super) fn items(&self) -> u32 {
         self.next_item
     }
@@ -146,6 +152,7 @@ impl<'a> RecordSink<'a> {
             event.tags.insert(SKEWED.to_owned());
         }
         event.observed_at = self.observed_at;
+        entities::place(&mut event, &self.options.entities, &self.symbols.aliases);
         let records = &self.batch.records;
         let position = records.records.get(record as usize).and_then(|record| {
             let partition = records.partitions.get(usize::from(record.partition))?;

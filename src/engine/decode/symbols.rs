@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::template;
+use crate::engine::entities::Aliases;
 use crate::model::observation::Definition;
 use crate::model::{EntityKey, Symbol, symbol};
 
@@ -18,9 +19,14 @@ pub(super) struct Symbols {
     /// Stays here if decoding unwinds, so that the next batch still carries it.
     fresh: Vec<Definition>,
     template: template::Scratch,
+    pub(super) aliases: Arc<Aliases>,
 }
 
 impl Symbols {
+    pub(super) fn meaning(aliases: Arc<Aliases>) -> Self {
+        Self { aliases, ..Self::default() }
+    }
+
     pub(super) fn define(&mut self, text: &str) -> Symbol {
         let name = symbol(text);
         if !name.is_none() && self.sent.remember(name) {
@@ -30,7 +36,16 @@ impl Symbols {
     }
 
     pub(super) fn entity(&mut self, environment: &str, service: &str) -> EntityKey {
-        EntityKey { environment: self.define(environment), service: self.define(service) }
+        EntityKey { environment: self.define(environment), service: self.service(service) }
+    }
+
+    /// The symbol of the service that a name means.
+    pub(super) fn service(&mut self, name: &str) -> Symbol {
+        if self.aliases.is_empty() {
+            return self.define(name);
+        }
+        let aliases = Arc::clone(&self.aliases);
+        self.define(aliases.resolve(name))
     }
 
     /// The symbol of a message's template, and the ids that stood in the message.

@@ -21,6 +21,11 @@ pub(super) struct TaggedSpan<'a> {
 }
 
 impl<'a> TaggedSpan<'a> {
+    /// `own`: tags of a process that name its service, before those known.
+    pub(super) fn asking(own: &'a [String]) -> Self {
+        Self { process: ResourceFacts::asking(own), ..Self::default() }
+    }
+
     pub(super) fn tag(&mut self, key: &[u8], value: Scalar<'a>) {
         match key {
             b"span.kind" => self.kind(value),

@@ -116,7 +116,7 @@ fn span(json: &SpanJson<'_>, shared: &[Shared<'_>], sink: &mut RecordSink<'_>) -
     if trace.is_none() || id.is_none() {
         return Err(Refusal::field(format!("{} is missing or zero", if trace.is_none() { "traceId" } else { "id" })));
     }
-    let mut span = TaggedSpan::default();
+    let mut span = TaggedSpan::asking(sink.service_attributes());
     span.facts.trace = Some(trace);
     (span.facts.span, span.facts.parent) = place(json, trace, id, shared);
     span.facts.name = json.name.text().unwrap_or_default().as_bytes();

@@ -10,8 +10,9 @@ use super::diff::DiffPower;
 use super::evidence::{Wording, words};
 use super::graph::CallGraph;
 use super::memo::Memo;
-use super::names::ServiceNames;
+use super::names::{ServiceNames, same_service};
 use super::outside::Outside;
+use crate::engine::changes::Facts;
 use crate::model::{Event, Timestamp};
 
 /// A change is half as suspect for every hour between it and the onset …
@@ -38,19 +39,12 @@ const PROVIDER_STATUS: &str = "provider_status";
 /// A change event, reduced to what ranking reads.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Change {
-    pub event_id: String,
-    pub at: Timestamp,
-    pub event_type: String,
-    pub environment: Option<String>,
-    pub service: Option<String>,
+    pub facts: Facts,
     pub title: String,
-    pub sha: Option<String>,
-    pub author: Option<String>,
     pub message: String,
     pub files: Vec<String>,
     /// Unified diff, at most 32 KiB.
     pub diff: Option<String>,
-    pub is_merge: bool,
     /// Of message, files and diff, ordered, with a space between them: no longer than these.
     #[serde(skip)]
     words: OnceLock<Box<str>>,
@@ -59,10 +53,16 @@ pub struct Change {
 }
 
 impl Change {
-    /// Reads a change event; `None` for events that change nothing.
+    /// Reads a change event, or one that tells more of a change's life; `None` for all others.
     pub fn of_event(event: &Event) -> Option<Self> {
-        if !event.is_change() && event.event_type != PROVIDER_STATUS {
-            return None;
+        let facts = match Facts::of_event(event) {
+            Some(facts) => facts,
+            None if event.event_type == PROVIDER_STATUS => Facts::read(event, None),
+            None => return None,
+        };
+        if !facts.is_cause() {
+            // Builds and artifacts tell of a life, and nothing that could be a cause.
+            return Some(Self { facts, title: event.title.clone(), ..Self::default() });
         }
         let text = |name: &str| event.data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
         let list = |name: &str| event.data.get(name).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
@@ -72,22 +72,30 @@ impl Change {
             .take(200)
             .collect();
         let message = text("message").or_else(|| text("description")).unwrap_or_else(|| event.title.clone());
-        let flag = |name: &str| event.data.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
         Some(Self {
-            event_id: event.id.clone(),
-            at: event.timestamp,
-            event_type: event.event_type.clone(),
-            environment: event.environment.clone(),
-            service: event.service.clone(),
+            facts,
             title: event.title.clone(),
-            sha: text("sha").or_else(|| text("commit")).or_else(|| text("version")),
-            author: text("author"),
-            is_merge: flag("merge") || flag("is_merge") || message.starts_with("Merge "),
             message: crate::model::event::truncate(&message, 2_000),
             files,
             diff: text("diff").or_else(|| text("patch")).map(|diff| crate::model::event::truncate(&diff, 32_768)),
             ..Self::default()
         })
+    }
+
+    pub fn at(&self) -> Timestamp {
+        self.facts.at
+    }
+
+    pub fn environment(&self) -> Option<&str> {
+        self.facts.environment.as_deref()
+    }
+
+    /// True when it is of that service: by a rule of the settings, else by its name.
+    pub fn is_of(&self, service: &str) -> bool {
+        match self.facts.services.as_slice() {
+            [] => self.facts.service.as_ref().is_some_and(|own| same_service(own, service)),
+            certain => certain.iter().any(|own| own == service),
+        }
     }
 
     /// Words that it is made of, each once.
@@ -102,11 +110,11 @@ impl Change {
 
     /// True for what a provider's status feed reports: no change of ours, but it may explain what no change does.
     pub fn is_provider_status(&self) -> bool {
-        self.event_type == PROVIDER_STATUS
+        self.facts.event_type == PROVIDER_STATUS
     }
 
     pub fn is_deployment(&self) -> bool {
-        !matches!(self.event_type.as_str(), "commit" | "push" | "pull_request_merged" | "change_merged")
+        self.facts.is_deployment()
     }
 }
 
@@ -139,6 +147,8 @@ pub struct ChangeContext<'a> {
 pub struct RankedChange<'a> {
     /// `None` stands for "no change explains it".
     pub change: Option<&'a Change>,
+    /// Its place among the candidates.
+    pub place: Option<usize>,
     pub score: f64,
     pub time: f64,
     pub scope: f64,
@@ -160,22 +170,27 @@ pub struct RankedChange<'a> {
 /// Ranks the candidates and "none", most suspect first.
 pub fn rank_changes<'a>(candidates: &Candidates<'a>, context: &ChangeContext<'_>) -> Vec<RankedChange<'a>> {
     let around = |hot: &String| context.graph.callees(hot).map(|(callee, _)| callee).chain(context.graph.callers(hot));
-    let near: BTreeSet<&String> = context.hot.iter().flat_map(around).collect();
+    let near_services: BTreeSet<&String> = context.hot.iter().flat_map(around).collect();
     let hot = ServiceNames::new(context.hot.iter().map(String::as_str));
-    let near = ServiceNames::new(near.into_iter().map(String::as_str));
+    let near = ServiceNames::new(near_services.iter().map(|service| service.as_str()));
     let mut ranked: Vec<RankedChange<'_>> = Vec::with_capacity(candidates.all.len() + 1);
-    for candidate in &candidates.all {
-        let owns = hot.places_of(&candidate.owners).first().and_then(|place| context.hot.get(*place)).cloned();
+    for (place, candidate) in candidates.all.iter().enumerate() {
+        let is_certain = |service: &&String| candidate.certain.contains(service.as_str());
+        let certain = context.hot.iter().position(|service| is_certain(&service));
+        let named = hot.places_of(&candidate.owners).first().copied();
+        let owns = certain.into_iter().chain(named).min().and_then(|place| context.hot.get(place)).cloned();
+        let is_nobodys = candidate.owners.is_empty() && candidate.certain.is_empty();
+        let is_near = || near_services.iter().any(is_certain) || !near.places_of(&candidate.owners).is_empty();
         let scope = match owns {
             Some(_) => 1.0,
-            None if candidate.owners.is_empty() || !near.places_of(&candidate.owners).is_empty() => NEAR,
+            None if is_nobodys || is_near() => NEAR,
             None => FAR,
         };
-        ranked.push(judge(candidate, candidates, owns, scope, context));
+        ranked.push(RankedChange { place: Some(place), ..judge(candidate, candidates, owns, scope, context) });
     }
     ranked.push(none(context));
     ranked.sort_by(|left, right| {
-        let id = |ranked: &RankedChange<'a>| ranked.change.map(|change| change.event_id.as_str()).unwrap_or_default();
+        let id = |ranked: &RankedChange<'a>| ranked.change.map(|change| change.facts.event_id.as_str()).unwrap_or_default();
         right.score.total_cmp(&left.score).then(right.effective_at.cmp(&left.effective_at)).then_with(|| id(left).cmp(id(right)))
     });
     ranked
@@ -188,13 +203,14 @@ fn judge<'a>(
     scope: f64,
     context: &ChangeContext<'_>,
 ) -> RankedChange<'a> {
-    let by_now =
-        |deployment: &&&Change| deployment.at >= candidate.shown.at && deployment.at.seconds_since(context.onset) <= ONSET_TOLERANCE_S;
+    let by_now = |deployment: &&&Change| {
+        deployment.at() >= candidate.shown.at() && deployment.at().seconds_since(context.onset) <= ONSET_TOLERANCE_S
+    };
     let carried = candidate.carriers.iter().find(by_now);
     let (effective_at, doubt) = match (candidate.deployed_at, carried) {
         (Some(at), _) => (at, 1.0),
-        (None, Some(deployment)) => (deployment.at, CARRIED),
-        (None, None) => (candidate.shown.at, if candidates.any_deployed { UNDEPLOYED } else { NO_DEPLOY_FEED }),
+        (None, Some(deployment)) => (deployment.at(), CARRIED),
+        (None, None) => (candidate.shown.at(), if candidates.any_deployed { UNDEPLOYED } else { NO_DEPLOY_FEED }),
     };
     let power = &candidate.power;
     let shared_words = context.wording.shared(&candidate.words, &candidates.frequency);
@@ -212,6 +228,7 @@ fn judge<'a>(
     let words = factor(Without::Words, words.min(1.0));
     RankedChange {
         change: Some(candidate.shown),
+        place: None,
         score: time * scope * does * (0.4 + 0.6 * words),
         time,
         scope,
@@ -236,6 +253,7 @@ fn time_factor(at: Timestamp, onset: Timestamp) -> f64 {
 fn none<'a>(context: &ChangeContext<'_>) -> RankedChange<'a> {
     RankedChange {
         change: None,
+        place: None,
         score: NONE + NONE_OUTSIDE * context.outside.strength,
         time: 0.0,
         scope: 0.0,

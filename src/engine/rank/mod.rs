@@ -10,6 +10,8 @@ mod names;
 mod outside;
 mod sentences;
 mod services;
+#[cfg(test)]
+mod tests;
 
 pub use candidates::Candidates;
 pub use changes::{Change, ChangeContext, RankedChange, Without, rank_changes};

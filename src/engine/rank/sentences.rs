@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::changes::{ChangeContext, LATE, RankedChange};
+use super::candidates::Candidates;
+use super::changes::{Change, ChangeContext, LATE, RankedChange};
 use super::services::{Local, RankedService};
 use crate::engine::detect::{duration, number};
 use crate::model::signal::Signal;
@@ -47,6 +48,7 @@ fn suspect(id: String, kind: SuspectKind, entity: &str, rank: usize, score: f64)
         verdict: Verdict::Suspect,
         verdict_comment: None,
         verdict_by: None,
+        life: Vec::new(),
     }
 }
 
@@ -148,43 +150,45 @@ pub fn minutes(seconds: f64) -> String {
 }
 
 /// A change as a person names it: `abc1234 of payment`.
-pub fn change_name(ranked: &RankedChange<'_>) -> String {
+fn change_name(ranked: &RankedChange<'_>, candidates: &Candidates<'_>) -> String {
     let Some(change) = ranked.change else { return "Nothing we can see".to_owned() };
-    let sha = change.sha.as_deref().map(|sha| sha.chars().take(8).collect::<String>());
-    match (sha, &change.service) {
-        (Some(sha), Some(service)) => format!("{sha} of {service}"),
-        (Some(sha), None) => sha,
+    let name = ranked.place.and_then(|place| candidates.name_of(place));
+    let service = ranked.owns.as_ref().filter(|owner| change.facts.services.contains(owner)).or(change.facts.service.as_ref());
+    match (name, service) {
+        (Some(name), Some(service)) => format!("{name} of {service}"),
+        (Some(name), None) => name.to_owned(),
         (None, _) => crate::model::event::truncate(&change.title, 120),
     }
 }
 
 /// Changes and "none" as suspects, in their order.
-pub fn change_suspects(ranked: &[RankedChange<'_>], context: &ChangeContext<'_>) -> Vec<Suspect> {
+pub fn change_suspects(ranked: &[RankedChange<'_>], candidates: &Candidates<'_>, context: &ChangeContext<'_>) -> Vec<Suspect> {
     let none_at = ranked.iter().position(|ranked| ranked.change.is_none()).unwrap_or(0);
-    let shown = ranked.iter().enumerate().filter(|(rank, _)| *rank < MAX_CHANGES || *rank == none_at);
-    shown
-        .map(
-            |(rank, ranked)| {
-                if ranked.change.is_some() { change_suspect(rank, ranked, context) } else { none_suspect(rank, ranked, context) }
-            },
-        )
-        .collect()
+    let shown: Vec<(usize, &RankedChange<'_>)> =
+        ranked.iter().enumerate().filter(|(rank, _)| *rank < MAX_CHANGES || *rank == none_at).collect();
+    let mut lives = candidates.lives(&shown.iter().filter_map(|(_, ranked)| ranked.place).collect());
+    let to_suspect = |(rank, ranked): (usize, &RankedChange<'_>)| {
+        let Some(change) = ranked.change else { return none_suspect(rank, ranked, context) };
+        let mut suspect = change_suspect(rank, ranked, change, &change_name(ranked, candidates), context);
+        suspect.life = ranked.place.and_then(|place| lives.remove(&place)).unwrap_or_default();
+        suspect
+    };
+    shown.into_iter().map(to_suspect).collect()
 }
 
-fn change_suspect(rank: usize, ranked: &RankedChange<'_>, context: &ChangeContext<'_>) -> Suspect {
-    let Some(change) = ranked.change else { return none_suspect(rank, ranked, context) };
-    let name = change_name(ranked);
-    let mut shown = suspect(format!("change:{}", change.event_id), SuspectKind::Change, &name, rank, ranked.score);
-    shown.service = change.service.clone();
-    shown.event_id = Some(change.event_id.clone());
+fn change_suspect(rank: usize, ranked: &RankedChange<'_>, change: &Change, name: &str, context: &ChangeContext<'_>) -> Suspect {
+    let facts = &change.facts;
+    let mut shown = suspect(format!("change:{}", facts.event_id), SuspectKind::Change, name, rank, ranked.score);
+    shown.service = facts.service.clone().or_else(|| ranked.owns.clone().filter(|owner| facts.services.contains(owner)));
+    shown.event_id = Some(facts.event_id.clone());
     shown.at = Some(ranked.effective_at);
-    shown.author = change.author.clone();
+    shown.author = facts.author.clone();
     shown.factors =
         vec![factor("Time", ranked.time), factor("Scope", ranked.scope), factor("Diff", ranked.diff), factor("Words", ranked.words)];
     shown.diff_hint.clone_from(&ranked.diff_hint);
     let before_s = context.onset.seconds_since(ranked.effective_at);
     let done = if ranked.deployed { "went live" } else { "was committed" };
-    let id = change.event_id.as_str();
+    let id = facts.event_id.as_str();
     let timing = match ranked.time <= LATE {
         true => format!("{name} {done} {} after the onset", minutes(before_s)),
         false if before_s < 0.0 => format!("{name} {done} as it began: the onset is known to about a minute"),
@@ -193,7 +197,7 @@ fn change_suspect(rank: usize, ranked: &RankedChange<'_>, context: &ChangeContex
     let (mut pro, mut contra) = (Vec::new(), Vec::new());
     if ranked.time <= LATE { &mut contra } else { &mut pro }.push(evidence(timing.clone(), id, None));
     let reason = match ranked.diff_reason.strip_prefix("it ") {
-        Some(does) => format!("{} {does}", first_of(&name)),
+        Some(does) => format!("{} {does}", first_of(name)),
         None => ranked.diff_reason.clone(),
     };
     if ranked.diff >= 0.3 { &mut pro } else { &mut contra }.push(evidence(reason, id, None));

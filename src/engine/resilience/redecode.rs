@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::letters::fingerprint;
 use crate::engine::decode::{DecodeOptions, Decoder};
+use crate::engine::entities::Aliases;
 use crate::model::dead_letter::{DryRun, LetterFailure, LetterRecord, Rejection, RejectionClass, ReplayOutcome};
 use crate::model::observation::ObservationBatch;
 use crate::model::record::{BatchPartition, RecordBatch};
@@ -20,13 +21,20 @@ const PREVIEW_ITEMS: usize = 20;
 pub struct Redecoder {
     sources: BTreeMap<Arc<str>, (Source, DecodeOptions)>,
     decoders: BTreeMap<Arc<str>, Decoder>,
+    /// `None` while only the settings' own hold.
+    aliases: Option<Arc<Aliases>>,
 }
 
 impl Redecoder {
     /// Connectors as they are configured now.
     pub fn new(sources: impl IntoIterator<Item = (Arc<str>, Source, DecodeOptions)>) -> Self {
         let sources = sources.into_iter().map(|(name, source, options)| (name, (source, options))).collect();
-        Self { sources, decoders: BTreeMap::new() }
+        Self { sources, decoders: BTreeMap::new(), aliases: None }
+    }
+
+    /// As [`Decoder::use_aliases`], for all connectors.
+    pub fn use_aliases(&mut self, aliases: Arc<Aliases>) {
+        self.aliases = Some(aliases);
     }
 
     /// What the letter's record is now: a batch of one. `edited` stands in the place of its value; a record that was bad in
@@ -39,6 +47,9 @@ impl Redecoder {
             return Err(not_configured(letter));
         };
         let decoder = self.decoders.entry(name.clone()).or_insert_with(|| Decoder::new(options.clone()));
+        if let Some(aliases) = &self.aliases {
+            decoder.use_aliases(Arc::clone(aliases));
+        }
         let only = (!letter.bad_items.is_empty()).then_some(letter.bad_items.as_slice());
         Ok(decoder.decode_items(Arc::new(batch_of(letter, name.clone(), *source, edited)), only, now))
     }

@@ -1,6 +1,7 @@
 //! What people ask for: each command in one transaction, with a line of activity, and, where the pipeline must know of
 //! it, a row in the inbox.
 
+pub(super) mod aliases;
 mod investigations;
 mod letters;
 mod notes;
@@ -71,6 +72,8 @@ fn perform(tx: &Transaction<'_>, command: &Command, now: Timestamp) -> Result<Co
             log(tx, None, now, who, &format!("connector_{}", order.as_str()), &format!("{name}: {reason}"))?;
             Ok(CommandOutcome::Done)
         }
+        Action::SetAlias { name, service, reason } => aliases::set(tx, name, service, reason, who, now),
+        Action::RemoveAlias { name } => aliases::remove(tx, name, who, now),
         Action::ReplayDeadLetters { select, edited } => letters::replay(tx, select, edited.as_deref(), who, now),
     }
 }

@@ -22,10 +22,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::connection;
 use super::error::Fault;
 use super::options::Options;
+use super::people::aliases;
 use super::write;
 use crate::model::command::InboxRow;
 use crate::model::connector::KeptPause;
 use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterRecord, Replay, ReplayRun};
+use crate::model::entity::Alias;
 use crate::model::investigation::{Activity, EventLink, Investigation, InvestigationSummary, Note};
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, StoreReader};
@@ -192,6 +194,10 @@ impl StoreReader for SqliteReader {
 
     fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
         self.read(write::ledger)
+    }
+
+    fn aliases(&self) -> Result<Vec<Alias>, StoreError> {
+        self.read(aliases::all)
     }
 
     fn topology(&self, environment: Option<&str>, at: Option<Timestamp>) -> Result<Topology, StoreError> {

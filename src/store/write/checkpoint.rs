@@ -17,7 +17,7 @@ use crate::model::snapshot::{Checkpoint, Snapshot, StateDelta};
 use crate::store::error::Fault;
 
 /// Version of the state entries' encoding; a snapshot of another version is refused, not misread.
-const SNAPSHOT_FORMAT: u32 = 5;
+const SNAPSHOT_FORMAT: u32 = 6;
 /// Rows out of force removed by one transaction.
 const REMOVED_AT_ONCE: usize = 500;
 

@@ -13,6 +13,7 @@ mod pauses;
 mod prune;
 mod replays;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ use super::error::Fault;
 use super::options::{Location, Options};
 use super::people;
 use crate::model::command::{Command, CommandError, CommandOutcome};
+use crate::model::entity::Alias;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
@@ -80,6 +82,14 @@ impl SqliteWriter {
     /// Names this database in Kafka group ids: two databases never share a group.
     pub fn database_id(&self) -> &str {
         &self.database_id
+    }
+
+    /// Puts the aliases of the settings in the place of those that settings gave before.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn declare_aliases(&mut self, aliases: &BTreeMap<String, String>, now: Timestamp) -> Result<(), StoreError> {
+        Ok(people::aliases::declare(&mut self.connection, aliases, now)?)
     }
 
     /// Empties the log into the file now; readers that are in the way make it do less. Called at shutdown.
@@ -238,6 +248,10 @@ impl StoreWriter for SqliteWriter {
         }
         self.log.after_commit(&self.connection);
         Ok(removed?)
+    }
+
+    fn aliases(&mut self) -> Result<Vec<Alias>, StoreError> {
+        Ok(people::aliases::all(&self.connection)?)
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

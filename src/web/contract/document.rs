@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::web::rejection::Details;
 use crate::web::routes::{
-    analytics, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, stream, topology,
+    aliases, analytics, changes, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, stream, topology,
 };
 
 #[derive(OpenApi)]
@@ -27,7 +27,7 @@ use crate::web::routes::{
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
         dead_letters::dry_run, dead_letters::replay, dead_letters::replay_many, dead_letters::discard_many,
         dead_letters::replay_runs, dead_letters::restore, dead_letters::restore_many, ledger::show,
-        analytics::summary, topology::topology, health::health, health::openapi, stream::stream
+        analytics::summary, changes::list, changes::show, aliases::list, aliases::set, aliases::remove, topology::topology, health::health, health::openapi, stream::stream
     ),
     components(schemas(Details)),
     modifiers(&Common)

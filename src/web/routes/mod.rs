@@ -1,6 +1,8 @@
 //! `/api/v1`, one file a resource: filters say what is asked, handlers what is done.
 
+pub mod aliases;
 pub mod analytics;
+pub mod changes;
 pub mod connectors;
 pub mod dead_letters;
 pub mod events;
@@ -37,6 +39,8 @@ pub fn routes(api: &Api, streams: Arc<Semaphore>, closing: &watch::Sender<bool>)
         dead_letters::routes(api),
         ledger::routes(api),
         analytics::routes(api),
+        changes::routes(api),
+        aliases::routes(api),
         topology::routes(api),
         health::routes(api),
         stream::routes(api, streams, closing),

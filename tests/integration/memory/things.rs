@@ -162,6 +162,7 @@ pub fn suspect(id: &str, kind: SuspectKind, rank: u32, entity: &str, score: f64)
         verdict: Verdict::Suspect,
         verdict_comment: None,
         verdict_by: None,
+        life: Vec::new(),
     }
 }
 

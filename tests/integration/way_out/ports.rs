@@ -269,6 +269,7 @@ pub fn start_with_clock(
         control: memory.clone(),
         dry_runs: memory.clone(),
         explain: whydunit::engine::correlate::explain,
+        join_changes: whydunit::engine::changes::changes,
         live: hub.clone(),
         now,
         version: "0.0.0-test",
@@ -445,5 +446,6 @@ fn suspect() -> Suspect {
         verdict: Verdict::Suspect,
         verdict_comment: None,
         verdict_by: None,
+        life: Vec::new(),
     }
 }

@@ -242,3 +242,62 @@ fn what_was_known_at_a_time_can_be_asked_for() {
     assert_eq!(web.get("/investigations/known/suspects").json()[0]["entity"], "payment");
     assert_eq!(web.get("/investigations/none/suspects?at=2026-03-23T14:00:00Z").status, 404);
 }
+
+#[test]
+fn a_name_is_told_to_mean_a_service_and_taken_back_with_who_said_so() {
+    let (web, _folder) = start();
+    let put = |name: &str, service: &str| {
+        send(
+            &web,
+            "PUT",
+            &format!("/aliases/{name}"),
+            "*",
+            &format!("{name}>{service}"),
+            &json!({"service": service, "reason": "renamed in May"}),
+        )
+    };
+    assert_eq!(put("payments-svc", "payments").status, 200);
+    assert_eq!(put("pay%2Fold", "payments-svc").status, 200);
+    let round = put("payments", "pay/old");
+    assert_eq!(round.status, 422, "{}", round.text);
+    assert!(round.text.contains("payments → pay/old → payments-svc → payments"), "{}", round.text);
+    let table: Value = serde_json::from_str(&web.get("/aliases").text).unwrap();
+    let names: Vec<&str> = table.as_array().unwrap().iter().map(|alias| alias["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["pay/old", "payments-svc"]);
+    assert_eq!((&table[0]["set_by"], &table[0]["origin"], &table[0]["in_force"]), (&json!("ana"), &json!("person"), &json!(true)));
+    assert_eq!(web.send("DELETE", "/aliases/payments-svc", &[], None).status, 204);
+    assert_eq!(web.send("DELETE", "/aliases/payments-svc", &[], None).status, 404);
+}
+
+#[test]
+fn a_change_is_found_with_its_life_by_any_of_its_events() {
+    let step = |id: &str, seconds: i64, event_type: &str, data: Value| {
+        let mut event = whydunit::model::Event::new(
+            id.to_owned(),
+            now().plus_seconds(seconds - 3_600),
+            whydunit::model::Source::Ci,
+            event_type,
+            whydunit::model::Severity::Info,
+            id,
+        );
+        event.service = Some("cart".to_owned());
+        event.environment = data["environment"].as_str().map(str::to_owned);
+        event.source_id = Some(format!("shop/{id}"));
+        event.data = data;
+        event
+    };
+    let sha = "9c41e07b44aa00000000000000000000000000aa";
+    let commit = step("c", 0, "commit", json!({"sha": sha, "repository": "shop/cart", "author": "ann", "message": "Smaller pool"}));
+    let live = step("d", 60, "deployment", json!({"sha": &sha[..8], "step": "success", "environment": "production"}));
+    // The same webhook again: its position differs, its id does not.
+    let events = vec![commit.clone(), live, commit];
+    let (web, _folder) = start_with(&WriteBatch { events, ..WriteBatch::default() });
+    let listed: Value = serde_json::from_str(&web.get("/changes?service=cart&author=ann").text).unwrap();
+    assert_eq!(listed["changes"].as_array().map(Vec::len), Some(1), "{listed}");
+    let change: Value = serde_json::from_str(&web.get("/changes/d").text).unwrap();
+    assert_eq!((&change, &change["title"]), (&listed["changes"][0], &json!("Smaller pool")));
+    let steps: Vec<&str> = change["life"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!((steps, &change["event_ids"]), (vec!["committed", "deployed"], &json!(["c", "d"])));
+    assert_eq!(web.get("/changes/nobody").status, 404);
+    assert_eq!(web.get("/changes?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z").status, 400);
+}

@@ -175,7 +175,7 @@ fn spans(top: &Top<'_>, around: Around<'_, '_>, sink: &mut RecordSink<'_>) {
 }
 
 fn span(json: &Top<'_>, around: Around<'_, '_>, sink: &mut RecordSink<'_>) -> Result<Span, Refusal> {
-    let mut span = TaggedSpan::default();
+    let mut span = TaggedSpan::asking(sink.service_attributes());
     span.facts.trace = Some(trace_id(&json.trace_id)).filter(|id| !id.is_none());
     span.facts.span = Some(span_id(&json.span_id)).filter(|id| !id.is_none());
     if span.facts.trace.is_none() || span.facts.span.is_none() {

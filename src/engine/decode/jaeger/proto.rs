@@ -79,7 +79,7 @@ fn book(span: Result<Span, Refusal>, sink: &mut RecordSink<'_>) {
 
 /// The outer result tells of broken protobuf, the inner one of a span that cannot be one.
 fn span(message: &[u8], of_batch: Option<&[u8]>, sink: &mut RecordSink<'_>) -> Result<Result<Span, Refusal>, Refusal> {
-    let mut span = TaggedSpan::default();
+    let mut span = TaggedSpan::asking(sink.service_attributes());
     let (mut start_ns, mut duration_ns) = (None, None);
     let mut own_process = None;
     let mut parents = Parents::default();

@@ -2,6 +2,8 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::engine::entities::MAX_ATTRIBUTES;
+
 use super::names::{FIRST_CONTAINER_NAME, LAST_POD_NAME, NAMES, WRAPPERS};
 
 /// A field of a log line.
@@ -78,7 +80,12 @@ pub(in crate::engine::decode) const fn rank_of(slot: Slot, name: &str) -> u8 {
     while at < names.len() && !are_same(names[at].as_bytes(), name.as_bytes()) {
         at += 1;
     }
-    at as u8
+    first_rank(slot) + at as u8
+}
+
+/// Before the known names of a service there is room for the settings' own.
+const fn first_rank(slot: Slot) -> u8 {
+    if matches!(slot, Slot::Service) { MAX_ATTRIBUTES as u8 } else { 0 }
 }
 
 const fn are_same(left: &[u8], right: &[u8]) -> bool {
@@ -142,25 +149,46 @@ pub(in crate::engine::decode) struct Fields {
 
 impl Default for Fields {
     fn default() -> Self {
+        Self::asking(&[])
+    }
+}
+
+impl Fields {
+    /// `own`: names of a service that go before those known.
+    pub(in crate::engine::decode) fn asking(own: &[String]) -> Self {
         let mut fields = Self { targets: FxHashMap::default(), longest: 0 };
         let mut prefixes = FxHashSet::default();
         for (slot, names) in NAMES {
             for (rank, name) in names.iter().enumerate() {
-                fields.add(name, |target| (target.slot, target.rank) = (Some(slot), rank as u8));
+                fields.add(name, |target| (target.slot, target.rank) = (Some(slot), first_rank(slot) + rank as u8));
                 prefixes.extend(name.match_indices('.').map(|(dot, _)| &name[..dot]));
             }
         }
         for name in prefixes {
             fields.add(name, |target| target.nested = true);
         }
+        for (rank, name) in own.iter().take(MAX_ATTRIBUTES).enumerate() {
+            fields.add_own(name, rank as u8);
+        }
         for name in WRAPPERS {
             fields.add(name, |target| target.wrapper = true);
         }
         fields
     }
-}
 
-impl Fields {
+    /// A name that stands for another field goes on doing so.
+    fn add_own(&mut self, name: &str, rank: u8) {
+        let is_free = |target: &Target| target.slot.is_none_or(|slot| slot == Slot::Service);
+        self.add(name, |target| {
+            if is_free(target) {
+                (target.slot, target.rank) = (Some(Slot::Service), rank);
+            }
+        });
+        for (dot, _) in name.match_indices('.') {
+            self.add(&name[..dot], |target| target.nested = true);
+        }
+    }
+
     /// Meaning of a dotted name; a name in other capitals is taken for its lower-case form.
     pub(in crate::engine::decode) fn find(&self, name: &str) -> Target {
         if name.len() > self.longest {
@@ -214,7 +242,7 @@ mod tests {
             assert!(seen.insert(*name), "{name} twice");
         }
         assert!(NAMES.iter().enumerate().all(|(at, (slot, _))| *slot as usize == at && Slot::ALL[at] == *slot));
-        assert_eq!(NAMES[Slot::Service as usize].1[usize::from(CONTAINER_RANK)], FIRST_CONTAINER_NAME);
+        assert_eq!(NAMES[Slot::Service as usize].1[usize::from(CONTAINER_RANK) - MAX_ATTRIBUTES], FIRST_CONTAINER_NAME);
         assert_eq!(NAMES[Slot::Host as usize].1[usize::from(LAST_POD_RANK)], LAST_POD_NAME);
     }
 }

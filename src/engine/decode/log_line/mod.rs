@@ -43,6 +43,11 @@ pub(super) struct LineReader {
 }
 
 impl LineReader {
+    /// `own`: names of a service that go before those known.
+    pub(super) fn asking(own: &[String]) -> Self {
+        Self { fields: Fields::asking(own), ..Self::default() }
+    }
+
     /// Reads one JSON object into a line.
     pub(super) fn read_json<'de, R: serde_json::de::Read<'de>>(
         &mut self,

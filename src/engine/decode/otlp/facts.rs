@@ -6,6 +6,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::engine::decode::json_logs::{UNKNOWN_SERVICE, limited};
 use crate::engine::decode::sink::{RecordSink, Refusal};
+use crate::engine::decode::workload;
+use crate::engine::entities::{MAX_ATTRIBUTES, is_attribute};
 use crate::model::{EntityKey, Symbol};
 
 /// An attribute's value. Texts are bytes: only those that are used are checked to be UTF-8.
@@ -85,28 +87,58 @@ impl SeriesHash {
 /// Attributes of a resource as they are met.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::engine::decode) struct ResourceFacts<'a> {
+    /// Attributes that go before those known.
+    own: &'a [String],
     service: Best<'a>,
     environment: Best<'a>,
     host: Best<'a>,
     version: Best<'a>,
 }
 
+/// Rank of the first known name of a service: before it there is room for the settings' own.
+const KNOWN: u8 = MAX_ATTRIBUTES as u8;
+
 impl<'a> ResourceFacts<'a> {
+    /// `own`: attributes that name the service, before those known.
+    pub(in crate::engine::decode) fn asking(own: &'a [String]) -> Self {
+        Self { own, ..Self::default() }
+    }
+
     pub(in crate::engine::decode) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
+        if let Some(rank) = self.own.iter().position(|name| is_attribute(name, key)) {
+            self.service.offer(rank as u8, value);
+        }
         match key {
-            b"service.name" => self.service.offer(0, value),
-            b"k8s.deployment.name" => self.service.offer(1, value),
-            b"faas.name" => self.service.offer(2, value),
-            b"k8s.container.name" => self.service.offer(3, value),
-            b"container.name" => self.service.offer(4, value),
+            b"service.name" => self.service.offer(KNOWN, value),
+            b"k8s.deployment.name" => self.service.offer(KNOWN + 1, value),
+            b"k8s.statefulset.name" => self.service.offer(KNOWN + 2, value),
+            b"k8s.daemonset.name" => self.service.offer(KNOWN + 3, value),
+            b"k8s.cronjob.name" => self.service.offer(KNOWN + 4, value),
+            b"k8s.job.name" => self.workload(KNOWN + 5, value, workload::of_job),
+            b"k8s.replicaset.name" => self.workload(KNOWN + 6, value, workload::of_replica_set),
+            b"faas.name" => self.service.offer(KNOWN + 7, value),
+            b"k8s.container.name" => self.service.offer(KNOWN + 9, value),
+            b"container.name" => self.service.offer(KNOWN + 10, value),
             b"deployment.environment.name" => self.environment.offer(0, value),
             b"deployment.environment" => self.environment.offer(1, value),
-            b"k8s.pod.name" => self.host.offer(0, value),
+            b"k8s.pod.name" => {
+                self.workload(KNOWN + 8, value, workload::of_pod);
+                self.host.offer(0, value);
+            }
             b"host.name" => self.host.offer(1, value),
             b"k8s.node.name" => self.host.offer(2, value),
             b"service.instance.id" => self.host.offer(3, value),
             b"service.version" => self.version.offer(0, value),
             _ => {}
+        }
+    }
+
+    /// The workload that made what is called so; a name that was not made says nothing of it, and the next one is asked.
+    fn workload(&mut self, rank: u8, value: Scalar<'a>, of: fn(&str) -> &str) {
+        if let Some(name) = value.text().and_then(|name| std::str::from_utf8(name).ok())
+            && of(name) != name
+        {
+            self.service.offer(rank, Scalar::Text(of(name).as_bytes()));
         }
     }
 

@@ -44,8 +44,9 @@ fn each_block<S>(blocks: &List<Block<'_, S>>, sink: &mut RecordSink<'_>, mut act
     }
 }
 
-fn resource<'a>(resource: Option<&'a ResourceJson<'_>>, sink: &mut RecordSink<'_>) -> Resource<'a> {
-    let mut facts = ResourceFacts::default();
+fn resource<'r, 's: 'r>(resource: Option<&'r ResourceJson<'_>>, sink: &mut RecordSink<'s>) -> Resource<'r> {
+    let own = sink.service_attributes();
+    let mut facts = ResourceFacts::asking(own);
     if let Some(resource) = resource {
         attributes(&resource.attributes, |key, value| facts.attribute(key, value));
     }

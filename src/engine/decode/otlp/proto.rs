@@ -42,7 +42,7 @@ fn resource_block(
     scope_items: fn(&[u8], &Resource<'_>, &mut RecordSink<'_>) -> Result<(), Refusal>,
     sink: &mut RecordSink<'_>,
 ) -> Result<(), Refusal> {
-    let mut facts = ResourceFacts::default();
+    let mut facts = ResourceFacts::asking(sink.service_attributes());
     let mut fields = Fields::new(block);
     while let Some((number, wire)) = fields.next()? {
         if number == 1 {

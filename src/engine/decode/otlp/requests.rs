@@ -111,7 +111,7 @@ impl<'a> RequestFacts<'a> {
             return None;
         }
         let mut entity = |name: &[u8]| {
-            let service = sink.symbols.define(limited(&String::from_utf8_lossy(name)));
+            let service = sink.symbols.service(limited(&String::from_utf8_lossy(name)));
             EntityKey { environment: beside.environment, service }
         };
         let (client, server) = (entity(self.client?), entity(self.server?));

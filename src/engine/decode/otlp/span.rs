@@ -1,6 +1,7 @@
 //! What a span says → a finished [`Span`].
 
 use super::facts::{Best, Resource, Scalar, define, lossy};
+use crate::engine::decode::json_logs::limited;
 use crate::engine::decode::sink::{RecordSink, Refusal};
 use crate::engine::decode::{ids, instant};
 use crate::model::observation::{Span, SpanId, SpanKind, TraceId};
@@ -69,7 +70,8 @@ impl<'a> SpanFacts<'a> {
         let failed = self.failed(kind);
         let name = if self.name.is_empty() { b"unnamed".as_slice() } else { self.name };
         let calls_out = matches!(kind, SpanKind::Client | SpanKind::Producer);
-        let peer = if calls_out { define(self.peer.get(), sink) } else { Symbol::NONE };
+        let peer = self.peer.get().filter(|_| calls_out);
+        let peer = peer.map_or(Symbol::NONE, |name| sink.symbols.service(limited(&String::from_utf8_lossy(name))));
         Ok(Span {
             record: 0,
             item: 0,

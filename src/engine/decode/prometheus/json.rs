@@ -42,7 +42,7 @@ pub(in crate::engine::decode) fn decode(value: &[u8], sink: &mut RecordSink<'_>)
 
 fn sample(raw: &RawValue, sink: &mut RecordSink<'_>) -> Result<MetricPoint, Refusal> {
     let sample: SampleJson<'_> = serde_json::from_str(raw.get()).map_err(not_json)?;
-    let mut labels = Labels::default();
+    let mut labels = Labels::asking(sink.service_attributes());
     let mut name = sample.name.text().filter(|name| !name.is_empty());
     for (key, value) in &sample.labels.0 {
         match (key.as_ref(), value.text()) {

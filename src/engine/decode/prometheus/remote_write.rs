@@ -87,7 +87,7 @@ fn series(message: &[u8], sink: &mut RecordSink<'_>) {
 
 fn samples(message: &[u8], sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
     let mut name: &[u8] = &[];
-    let mut labels = Labels::default();
+    let mut labels = Labels::asking(sink.service_attributes());
     let mut values = Vec::new();
     let mut exemplar = None;
     let mut fields = Fields::new(message);

@@ -54,7 +54,7 @@ struct Metric<'a> {
 impl Metric<'_> {
     /// Books each field as an item.
     fn book(&self, sink: &mut RecordSink<'_>) {
-        let mut labels = Labels::default();
+        let mut labels = Labels::asking(sink.service_attributes());
         for (key, value) in self.tags {
             labels.label(key.as_bytes(), value.as_bytes());
         }

@@ -4,6 +4,44 @@
  */
 
 export interface paths {
+    "/api/v1/aliases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All of them by name, those of the settings too. */
+        get: operations["aliases_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aliases/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * From the next batch on the name means that service; what is stored under it stays. An alias of an alias means what that one
+         *     means; names that would go round are refused.
+         */
+        put: operations["aliases_set"];
+        post?: never;
+        /** Takes a person's alias back; one of the settings is removed there. */
+        delete: operations["aliases_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/analytics/summary": {
         parameters: {
             query?: never;
@@ -13,6 +51,40 @@ export interface paths {
         };
         /** Counts and medians over the investigations of a time. */
         get: operations["analytics_summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes with a step in a time, those with the newest step first. What a change is made of is looked for two days around that time. */
+        get: operations["changes_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/changes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One change with its life, by the id of any of its events. What it is made of is looked for two days around that event. */
+        get: operations["changes_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -769,6 +841,29 @@ export interface components {
             what: string;
             who: string;
         };
+        /** @description A name and the service it means, with who said so. */
+        Alias: {
+            /** @description False for one of the settings where a person's word goes before it. */
+            in_force: boolean;
+            name: string;
+            origin: components["schemas"]["AliasOrigin"];
+            reason: string;
+            service: string;
+            /** Format: date-time */
+            set_at: string;
+            /** @description `settings`, or the person. */
+            set_by: string;
+        };
+        /**
+         * @description Who made an alias.
+         * @enum {string}
+         */
+        AliasOrigin: "settings" | "person";
+        /** @description The service that a name means, and how that is known. */
+        AliasRequest: {
+            reason: string;
+            service: string;
+        };
         AnalyticsSummary: {
             by_service: components["schemas"]["FacetValue"][];
             by_severity: components["schemas"]["FacetValue"][];
@@ -863,6 +958,42 @@ export interface components {
              */
             mute_until?: string | null;
             reason: components["schemas"]["CloseReason"];
+        };
+        /** @description One change with its life. */
+        Change: {
+            author?: string | null;
+            branch?: string | null;
+            /** @description Its own commits, oldest first; at most 50. */
+            commits: string[];
+            /** @description All events it is made of, oldest first; at most 200. */
+            event_ids: string[];
+            /** @description Changed files, at most 200. */
+            files: string[];
+            /** @description The event that it is known by. The id of any of its events finds it. */
+            id: string;
+            /** @description Oldest first; at most 100. */
+            life: components["schemas"]["LifeStep"][];
+            /** @description The commit that brought it into its target branch, where that is not its own. */
+            merge_commit?: string | null;
+            pull_request?: string | null;
+            repository?: string | null;
+            services: string[];
+            /** @description The newest step. */
+            state: components["schemas"]["LifeStepKind"];
+            /** @description Of its pull request, else of its newest commit; never of a merge commit. */
+            title: string;
+            url?: string | null;
+            version?: string | null;
+        };
+        /** @description Changes of a time, the newest first. */
+        ChangeList: {
+            changes: components["schemas"]["Change"][];
+            /** @description False when there is more than one answer holds: ask for a shorter time. */
+            complete: boolean;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
         };
         Check: {
             about: components["schemas"]["About"];
@@ -1530,6 +1661,22 @@ export interface components {
             /** Format: int64 */
             count: number;
         };
+        /** @description One step in the life of a change, with the event that tells of it. */
+        LifeStep: {
+            /** Format: date-time */
+            at: string;
+            /** @description Where, for deployments. */
+            environment?: string | null;
+            event_id: string;
+            /** @description Whose, for deployments. */
+            service?: string | null;
+            step: components["schemas"]["LifeStepKind"];
+        };
+        /**
+         * @description One kind of step in the life of a change.
+         * @enum {string}
+         */
+        LifeStepKind: "committed" | "proposed" | "merged" | "built" | "build_failed" | "published" | "released" | "deploying" | "deployed" | "deployment_failed" | "applied" | "rolled_back";
         LinkRequest: {
             event_id: string;
             /** @description Why it belongs; `linked by hand` when absent. */
@@ -1914,6 +2061,8 @@ export interface components {
             /** @description Stable inside its investigation: `service:payment`, `change:<event id>`, `none`. */
             id: string;
             kind: components["schemas"]["SuspectKind"];
+            /** @description What became of the change so far, oldest first; empty for all but changes. */
+            life?: components["schemas"]["LifeStep"][];
             /**
              * Format: int32
              * @description From 1, over services and over changes separately.
@@ -2053,6 +2202,109 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    aliases_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alias"][];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    aliases_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AliasRequest"];
+            };
+        };
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alias"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    aliases_remove: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     analytics_summary: {
         parameters: {
             query?: {
@@ -2074,6 +2326,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AnalyticsSummary"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changes_list: {
+        parameters: {
+            query?: {
+                /** @description Of this service. */
+                service?: string;
+                /** @description With a step in this environment. */
+                environment?: string;
+                /** @description By this author. */
+                author?: string;
+                /** @description With a step at or after; a day before `to` when absent. */
+                from?: string;
+                /** @description With a step before; now when absent. */
+                to?: string;
+                /** @description Changes at most, the newest; 100 when absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeList"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changes_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Change"];
                 };
             };
             /** @description Refused, with the reason. */
