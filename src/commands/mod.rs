@@ -3,9 +3,11 @@
 mod backup;
 mod check;
 mod dead_letters;
+mod decode;
 mod demo;
 mod evaluate;
 mod export;
+mod note;
 mod progress;
 mod replay;
 mod restore;
@@ -41,6 +43,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Validates the settings and prints them; with --connect tries them against the brokers.
     Check(check::Arguments),
+    /// Shows what records become: one JSON line an item, with the format recognised; exits with 1 if any cannot be read.
+    Decode(decode::Arguments),
+    /// Puts a manual event on the timeline of a running whydunit.
+    Note(note::Arguments),
     /// Writes the records of a shop that breaks on purpose to a Kafka.
     Simulate(simulate::Arguments),
     /// Writes a pack of recorded incidents to a Kafka, in event time.
@@ -79,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Decode(arguments) => decode::run(&arguments),
+        Command::Note(arguments) => note::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

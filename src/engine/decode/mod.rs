@@ -36,6 +36,7 @@ mod format;
 mod gelf;
 mod github;
 mod gitlab;
+pub mod guess;
 mod ids;
 mod instant;
 mod isolation;
@@ -51,6 +52,7 @@ mod manual;
 mod otlp;
 mod prometheus;
 mod shape;
+pub mod shown;
 mod sink;
 mod stack;
 mod symbols;
@@ -270,14 +272,8 @@ impl FormatMix {
     }
 }
 
-/// What one value would become: a dry run, for a person who tries a format. The record stands at offset 0 of a topic `dry-run`.
-pub fn decode_one(
-    options: DecodeOptions,
-    source: Source,
-    value: Option<&[u8]>,
-    headers: &[(&str, Option<&[u8]>)],
-    now: Timestamp,
-) -> ObservationBatch {
+/// What one record would become: a dry run, for a person who tries a format. It stands at offset 0 of a topic `dry-run`.
+pub fn decode_one(options: DecodeOptions, source: Source, sample: &guess::Sample<'_>, now: Timestamp) -> ObservationBatch {
     let mut batch = RecordBatch::new(Arc::from("dry-run"), source);
     batch.partitions.push(BatchPartition {
         key: PartitionKey { cluster: Arc::from("dry-run"), topic: Arc::from("dry-run"), incarnation: 0, partition: 0 },
@@ -287,7 +283,7 @@ pub fn decode_one(
         missed: 0,
         at_end: true,
     });
-    batch.push(0, 0, Some(now), None, value, headers);
+    batch.push(0, 0, sample.kafka_time, None, sample.value, &sample.headers);
     Decoder::new(options).decode(Arc::new(batch), now)
 }
 
