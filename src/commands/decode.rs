@@ -5,8 +5,8 @@ use std::io::{Read as _, Write as _};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::app::samples::{self, Reading};
 use crate::app::Sample;
+use crate::app::samples::{self, Reading};
 use crate::clock;
 use crate::model::Source;
 use crate::settings::Settings;

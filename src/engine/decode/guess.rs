@@ -99,11 +99,20 @@ mod tests {
             (b"duration=5 count=7", (Source::Logs, "logfmt")),
             (b"<34>Oct 11 22:14:15 mymachine su: failed", (Source::Logs, "syslog")),
             (b"cpu,host=a usage_idle=98.5 1795442530000000000", (Source::Metrics, "influx_line")),
-            (br#"{"labels":{"job":"cart"},"name":"up","timestamp":"2026-11-23T14:02:10Z","value":"1"}"#, (Source::Metrics, "prometheus_json")),
-            (br#"[{"traceId":"1","id":"2","name":"get","timestamp":1795442530000000,"duration":5,"localEndpoint":{"serviceName":"a"}}]"#, (Source::Traces, "zipkin_json")),
+            (
+                br#"{"labels":{"job":"cart"},"name":"up","timestamp":"2026-11-23T14:02:10Z","value":"1"}"#,
+                (Source::Metrics, "prometheus_json"),
+            ),
+            (
+                br#"[{"traceId":"1","id":"2","name":"get","timestamp":1795442530000000,"duration":5,"localEndpoint":{"serviceName":"a"}}]"#,
+                (Source::Traces, "zipkin_json"),
+            ),
             (br#"{"type":"note","title":"rolled back","message":"why"}"#, (Source::Manual, "manual")),
             (push, (Source::Git, "github")),
-            (br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1795442530000000000","body":{"stringValue":"x"}}]}]}]}"#, (Source::Logs, "otlp_json")),
+            (
+                br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1795442530000000000","body":{"stringValue":"x"}}]}]}]}"#,
+                (Source::Logs, "otlp_json"),
+            ),
         ];
         for (value, expected) in cases {
             assert_eq!(seems(value, &[]), expected, "{}", String::from_utf8_lossy(value));

@@ -30,6 +30,7 @@ mod cloudevents;
 mod commit;
 mod cri;
 mod dates;
+pub mod described;
 mod draft;
 mod event_shape;
 mod format;
@@ -61,15 +62,48 @@ mod tagged_span;
 mod telegraf;
 pub mod template;
 mod text;
+mod wire_format;
 mod workload;
 mod zipkin;
 
-use format::Format;
+use cloudevents::cdevents;
+use described::Described;
 pub use isolation::set_aside;
-use json_logs::Kind;
 use log_line::LineReader;
 use sink::{RecordSink, Refusal};
 use symbols::Symbols;
+use wire_format::{Format, Reader};
+
+/// All wire formats. Where the signs of several fit, the first has the record.
+const FORMATS: &[Format] = &[
+    otlp::PROTO,
+    otlp::JSON,
+    jaeger::PROTO,
+    jaeger::JSON,
+    zipkin::WIRE,
+    telegraf::LINE,
+    telegraf::JSON,
+    prometheus::JSON,
+    prometheus::REMOTE_WRITE,
+    json_logs::WIRE,
+    gelf::WIRE,
+    syslog::WIRE,
+    cri::WIRE,
+    logfmt::WIRE,
+    text::WIRE,
+    gitlab::WIRE,
+    cdevents::WIRE,
+    cloudevents::WIRE,
+    argocd::WIRE,
+    kubernetes::WIRE,
+    alertmanager::WIRE,
+    github::WIRE,
+    manual::WIRE,
+];
+
+fn format_named(name: &str) -> Option<Format> {
+    FORMATS.iter().copied().find(|format| format.name == name)
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -82,19 +116,29 @@ pub struct DecodeOptions {
     pub max_record_bytes: u32,
     /// An item further ahead of its record's Kafka time is tagged `skewed` and moves no watermark, seconds.
     pub max_skew_s: u32,
+    /// Formats described in settings, under a table of their own.
+    #[serde(skip)]
+    pub described: Arc<[Described]>,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { format: "auto".to_owned(), default_environment: "default".to_owned(), max_record_bytes: 10_485_760, max_skew_s: 300 }
+        Self {
+            format: "auto".to_owned(),
+            default_environment: "default".to_owned(),
+            max_record_bytes: 10_485_760,
+            max_skew_s: 300,
+            described: Arc::default(),
+        }
     }
 }
 
 impl DecodeOptions {
     /// Names the first setting that cannot work, and what would.
     pub fn validate(&self) -> Result<(), String> {
-        if self.format != "auto" && Format::parse(&self.format).is_none() {
-            return Err(format!("format: unknown format {:?}; known: {}", self.format, format_names()));
+        if self.format != "auto" && Chosen::named(self).is_none() {
+            let described: String = self.described.iter().map(|format| format!(", {}", format.name)).collect();
+            return Err(format!("format: unknown format {:?}; known: {}{described}", self.format, format_names()));
         }
         if self.default_environment.is_empty() || self.default_environment.chars().count() > 200 {
             return Err("default_environment: must have 1 to 200 characters".to_owned());
@@ -109,8 +153,42 @@ impl DecodeOptions {
 /// Names a connector's `format` setting may have.
 pub(crate) fn format_names() -> String {
     let mut names = vec!["auto"];
-    names.extend(Format::ALL.map(Format::as_str));
+    names.extend(FORMATS.iter().map(|format| format.name));
     names.join(", ")
+}
+
+/// The format a record is read in.
+#[derive(Clone, Copy, Debug)]
+enum Chosen {
+    Wire(Format),
+    /// Index into [`DecodeOptions::described`].
+    Described(usize),
+}
+
+impl Chosen {
+    fn named(options: &DecodeOptions) -> Option<Self> {
+        let described = || options.described.iter().position(|format| format.name == options.format).map(Self::Described);
+        format_named(&options.format).map(Self::Wire).or_else(described)
+    }
+
+    /// What a record tells: its headers first, then what settings describe, which knows more than the shapes we know.
+    fn of(options: &DecodeOptions, batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Result<Self, Refusal> {
+        if options.described.is_empty() {
+            return format::detect(batch, record, value).map(Self::Wire);
+        }
+        if let Some(format) = format::of_headers(batch, record, value) {
+            return Ok(Self::Wire(format));
+        }
+        let described = options.described.iter().position(|format| format.source == batch.source && format.is_of(value));
+        described.map_or_else(|| format::detect(batch, record, value).map(Self::Wire), |index| Ok(Self::Described(index)))
+    }
+
+    fn name(self, options: &DecodeOptions) -> &'static str {
+        match self {
+            Self::Wire(format) => format.name,
+            Self::Described(index) => options.described.get(index).map_or("auto", |format| format.name),
+        }
+    }
 }
 
 /// Decodes the batches of one connector. Keeps which definitions it has sent.
@@ -118,7 +196,7 @@ pub(crate) fn format_names() -> String {
 pub struct Decoder {
     options: DecodeOptions,
     /// `None` when each record tells its own.
-    named: Option<Format>,
+    named: Option<Chosen>,
     symbols: Symbols,
     lines: LineReader,
     /// Where compressed records are inflated, one at a time.
@@ -128,7 +206,7 @@ pub struct Decoder {
 impl Decoder {
     /// Options that [`DecodeOptions::validate`] refuses behave as `auto`.
     pub fn new(options: DecodeOptions) -> Self {
-        let named = Format::parse(&options.format);
+        let named = Chosen::named(&options);
         Self { options, named, symbols: Symbols::default(), lines: LineReader::default(), room: Vec::new() }
     }
 
@@ -157,13 +235,17 @@ impl Decoder {
                 continue;
             }
             let value = readable(&self.options, &records, record, &mut self.room).and_then(|value| {
-                let format = self.named.map_or_else(|| format::detect(&records, record, value), Ok)?;
+                let format = self.named.map_or_else(|| Chosen::of(&self.options, &records, record, value), Ok)?;
                 Ok((value, format))
             });
             let mut sink = RecordSink::new(&self.options, &mut self.symbols, &mut batch, index as u32, record, observed_at).only(only);
             let (outcome, format) = match value {
-                Ok((value, format)) => read_as(&mut self.lines, format, &records, record, value, &mut sink),
-                Err(refusal) => (Err(refusal), self.named.map_or("auto", Format::as_str)),
+                Ok((value, Chosen::Wire(format))) => read_as(&mut self.lines, format, &records, record, value, &mut sink),
+                Ok((value, Chosen::Described(index))) => match self.options.described.get(index) {
+                    Some(format) => (format.read(&mut self.lines, value, &mut sink), format.name),
+                    None => (Ok(()), "auto"),
+                },
+                Err(refusal) => (Err(refusal), self.named.map_or("auto", |chosen| chosen.name(&self.options))),
             };
             if sink.settle(outcome, format, partition) {
                 mix.count(format);
@@ -219,42 +301,19 @@ fn read_as(
     value: &[u8],
     sink: &mut RecordSink<'_>,
 ) -> (Result<(), Refusal>, &'static str) {
-    let outcome = match format {
-        Format::OtlpProto => otlp::decode_proto(value, sink),
-        Format::OtlpJson => otlp::decode_json(value, sink),
-        Format::JaegerProto => jaeger::decode_proto(value, sink),
-        Format::JaegerJson => jaeger::decode_json(value, sink),
-        Format::ZipkinJson => zipkin::decode(value, sink),
-        Format::InfluxLine => telegraf::decode_line_protocol(value, sink),
-        Format::TelegrafJson => telegraf::decode_json(value, sink),
-        Format::PrometheusJson => prometheus::decode_json(value, sink),
-        Format::PrometheusRemoteWrite => prometheus::decode_remote_write(value, sink),
-        Format::JsonLogs => return read_objects(lines, Kind::Lines, value, sink),
-        Format::Gelf => return read_objects(lines, Kind::Gelf, value, sink),
-        Format::Syslog => syslog::decode(lines, value, sink),
-        Format::Logfmt => logfmt::decode(lines, value, sink),
-        Format::Cri => cri::decode(lines, value, sink),
-        Format::Text => text::decode(lines, value, sink),
-        Format::CdEvents | Format::CloudEvents if format::is_binary_event(batch, record) => {
+    let outcome = match format.reader {
+        Reader::Bytes(read) => read(value, sink),
+        Reader::Lines(read) => read(lines, value, sink),
+        Reader::Dialects(read) => return read(lines, value, sink),
+        Reader::Envelope if format::is_binary_event(batch, record) => {
             return cloudevents::decode_binary(|name| batch.header(record, name), value, sink);
         }
-        changes => return event_shape::decode(changes, hints(batch, record), value, sink),
+        Reader::Object(_) | Reader::Envelope => {
+            let event = format.header.and_then(|header| std::str::from_utf8(batch.header(record, header)?).ok());
+            return event_shape::decode(format, event, value, sink);
+        }
     };
-    (outcome, format.as_str())
-}
-
-fn read_objects(lines: &mut LineReader, kind: Kind, value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
-    let (outcome, kind) = json_logs::decode(lines, kind, value, sink);
-    let format = match kind {
-        Kind::Lines => Format::JsonLogs,
-        Kind::Gelf => Format::Gelf,
-    };
-    (outcome, format.as_str())
-}
-
-fn hints<'b>(batch: &'b RecordBatch, record: &'b RecordRef) -> event_shape::Hints<'b> {
-    let header = |name: &str| batch.header(record, name).and_then(|value| std::str::from_utf8(value).ok());
-    event_shape::Hints { github: header("x-github-event"), gitlab: header("x-gitlab-event") }
+    (outcome, format.name)
 }
 
 /// Records by format; a handful of formats, so a list.

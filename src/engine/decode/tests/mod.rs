@@ -14,6 +14,7 @@ mod alerts;
 mod argocd;
 mod changes;
 mod cloudevents;
+mod described;
 mod gelf;
 mod github;
 mod gitlab;

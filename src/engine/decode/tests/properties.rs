@@ -9,7 +9,7 @@ fn sources() -> impl Strategy<Value = Source> {
 }
 
 fn formats() -> impl Strategy<Value = &'static str> {
-    let named = Format::ALL.map(Format::as_str);
+    let named: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
     prop::sample::select([named.as_slice(), &["auto", "auto", "no such format"]].concat())
 }
 
