@@ -4,6 +4,7 @@ pub mod ask;
 pub mod copies;
 pub mod dead_letters;
 pub mod demo;
+pub mod discover;
 pub mod disk;
 pub mod doors;
 pub mod evaluate;

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use super::disk::{self, Located};
-use super::doors::{DryRunner, SharedDoors};
+use super::doors::{BrokerRecords, DryRunner, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::kafka_sources;
 use super::verify;
@@ -108,6 +108,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         status: status.clone(),
         control: Arc::new(doors.clone()),
         dry_runs: Arc::new(DryRunner(sources.clone())),
+        source_records: Arc::new(BrokerRecords::new(settings)),
         explain: correlate::explain,
         live: hub.clone(),
         now: clock::now,

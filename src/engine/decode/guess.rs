@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_record_tells_by_itself_what_it_is() {
-        let push = br#"{"ref":"refs/heads/main","before":"a","after":"b","repository":{"full_name":"shop/cart"},"commits":[{"id":"0123456789012345678901234567890123456789","message":"x","timestamp":"2026-11-23T14:02:10Z","author":{"name":"a"}}]}"#;
+        let push = br#"{"ref":"refs/heads/main","before":"a","after":"b","repository":{"name":"cart","full_name":"shop/cart"},"commits":[{"id":"0123456789012345678901234567890123456789","message":"x","timestamp":"2026-11-23T14:02:10Z","author":{"name":"a"}}]}"#;
         let cases: [(&[u8], (Source, &str)); 12] = [
             (b"no seats left", (Source::Logs, "text")),
             (br#"{"message":"no seats left","level":"error"}"#, (Source::Logs, "json_logs")),

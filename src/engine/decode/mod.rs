@@ -31,6 +31,7 @@ mod commit;
 mod cri;
 mod dates;
 pub mod described;
+pub mod discover;
 mod draft;
 mod event_shape;
 mod format;
