@@ -26,6 +26,7 @@ mod alertmanager;
 mod argocd;
 mod body;
 mod change;
+mod clocks;
 mod cloudevents;
 mod commit;
 mod cri;
@@ -63,10 +64,12 @@ mod tagged_span;
 mod telegraf;
 pub mod template;
 mod text;
+mod units;
 mod wire_format;
 mod workload;
 mod zipkin;
 
+use clocks::Clocks;
 use cloudevents::cdevents;
 use described::Described;
 pub use isolation::set_aside;
@@ -200,6 +203,7 @@ pub struct Decoder {
     named: Option<Chosen>,
     symbols: Symbols,
     lines: LineReader,
+    clocks: Clocks,
     /// Where compressed records are inflated, one at a time.
     room: Vec<u8>,
 }
@@ -208,7 +212,7 @@ impl Decoder {
     /// Options that [`DecodeOptions::validate`] refuses behave as `auto`.
     pub fn new(options: DecodeOptions) -> Self {
         let named = Chosen::named(&options);
-        Self { options, named, symbols: Symbols::default(), lines: LineReader::default(), room: Vec::new() }
+        Self { options, named, symbols: Symbols::default(), lines: LineReader::default(), clocks: Clocks::default(), room: Vec::new() }
     }
 
     /// `observed_at` is the wall time of reading, for events' `observed_at`.
@@ -255,6 +259,7 @@ impl Decoder {
         }
         batch.definitions = self.symbols.take_fresh();
         batch.formats = mix.counts;
+        batch.clocks = self.clocks.look(&batch);
         batch
     }
 }
