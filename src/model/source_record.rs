@@ -54,6 +54,8 @@ pub enum SourceRecordStatus {
     Absent,
     /// The event was told by hand or came past Kafka.
     NeverOnABroker,
+    /// whydunit found it in many items.
+    NoSingleRecord,
     /// The broker did not answer, or the connector that read it is not configured any more.
     Unreachable,
 }
@@ -94,6 +96,7 @@ pub fn source_record(event: &Event, fetched: Option<&Fetched>, encode: fn(&[u8])
     let provenance = place_of(event).cloned();
     let (status, says) = match (fetched, &provenance) {
         (Some(fetched), Some(provenance)) => sentence(fetched, provenance),
+        _ if event.is_found() => (SourceRecordStatus::NoSingleRecord, "found in many items: no single record stands behind it".to_owned()),
         _ => (SourceRecordStatus::NeverOnABroker, "told by hand or sent past Kafka: no broker has a record of it".to_owned()),
     };
     let record = match fetched {
@@ -196,6 +199,9 @@ mod tests {
     #[test]
     fn what_never_was_on_a_broker_is_not_looked_for() {
         assert_eq!(place_of(&event("local")), None);
-        assert_eq!(source_record(&event("local"), None, |_| String::new()).status, SourceRecordStatus::NeverOnABroker);
+        let told = Event { event_type: "note".to_owned(), ..event("local") };
+        assert_eq!(source_record(&told, None, |_| String::new()).status, SourceRecordStatus::NeverOnABroker);
+        let found = Event { provenance: None, ..event("c") };
+        assert_eq!(source_record(&found, None, |_| String::new()).status, SourceRecordStatus::NoSingleRecord);
     }
 }

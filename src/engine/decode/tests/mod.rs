@@ -30,6 +30,7 @@ mod plain_text;
 mod prometheus;
 mod properties;
 mod requests;
+mod skewed_clocks;
 mod syslog;
 mod telegraf;
 mod text_properties;
