@@ -24,6 +24,8 @@ const RECORD_WAIT_MS: i64 = 5_000;
 /// Bytes taken of one topic: large records make a small sample.
 const MAX_SAMPLE_BYTES: usize = 32 << 20;
 
+type Offsets = BTreeMap<TopicPartition, i64>;
+
 /// A client that only looks.
 pub struct Onlooker {
     consumer: Arc<BaseConsumer<Context>>,
@@ -79,14 +81,14 @@ impl Onlooker {
         self.read(&from, limit, TOPIC_WAIT_MS)
     }
 
-    fn extents(&self, partitions: &[TopicPartition]) -> Result<(BTreeMap<TopicPartition, i64>, BTreeMap<TopicPartition, i64>), KafkaError> {
+    fn extents(&self, partitions: &[TopicPartition]) -> Result<(Offsets, Offsets), KafkaError> {
         let asked: Vec<&TopicPartition> = partitions.iter().collect();
         let of = |at| offsets(&self.consumer, &asked, at).map(|found| found.into_iter().collect());
         Ok((of(Offset::Beginning)?, of(Offset::End)?))
     }
 
     /// Reads from the given offsets up to each partition's end, `limit` records in all.
-    fn read(&self, from: &BTreeMap<TopicPartition, i64>, limit: usize, wait_ms: i64) -> Result<Vec<FetchedRecord>, KafkaError> {
+    fn read(&self, from: &Offsets, limit: usize, wait_ms: i64) -> Result<Vec<FetchedRecord>, KafkaError> {
         let mut records = Vec::new();
         let mut waiting: Vec<TopicPartition> = from.keys().cloned().collect();
         let Some(mut data) = DataQueue::new(Arc::clone(&self.consumer), 64) else { return Ok(records) };

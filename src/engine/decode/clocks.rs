@@ -16,8 +16,8 @@ use crate::model::{EntityKey, Symbol, Timestamp};
 const MAX_HOSTS: usize = 1_000;
 /// Hosts told, those farthest off first.
 const MAX_TOLD: usize = 10;
-/// Of this many items in a row one is looked at.
-const EVERY: usize = 16;
+/// Items of a batch that are looked at, of lines, points and spans each.
+const LOOKED_AT: usize = 64;
 /// Differences from which on older ones count half: a clock that was set right is seen to be.
 const FULL: u32 = 512;
 /// Differences before a host is told of.
@@ -50,7 +50,7 @@ impl Clocks {
             return None;
         }
         self.meet(batch);
-        for (record, host, entity, at) in items(batch, EVERY) {
+        for (record, host, entity, at) in items(batch, LOOKED_AT, self.batches as usize) {
             let kafka_time = batch.records.records.get(record as usize).and_then(|record| record.timestamp);
             let host = self.hosts.get_mut(&who(host, entity));
             if let Some((host, kafka_time)) = host.zip(kafka_time) {
@@ -68,7 +68,7 @@ impl Clocks {
         }
         let names: FxHashMap<Symbol, &Arc<str>> =
             batch.definitions.iter().map(|definition| (definition.symbol, &definition.text)).collect();
-        for (_, host, entity, _) in items(batch, 1) {
+        for (_, host, entity, _) in items(batch, usize::MAX, 0) {
             let symbol = who(host, entity);
             if let Some(name) = names.get(&symbol)
                 && self.hosts.len() < MAX_HOSTS
@@ -88,11 +88,16 @@ impl Clocks {
     }
 }
 
-/// (record, host, entity, time) of some items.
-fn items(batch: &ObservationBatch, every: usize) -> impl Iterator<Item = (u32, Symbol, EntityKey, Timestamp)> + '_ {
-    let lines = batch.logs.iter().step_by(every).map(|line| (line.record, line.host, line.entity, line.timestamp));
-    let points = batch.points.iter().step_by(every).map(|point| (point.record, point.host, point.entity, point.timestamp));
-    let spans = batch.spans.iter().step_by(every).map(|span| (span.record, span.host, span.entity, span.end));
+/// (record, host, entity, time) of about that many items of each kind, spread evenly; `turn` says with which to begin.
+fn items(batch: &ObservationBatch, most: usize, turn: usize) -> impl Iterator<Item = (u32, Symbol, EntityKey, Timestamp)> + '_ {
+    let stride = |length: usize| length.div_ceil(most).max(1);
+    let (of_lines, of_points, of_spans) = (stride(batch.logs.len()), stride(batch.points.len()), stride(batch.spans.len()));
+    let lines = batch.logs.iter().skip(turn % of_lines).step_by(of_lines);
+    let points = batch.points.iter().skip(turn % of_points).step_by(of_points);
+    let spans = batch.spans.iter().skip(turn % of_spans).step_by(of_spans);
+    let lines = lines.map(|line| (line.record, line.host, line.entity, line.timestamp));
+    let points = points.map(|point| (point.record, point.host, point.entity, point.timestamp));
+    let spans = spans.map(|span| (span.record, span.host, span.entity, span.end));
     lines.chain(points).chain(spans)
 }
 

@@ -10,6 +10,9 @@ use super::sink::{RecordSink, Refusal};
 
 pub(super) type Format = &'static WireFormat;
 
+/// How reading a record ended, and the format it turned out to be in.
+pub(super) type Outcome = (Result<(), Refusal>, &'static str);
+
 pub(super) struct WireFormat {
     /// In settings, in the mix of a connector, in the reasons of dead letters.
     pub(super) name: &'static str,
@@ -36,7 +39,7 @@ pub(super) enum Reader {
     /// Log lines, put together by the [`LineReader`].
     Lines(fn(&mut LineReader, &[u8], &mut RecordSink<'_>) -> Result<(), Refusal>),
     /// Log lines that may turn out to be in another format, whose name is returned.
-    Dialects(fn(&mut LineReader, &[u8], &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str)),
+    Dialects(fn(&mut LineReader, &[u8], &mut RecordSink<'_>) -> Outcome),
     /// One JSON object of a change or alert.
     Object(fn(Option<&str>, &Value, &mut RecordSink<'_>) -> Result<(), Refusal>),
     /// An envelope around any of these, or with its attributes in headers.
