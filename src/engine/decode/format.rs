@@ -3,9 +3,43 @@
 use super::otlp::wire;
 use super::sink::Refusal;
 use super::wire_format::{Format, Sign};
-use super::{FORMATS, cloudevents, event_shape, json_logs, otlp, shape};
+use super::{DecodeOptions, FORMATS, cloudevents, event_shape, json_logs, otlp, shape};
 use crate::model::Source;
 use crate::model::record::{RecordBatch, RecordRef};
+
+/// The format a record is read in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Chosen {
+    Wire(Format),
+    /// Index into [`DecodeOptions::described`].
+    Described(usize),
+}
+
+impl Chosen {
+    pub(super) fn named(options: &DecodeOptions) -> Option<Self> {
+        let described = || options.described.iter().position(|format| format.name == options.format).map(Self::Described);
+        super::format_named(&options.format).map(Self::Wire).or_else(described)
+    }
+
+    /// What a record tells: its headers first, then what settings describe, which knows more than the shapes we know.
+    pub(super) fn of(options: &DecodeOptions, batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Result<Self, Refusal> {
+        if options.described.is_empty() {
+            return detect(batch, record, value).map(Self::Wire);
+        }
+        if let Some(format) = of_headers(batch, record, value) {
+            return Ok(Self::Wire(format));
+        }
+        let described = options.described.iter().position(|format| format.source == batch.source && format.is_of(value));
+        described.map_or_else(|| detect(batch, record, value).map(Self::Wire), |index| Ok(Self::Described(index)))
+    }
+
+    pub(super) fn name(self, options: &DecodeOptions) -> &'static str {
+        match self {
+            Self::Wire(format) => format.name,
+            Self::Described(index) => options.described.get(index).map_or("auto", |format| format.name),
+        }
+    }
+}
 
 /// What tells formats apart before a record is parsed. A few bytes decide, so nothing is remembered of the record before: to be
 /// certain of the same answer one would have to look at the same bytes.

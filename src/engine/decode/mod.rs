@@ -72,6 +72,7 @@ mod zipkin;
 use clocks::Clocks;
 use cloudevents::cdevents;
 use described::Described;
+use format::Chosen;
 pub use isolation::set_aside;
 use log_line::LineReader;
 use sink::{RecordSink, Refusal};
@@ -159,40 +160,6 @@ pub(crate) fn format_names() -> String {
     let mut names = vec!["auto"];
     names.extend(FORMATS.iter().map(|format| format.name));
     names.join(", ")
-}
-
-/// The format a record is read in.
-#[derive(Clone, Copy, Debug)]
-enum Chosen {
-    Wire(Format),
-    /// Index into [`DecodeOptions::described`].
-    Described(usize),
-}
-
-impl Chosen {
-    fn named(options: &DecodeOptions) -> Option<Self> {
-        let described = || options.described.iter().position(|format| format.name == options.format).map(Self::Described);
-        format_named(&options.format).map(Self::Wire).or_else(described)
-    }
-
-    /// What a record tells: its headers first, then what settings describe, which knows more than the shapes we know.
-    fn of(options: &DecodeOptions, batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Result<Self, Refusal> {
-        if options.described.is_empty() {
-            return format::detect(batch, record, value).map(Self::Wire);
-        }
-        if let Some(format) = format::of_headers(batch, record, value) {
-            return Ok(Self::Wire(format));
-        }
-        let described = options.described.iter().position(|format| format.source == batch.source && format.is_of(value));
-        described.map_or_else(|| format::detect(batch, record, value).map(Self::Wire), |index| Ok(Self::Described(index)))
-    }
-
-    fn name(self, options: &DecodeOptions) -> &'static str {
-        match self {
-            Self::Wire(format) => format.name,
-            Self::Described(index) => options.described.get(index).map_or("auto", |format| format.name),
-        }
-    }
 }
 
 /// Decodes the batches of one connector. Keeps which definitions it has sent.
