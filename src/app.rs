@@ -1,8 +1,10 @@
 //! Composition root: the one place that knows every part.
 
+pub mod ask;
 pub mod copies;
 pub mod dead_letters;
 pub mod demo;
+pub mod discover;
 pub mod disk;
 pub mod doors;
 pub mod evaluate;
@@ -10,9 +12,11 @@ pub mod feed;
 pub mod pipeline;
 pub mod recorded;
 pub mod room;
+pub mod samples;
 pub mod service;
 pub mod signals;
 pub mod sources;
 pub mod verify;
 
 pub use crate::engine::decode::WATERMARK_HEADER;
+pub use crate::engine::decode::guess::Sample;

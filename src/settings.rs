@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::correlate::CorrelateOptions;
 use crate::engine::decode::DecodeOptions;
+use crate::engine::decode::described::{self, FormatOptions};
 use crate::engine::detect::DetectOptions;
 use crate::engine::entities::EntityOptions;
 use crate::engine::resilience::retention::RetentionOptions;
@@ -33,6 +34,9 @@ pub struct Settings {
     pub connectors: BTreeMap<String, SourceOptions>,
     pub decode: DecodeOptions,
     pub entities: EntityOptions,
+    /// Formats described by their users, by name.
+    #[serde(default)]
+    pub formats: BTreeMap<String, FormatOptions>,
     pub detect: DetectOptions,
     pub correlate: CorrelateOptions,
     pub pipeline: PipelineOptions,
@@ -132,7 +136,11 @@ impl Settings {
             return Err(SettingsError { problems: half_prefixed });
         }
         figment = figment.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"));
-        figment.extract().map_err(|errors| SettingsError { problems: errors.into_iter().map(problem).collect() })
+        let mut settings: Self =
+            figment.extract().map_err(|errors| SettingsError { problems: errors.into_iter().map(problem).collect() })?;
+        // What is wrong with a description is told with all else by `validate`.
+        settings.decode.described = described::compile(&settings.formats).unwrap_or_default();
+        Ok(settings)
     }
 
     /// Everything that cannot work, with its key.
@@ -145,6 +153,7 @@ impl Settings {
             found.into_iter().map(|problem| (format!("{part}.{}", problem.key), problem.reason)).collect::<Vec<_>>()
         };
         problems.extend(prefixed("kafka", self.kafka.validate()));
+        problems.extend(self.format_problems());
         for (name, connector) in &self.connectors {
             problems.extend(prefixed(&format!("connectors.{name}"), connector.validate()));
             if let Err(reason) = self.decode_of(connector).validate() {
@@ -173,6 +182,19 @@ impl Settings {
     pub fn decode_of(&self, connector: &SourceOptions) -> DecodeOptions {
         let format = if connector.format == "auto" { &self.decode.format } else { &connector.format };
         DecodeOptions { format: format.clone(), entities: Arc::new(self.entities.clone()), ..self.decode.clone() }
+    }
+
+    /// Descriptions that cannot work, and connectors that name one of another source.
+    fn format_problems(&self) -> Vec<(String, String)> {
+        let found = described::compile(&self.formats).err().unwrap_or_default();
+        let keyed = |key: String| if key.is_empty() { "formats".to_owned() } else { format!("formats.{key}") };
+        let mut problems: Vec<_> = found.into_iter().map(|(key, reason)| (keyed(key), reason)).collect();
+        for (name, connector) in &self.connectors {
+            let Some(format) = self.formats.get(&connector.format).filter(|format| format.source != connector.source) else { continue };
+            let reason = format!("`{}` is of {}, not of {}", connector.format, format.source.as_str(), connector.source.as_str());
+            problems.push((format!("connectors.{name}.format"), reason));
+        }
+        problems
     }
 
     fn store_problems(&self) -> Vec<(String, String)> {

@@ -206,6 +206,22 @@ fn the_top_level_is_what_the_user_fixed() {
     assert!(strangers.is_empty(), "{strangers:?}");
 }
 
+/// What the README promises to who adds a wire format: its own file, and two lines in one other.
+#[test]
+fn a_wire_format_is_one_file_and_its_lines_in_one_list() {
+    for format in ["alertmanager", "argocd", "cri", "kubernetes"] {
+        let names = |source: &&Source| source.words.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == format);
+        let is_own =
+            |path: &str| path == format!("src/engine/decode/{format}.rs") || path.starts_with(&format!("src/engine/decode/{format}/"));
+        let sources = sources();
+        let elsewhere: Vec<_> = sources.iter().filter(names).filter(|source| !is_own(&source.path)).collect();
+        assert_eq!(elsewhere.iter().map(|source| source.path.as_str()).collect::<Vec<_>>(), ["src/engine/decode/mod.rs"], "{format}");
+        let mentions =
+            elsewhere[0].code.matches(&format!("mod {format};")).count() + elsewhere[0].code.matches(&format!("{format}::WIRE")).count();
+        assert_eq!(mentions, 2, "{format}: its `mod` and its place in FORMATS");
+    }
+}
+
 #[test]
 fn a_forbidden_import_is_found() {
     let found = |path: &str, text: &str| violations(&source(path, text)).len();

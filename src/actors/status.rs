@@ -108,6 +108,10 @@ impl StatusBoard {
         for (format, count) in &batch.formats {
             *connector.formats.entry(format).or_default() += count;
         }
+        if let Some(clocks) = &batch.clocks {
+            connector.status.clock_skew.clone_from(clocks);
+        }
+        connector.status.wrong_unit_total += batch.wrong_units.iter().map(|found| found.items).sum::<u64>();
         for partition in &batch.records.partitions {
             let lag = u64::try_from(partition.end_offset - partition.next_offset).unwrap_or(0);
             connector.lag.insert(format!("{}/{}", partition.key.topic, partition.key.partition), lag);

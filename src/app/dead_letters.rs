@@ -92,16 +92,8 @@ fn selection(select: &LetterSelection) -> Value {
 }
 
 fn ask(url: &str, token: Option<&str>, body: &Value) -> anyhow::Result<u64> {
-    let mut request = ureq::post(url).config().http_status_as_error(false).build();
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
     let hint = "whydunit has the database open but its API did not answer; is web.listen the same as in the running one's settings?";
-    let mut answer = request.send_json(body).context(hint)?;
-    let said: Value = answer.body_mut().read_json().context(hint)?;
-    if !answer.status().is_success() {
-        bail!("{}", said["detail"].as_str().or(said["title"].as_str()).unwrap_or("refused without a reason"));
-    }
+    let said = super::ask::post(url, token, body, hint)?;
     Ok(said["count"].as_u64().unwrap_or(0))
 }
 

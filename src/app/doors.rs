@@ -1,5 +1,6 @@
 //! Ways from the API into the running pipeline, shut while it is being rebuilt, and past it to the decoders.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,10 +14,14 @@ use crate::actors::supervisor::Doors;
 use crate::clock;
 use crate::engine::decode;
 use crate::engine::resilience::redecode::{dry_run, failure};
+use crate::kafka::{self, SourceOptions};
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::{DryRun, LetterRecord};
-use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns};
+use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, SourceRecords};
+use crate::model::position::Position;
+use crate::model::source_record::Fetched;
+use crate::settings::Settings;
 
 /// Longest a person's write waits for the disk.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,5 +72,29 @@ impl DryRuns for DryRunner {
         }));
         let decoded = decoded.unwrap_or_else(|_| Err(failure(&letter.connector, &decode::panicked(0, "a dry run"))));
         dry_run(decoded.as_ref())
+    }
+}
+
+/// Asks the brokers of the connector that read a record, as settings name them now.
+#[derive(Clone, Debug)]
+pub struct BrokerRecords {
+    options: kafka::Options,
+    connectors: BTreeMap<String, SourceOptions>,
+}
+
+impl BrokerRecords {
+    pub fn new(settings: &Settings) -> Self {
+        Self { options: settings.kafka.clone(), connectors: settings.connectors.clone() }
+    }
+}
+
+impl SourceRecords for BrokerRecords {
+    fn fetch(&self, connector: &str, position: &Position) -> Fetched {
+        match self.connectors.get(connector) {
+            Some(source) => kafka::look::fetch(&self.options, Some(source), position),
+            None => Fetched::Unreachable(format!(
+                "the connector `{connector}` that read it is not configured any more, so nothing says which broker to ask"
+            )),
+        }
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use super::disk::{self, Located};
-use super::doors::{DryRunner, SharedDoors};
+use super::doors::{BrokerRecords, DryRunner, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::kafka_sources;
 use super::verify;
@@ -111,6 +111,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         status: status.clone(),
         control: Arc::new(doors.clone()),
         dry_runs: Arc::new(DryRunner(sources.clone(), aliases.clone())),
+        source_records: Arc::new(BrokerRecords::new(settings)),
         explain: correlate::explain,
         join_changes: changes::changes,
         live: hub.clone(),

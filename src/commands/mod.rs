@@ -3,9 +3,12 @@
 mod backup;
 mod check;
 mod dead_letters;
+mod decode;
 mod demo;
+mod discover;
 mod evaluate;
 mod export;
+mod note;
 mod progress;
 mod replay;
 mod restore;
@@ -25,7 +28,7 @@ use crate::settings::Settings;
 /// ranks what caused it, with the evidence for and against.
 ///
 /// Try it:          whydunit demo
-/// Your own Kafka:  whydunit check --defaults > whydunit.toml, add a connector, whydunit check --connect, whydunit run
+/// Your own Kafka:  whydunit discover --brokers HOST:PORT --write whydunit.toml, whydunit run --config whydunit.toml
 #[derive(Debug, Parser)]
 #[command(name = "whydunit", version, long_version = LONG_VERSION.as_str(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
@@ -41,6 +44,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Validates the settings and prints them; with --connect tries them against the brokers.
     Check(check::Arguments),
+    /// Looks at the topics of a Kafka, says what each seems to hold, and writes settings that read them.
+    Discover(discover::Arguments),
+    /// Shows what records become: one JSON line an item, with the format recognised; exits with 1 if any cannot be read.
+    Decode(decode::Arguments),
+    /// Puts a manual event on the timeline of a running whydunit.
+    Note(note::Arguments),
     /// Writes the records of a shop that breaks on purpose to a Kafka.
     Simulate(simulate::Arguments),
     /// Writes a pack of recorded incidents to a Kafka, in event time.
@@ -79,6 +88,9 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Discover(arguments) => discover::run(&arguments),
+        Command::Decode(arguments) => decode::run(&arguments),
+        Command::Note(arguments) => note::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

@@ -6,6 +6,7 @@ pub mod consumer;
 pub mod error;
 pub mod error_table;
 pub mod in_process;
+pub mod look;
 pub mod options;
 pub mod producer;
 pub mod start;

@@ -90,6 +90,10 @@ pub struct ConnectorStatus {
     pub rejected_total: u64,
     pub bytes_total: u64,
     pub decode_mix: Vec<FormatShare>,
+    /// Clocks of hosts against Kafka's, those farthest off first, at most 10.
+    pub clock_skew: Vec<ClockSkew>,
+    /// Items whose time is plausible only in another unit.
+    pub wrong_unit_total: u64,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_record_at: Option<Timestamp>,
     /// Newest event time read.
@@ -132,6 +136,8 @@ impl ConnectorStatus {
             rejected_total: 0,
             bytes_total: 0,
             decode_mix: Vec::new(),
+            clock_skew: Vec::new(),
+            wrong_unit_total: 0,
             last_record_at: None,
             last_event_at: None,
             last_error: None,
@@ -148,6 +154,18 @@ impl ConnectorStatus {
 pub struct FormatShare {
     pub format: String,
     pub records: u64,
+}
+
+/// How far a clock lies from Kafka's, as a median over its last items.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClockSkew {
+    pub host: Option<String>,
+    /// Where items name no host, their service stands for it.
+    pub service: Option<String>,
+    /// Item times less their records' Kafka times, seconds: above 0 the clock is ahead; below, it is behind or items are shipped late.
+    pub skew_s: f64,
+    /// Items it rests on; older ones count less.
+    pub samples: u64,
 }
 
 /// What a person may tell a connector.

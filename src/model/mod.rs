@@ -20,6 +20,7 @@ pub mod severity;
 pub mod signal;
 pub mod snapshot;
 pub mod source;
+pub mod source_record;
 pub mod suspect;
 pub mod time;
 pub mod topology;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::connector::ClockSkew;
 use super::dead_letter::Rejection;
 use super::entity::{EntityKey, Symbol};
 use super::record::RecordBatch;
@@ -185,6 +186,21 @@ pub struct ObservationBatch {
     pub newest: Vec<Option<Timestamp>>,
     /// Items more than the allowed skew ahead of their record's Kafka time.
     pub skewed: u64,
+    /// Items whose time is plausible only in another unit.
+    pub wrong_units: Vec<WrongUnit>,
+    /// How far the clocks of hosts lie from Kafka's, those farthest off first; `None` while nothing new is told.
+    pub clocks: Option<Vec<ClockSkew>>,
+}
+
+/// Items of a format whose times must be in a wrong unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongUnit {
+    pub format: &'static str,
+    /// The field that holds the time, and the unit it should be in.
+    pub field: &'static str,
+    /// How far the numbers are off: "a million times too small".
+    pub wrong: &'static str,
+    pub items: u64,
 }
 
 impl ObservationBatch {
@@ -203,6 +219,8 @@ impl ObservationBatch {
             record_formats: Vec::new(),
             newest: vec![None; partitions],
             skewed: 0,
+            wrong_units: Vec::new(),
+            clocks: None,
         }
     }
 

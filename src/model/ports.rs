@@ -16,12 +16,13 @@ use super::explanation::Explanation;
 use super::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
 use super::live::LiveUpdate;
-use super::position::PartitionKey;
+use super::position::{PartitionKey, Position};
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use super::record::RecordBatch;
 use super::retention::{Holdings, Removal, Removed};
 use super::signal::{BucketRow, DetectedEvent};
 use super::snapshot::{Checkpoint, Snapshot, StatePart};
+use super::source_record::Fetched;
 use super::suspect::Suspect;
 use super::topology::{EdgeHour, Topology};
 use super::view::{AnalyticsSummary, Facet, Timeline};
@@ -269,6 +270,11 @@ pub trait DryRuns: Send + Sync {
 
 /// Joins the events of changes into changes, oldest first. Pure.
 pub type JoinChanges = fn(&[Event]) -> Vec<Change>;
+
+/// Reads one record again from where a connector read it. Blocks for seconds.
+pub trait SourceRecords: Send + Sync {
+    fn fetch(&self, connector: &str, position: &Position) -> Fetched;
+}
 
 /// Says why an event is in an investigation, or why it is not; the link is how it is linked, if it is. Pure.
 pub type Explain = fn(&Event, Option<&EventLink>, &Investigation) -> Explanation;

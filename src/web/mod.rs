@@ -16,6 +16,7 @@
 //! | PATCH DELETE | `/investigations/{id}/notes/{note_id}` | one note |
 //! | GET POST | `/events` | the list; an event told by hand (202: durable, listed soon) |
 //! | GET | `/events/search` `/events/facets` `/events/{id}` | by words; counts; one |
+//! | GET | `/events/{id}/source-record` | its record as the broker has it now, or since when it is gone |
 //! | GET | `/connectors` `/connectors/{name}` | how they fare |
 //! | POST | `/connectors/{name}/pause` `/resume` `/reset` | 202: the order is given |
 //! | GET | `/dead-letters` `/dead-letters/groups` `/dead-letters/{id}` | records that could not be read |
@@ -55,7 +56,7 @@ use tokio::sync::{Semaphore, watch};
 use warp::Filter;
 
 use crate::model::Timestamp;
-use crate::model::ports::{Commands, ConnectorControl, DryRuns, Explain, JoinChanges, PipelineStatus, StoreReader};
+use crate::model::ports::{Commands, ConnectorControl, DryRuns, Explain, JoinChanges, PipelineStatus, SourceRecords, StoreReader};
 
 pub use live::Hub;
 pub use ops::serve_ops;
@@ -70,6 +71,7 @@ pub struct Parts {
     pub status: Arc<dyn PipelineStatus>,
     pub control: Arc<dyn ConnectorControl>,
     pub dry_runs: Arc<dyn DryRuns>,
+    pub source_records: Arc<dyn SourceRecords>,
     pub explain: Explain,
     pub join_changes: JoinChanges,
     pub live: Hub,

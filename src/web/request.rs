@@ -23,11 +23,17 @@ use super::options::Options;
 use super::rejection::{Answer, Problem};
 use crate::model::Timestamp;
 use crate::model::command::{Action, Command, CommandOutcome};
+use crate::model::event::Provenance;
 use crate::model::ports::{StoreError, StoreReader};
+use crate::model::source_record::Fetched;
 
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 200;
 /// What is read and thrown away of a refused body, at most.
 const DISCARDED_BYTES_MAX: usize = 16 << 20;
+/// Looks at brokers at a time.
+const LOOKS_MAX: usize = 4;
+/// Longest wait for one; its own limits end it soon after.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(20);
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Vec<u8>, warp::Error>> + Send + Sync>>;
@@ -39,16 +45,37 @@ pub struct Api {
     pub options: Arc<Options>,
     /// One permit a blocking read; bounds threads.
     reads: Arc<Semaphore>,
+    /// One permit a look at a broker, each with a client of its own.
+    looks: Arc<Semaphore>,
 }
 
 impl Api {
     pub fn new(options: Arc<Options>, parts: Parts) -> Self {
         let reads = Arc::new(Semaphore::new(options.max_reads));
-        Self { parts, options, reads }
+        Self { parts, options, reads, looks: Arc::new(Semaphore::new(LOOKS_MAX)) }
     }
 
     fn timeout(&self) -> Duration {
         Duration::from_millis(self.options.timeout_ms)
+    }
+
+    /// Asks the broker for a record, on a thread for such. A broker that does not answer keeps only few of these busy.
+    pub async fn fetch(&self, provenance: Provenance) -> Result<Fetched, Problem> {
+        let turn = self.looks.clone().try_acquire_owned();
+        let turn = turn.map_err(|_| Problem::unavailable("other source records are being read", 2))?;
+        let records = self.parts.source_records.clone();
+        let answer = tokio::task::spawn_blocking(move || {
+            let answer = records.fetch(&provenance.connector, &provenance.position);
+            drop(turn);
+            answer
+        });
+        match tokio::time::timeout(LOOK_TIME_MAX, answer).await {
+            Err(_) => Ok(Fetched::Unreachable("the broker did not answer in time; try again, or see the connector's state".to_owned())),
+            Ok(answer) => answer.map_err(|panic| {
+                tracing::error!(%panic, "a look at a broker panicked");
+                Problem::internal()
+            }),
+        }
     }
 
     /// Runs a blocking read on a thread for such; waits for its turn, but not for ever.

@@ -10,6 +10,7 @@ mod bulkheads;
 mod canvas;
 mod commands;
 mod dead_letters;
+mod first_hour;
 mod judging;
 mod memory;
 mod pipeline;

@@ -17,7 +17,7 @@ use crate::model::Timestamp;
 use crate::model::connector::BreakerState;
 use crate::model::dead_letter::Rejection;
 use crate::model::event::truncate;
-use crate::model::observation::{DecodeCounts, ObservationBatch};
+use crate::model::observation::{DecodeCounts, ObservationBatch, WrongUnit};
 use crate::model::ports::FeedTrouble;
 use crate::model::position::PartitionKey;
 use crate::model::record::RecordBatch;
@@ -80,6 +80,13 @@ impl ConnectorStage {
                 decoded.skewed
             );
             self.note_error(&FeedTrouble::passing("skewed", message), clock::now());
+        }
+        if let Some(WrongUnit { format, field, wrong, items }) = decoded.wrong_units.first() {
+            let message = format!(
+                "{items} items of {format} have times that are plausible only if the number is {wrong} ({field}); they are kept with the \
+                 times they say, mend the producer"
+            );
+            self.note_error(&FeedTrouble::passing("wrong_unit", message), clock::now());
         }
     }
 

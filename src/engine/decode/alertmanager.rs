@@ -8,11 +8,18 @@ use serde_json::Value;
 use super::change::{at, first_line, id_text, kafka_time_or, text, time, time_at};
 use super::draft::Draft;
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use super::{level, workload};
 use crate::model::position::derived_id;
 use crate::model::{Event, Severity, Source, Timestamp};
 
 pub(super) const FORMAT: &str = "alertmanager";
+pub(super) const WIRE: Format = &WireFormat {
+    name: FORMAT,
+    header: None,
+    sign: Sign::Object(is_webhook),
+    reader: Reader::Object(|_, body, sink| decode_body(body, sink)),
+};
 
 /// Labels that name whose alert it is, nearest first.
 const SERVICE: [&str; 8] =

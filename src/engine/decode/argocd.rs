@@ -17,10 +17,17 @@ use serde_json::{Value, json};
 use super::change::{at, branch_of, first_line, first_time, is_sha, names, text, time_at};
 use super::draft::Draft;
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::event::truncate;
 use crate::model::{Event, Severity, Source};
 
 pub(super) const FORMAT: &str = "argocd";
+pub(super) const WIRE: Format = &WireFormat {
+    name: FORMAT,
+    header: None,
+    sign: Sign::Object(is_notification),
+    reader: Reader::Object(|_, body, sink| decode_body(body, sink)),
+};
 
 /// True for our template, or an application of Argo CD's.
 pub(super) fn is_notification(body: &Value) -> bool {

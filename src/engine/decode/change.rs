@@ -61,6 +61,11 @@ pub(super) fn names<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v
 /// (`0001-01-01T00:00:00Z`) are no time.
 pub(super) fn time(value: &Value, path: &[&str]) -> Result<Option<Timestamp>, Refusal> {
     let Some(value) = path.iter().try_fold(value, |value, key| value.get(key)) else { return Ok(None) };
+    time_of(value).map_err(|()| Refusal::field(format!("unreadable time in {}: {}", path.join("."), truncate(&value.to_string(), 60))))
+}
+
+/// A time in any spelling; an error where a value is none.
+pub(super) fn time_of(value: &Value) -> Result<Option<Timestamp>, ()> {
     let time = match value {
         Value::Null => return Ok(None),
         Value::String(text) if text.trim().is_empty() || text.starts_with("0001-01-01") => return Ok(None),
@@ -71,10 +76,7 @@ pub(super) fn time(value: &Value, path: &[&str]) -> Result<Option<Timestamp>, Re
         },
         _ => None,
     };
-    match time {
-        Some(time) => Ok(Some(time)),
-        None => Err(Refusal::field(format!("unreadable time in {}: {}", path.join("."), truncate(&value.to_string(), 60)))),
-    }
+    time.map(Some).ok_or(())
 }
 
 /// The first time found at one of several paths.

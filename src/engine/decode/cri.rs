@@ -5,8 +5,16 @@
 
 use super::log_line::{self, Line, LineReader};
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use super::{dates, text};
 use crate::model::observation::LogLine;
+
+pub(super) const WIRE: Format = &WireFormat {
+    name: "cri",
+    header: None,
+    sign: Sign::Line(|value| matches!(value.first(), Some(b'0'..=b'9')) && starts(value)),
+    reader: Reader::Lines(decode),
+};
 
 /// True of bytes that begin with a time, a stream and a tag.
 pub(super) fn starts(value: &[u8]) -> bool {

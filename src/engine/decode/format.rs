@@ -1,134 +1,69 @@
-//! Wire formats by name, and which one a record is in: header, then magic bytes, then shape.
+//! Which wire format a record is in: header, then magic bytes, then shape.
 
 use super::otlp::wire;
-use super::shape;
 use super::sink::Refusal;
-use super::{cri, logfmt, syslog, text};
+use super::wire_format::{Format, Sign};
+use super::{DecodeOptions, FORMATS, cloudevents, event_shape, json_logs, otlp, shape};
 use crate::model::Source;
 use crate::model::record::{RecordBatch, RecordRef};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    OtlpProto,
-    OtlpJson,
-    /// `Span` and `Batch` of api_v2.
-    JaegerProto,
-    JaegerJson,
-    /// Version 2.
-    ZipkinJson,
-    /// Influx line protocol, as Telegraf writes it.
-    InfluxLine,
-    TelegrafJson,
-    /// Of prometheus-kafka-adapter.
-    PrometheusJson,
-    /// Version 1.0.
-    PrometheusRemoteWrite,
-    JsonLogs,
-    Gelf,
-    Syslog,
-    Logfmt,
-    Cri,
-    Text,
-    Github,
-    Gitlab,
-    CdEvents,
-    CloudEvents,
-    ArgoCd,
-    Kubernetes,
-    Alertmanager,
-    Manual,
-    /// One of those above from [`Format::Github`] on, as the parsed shape tells; never a setting.
-    Change,
+/// The format a record is read in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Chosen {
+    Wire(Format),
+    /// Index into [`DecodeOptions::described`].
+    Described(usize),
 }
 
-impl Format {
-    pub(super) const ALL: [Self; 23] = [
-        Self::OtlpProto,
-        Self::OtlpJson,
-        Self::JaegerProto,
-        Self::JaegerJson,
-        Self::ZipkinJson,
-        Self::InfluxLine,
-        Self::TelegrafJson,
-        Self::PrometheusJson,
-        Self::PrometheusRemoteWrite,
-        Self::JsonLogs,
-        Self::Gelf,
-        Self::Syslog,
-        Self::Logfmt,
-        Self::Cri,
-        Self::Text,
-        Self::Github,
-        Self::Gitlab,
-        Self::CdEvents,
-        Self::CloudEvents,
-        Self::ArgoCd,
-        Self::Kubernetes,
-        Self::Alertmanager,
-        Self::Manual,
-    ];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::OtlpProto => "otlp_proto",
-            Self::OtlpJson => "otlp_json",
-            Self::JaegerProto => "jaeger_proto",
-            Self::JaegerJson => "jaeger_json",
-            Self::ZipkinJson => "zipkin_json",
-            Self::InfluxLine => "influx_line",
-            Self::TelegrafJson => "telegraf_json",
-            Self::PrometheusJson => "prometheus_json",
-            Self::PrometheusRemoteWrite => "prometheus_remote_write",
-            Self::JsonLogs => "json_logs",
-            Self::Gelf => "gelf",
-            Self::Syslog => "syslog",
-            Self::Logfmt => "logfmt",
-            Self::Cri => "cri",
-            Self::Text => "text",
-            Self::Github => "github",
-            Self::Gitlab => "gitlab",
-            Self::CdEvents => "cdevents",
-            Self::CloudEvents => "cloudevents",
-            Self::ArgoCd => "argocd",
-            Self::Kubernetes => "kubernetes",
-            Self::Alertmanager => "alertmanager",
-            Self::Manual => "manual",
-            Self::Change => "change",
-        }
+impl Chosen {
+    pub(super) fn named(options: &DecodeOptions) -> Option<Self> {
+        let described = || options.described.iter().position(|format| format.name == options.format).map(Self::Described);
+        super::format_named(&options.format).map(Self::Wire).or_else(described)
     }
 
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    /// What a record tells: its headers first, then what settings describe, which knows more than the shapes we know.
+    pub(super) fn of(options: &DecodeOptions, batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Result<Self, Refusal> {
+        if options.described.is_empty() {
+            return detect(batch, record, value).map(Self::Wire);
+        }
+        if let Some(format) = of_headers(batch, record, value) {
+            return Ok(Self::Wire(format));
+        }
+        let described = options.described.iter().position(|format| format.source == batch.source && format.is_of(value));
+        described.map_or_else(|| detect(batch, record, value).map(Self::Wire), |index| Ok(Self::Described(index)))
+    }
+
+    pub(super) fn name(self, options: &DecodeOptions) -> &'static str {
+        match self {
+            Self::Wire(format) => format.name,
+            Self::Described(index) => options.described.get(index).map_or("auto", |format| format.name),
+        }
     }
 }
 
 /// What tells formats apart before a record is parsed. A few bytes decide, so nothing is remembered of the record before: to be
 /// certain of the same answer one would have to look at the same bytes.
 pub(super) fn detect(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Result<Format, Refusal> {
-    if !record.headers.is_empty()
-        && let Some(format) = of_headers(batch, record, value)
-    {
-        return Ok(format);
-    }
-    of_bytes(batch.source, value)
+    of_headers(batch, record, value).map_or_else(|| of_bytes(batch.source, value), Ok)
 }
 
 /// Format that the headers name; a content type that only says "JSON" says nothing of the shape.
-fn of_headers(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Option<Format> {
-    if batch.header(record, "x-github-event").is_some() {
-        return Some(Format::Github);
+pub(super) fn of_headers(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Option<Format> {
+    if record.headers.is_empty() {
+        return None;
     }
-    if batch.header(record, "x-gitlab-event").is_some() {
-        return Some(Format::Gitlab);
+    let has_own = |format: &&Format| format.header.is_some_and(|header| batch.header(record, header).is_some());
+    if let Some(format) = FORMATS.iter().find(has_own) {
+        return Some(format);
     }
     let content_type = batch.header(record, "content-type").and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
     let is_telemetry = batch.source.drives_watermark();
     if !is_telemetry && is_binary_event(batch, record) {
-        return Some(Format::CloudEvents);
+        return Some(cloudevents::WIRE);
     }
     match content_type.split(';').next().unwrap_or_default().trim() {
         "application/x-protobuf" | "application/protobuf" if is_telemetry => Some(shape::of_protobuf(batch.source, value)),
-        "application/cloudevents+json" | "application/cloudevents-batch+json" if !is_telemetry => Some(Format::CloudEvents),
+        "application/cloudevents+json" | "application/cloudevents-batch+json" if !is_telemetry => Some(cloudevents::WIRE),
         _ => None,
     }
 }
@@ -151,12 +86,12 @@ fn of_bytes(source: Source, value: &[u8]) -> Result<Format, Refusal> {
     }
     // 0x0a opens protobuf's field 1 and is a line feed in JSON: the lengths decide.
     if source == Source::Logs && value.first() == Some(&0x0a) && wire::is_list_of_field_1(value) {
-        return Ok(Format::OtlpProto);
+        return Ok(otlp::PROTO);
     }
     match (first, source) {
         (Some(b'{'), _) => of_object(source, value),
         (_, Source::Logs) => of_log(value),
-        (Some(b'['), Source::Git | Source::Ci | Source::Manual) => Ok(Format::Change),
+        (Some(b'['), Source::Git | Source::Ci | Source::Manual) => Ok(event_shape::CHANGE),
         _ => Err(Refusal::unknown(format!(
             "of no known structure: starts with {}; known formats: {}",
             excerpt(value),
@@ -168,20 +103,21 @@ fn of_bytes(source: Source, value: &[u8]) -> Result<Format, Refusal> {
 /// A log record that is no JSON object.
 fn of_log(value: &[u8]) -> Result<Format, Refusal> {
     let value = value.trim_ascii_start();
-    match value.first() {
-        // `[` opens a list of lines, and the date of many a logger.
-        Some(b'[') if matches!(value[1..].trim_ascii_start().first(), Some(b'{' | b'[' | b']' | b'"') | None) => Ok(Format::JsonLogs),
-        Some(b'<' | b'0'..=b'9') if syslog::starts(value) => Ok(Format::Syslog),
-        Some(b'0'..=b'9') if cri::starts(value) => Ok(Format::Cri),
-        _ if !text::starts(value) => Err(Refusal::unknown(format!(
+    // `[` opens a list of lines, and the date of many a logger.
+    if let Some((b'[', rest)) = value.split_first()
+        && matches!(rest.trim_ascii_start().first(), Some(b'{' | b'[' | b']' | b'"') | None)
+    {
+        return Ok(json_logs::WIRE);
+    }
+    let format = FORMATS.iter().find(|format| matches!(format.sign, Sign::Line(starts) if starts(value)));
+    format.copied().ok_or_else(|| {
+        Refusal::unknown(format!(
             "neither JSON, OTLP protobuf, syslog, logfmt, compressed nor text (UTF-8 without control characters): starts with {}; known \
              formats: {}",
             excerpt(value),
             super::format_names()
-        ))),
-        _ if logfmt::starts(value) => Ok(Format::Logfmt),
-        _ => Ok(Format::Text),
-    }
+        ))
+    })
 }
 
 fn of_object(source: Source, value: &[u8]) -> Result<Format, Refusal> {
@@ -189,10 +125,10 @@ fn of_object(source: Source, value: &[u8]) -> Result<Format, Refusal> {
     let is_otlp =
         matches!(key, b"resourceLogs" | b"resource_logs" | b"resourceSpans" | b"resource_spans" | b"resourceMetrics" | b"resource_metrics");
     match source {
-        _ if is_otlp => Ok(Format::OtlpJson),
-        Source::Logs => Ok(Format::JsonLogs),
-        Source::Metrics | Source::Traces => Ok(Format::OtlpJson),
-        Source::Git | Source::Ci | Source::Manual => Ok(Format::Change),
+        _ if is_otlp => Ok(otlp::JSON),
+        Source::Logs => Ok(json_logs::WIRE),
+        Source::Metrics | Source::Traces => Ok(otlp::JSON),
+        Source::Git | Source::Ci | Source::Manual => Ok(event_shape::CHANGE),
     }
 }
 
@@ -217,12 +153,13 @@ pub(super) fn excerpt(value: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::decode::{cri, logfmt, syslog, text};
 
     #[test]
     fn a_line_feed_before_json_is_not_protobuf() {
-        assert_eq!(of_bytes(Source::Logs, b"\n{\"message\":\"x\"}"), Ok(Format::JsonLogs));
-        assert_eq!(of_bytes(Source::Logs, &[0x0a, 0x02, 0x0a, 0x00]), Ok(Format::OtlpProto));
-        assert_eq!(of_bytes(Source::Traces, b"{\"resourceSpans\":[]}"), Ok(Format::OtlpJson));
+        assert_eq!(of_bytes(Source::Logs, b"\n{\"message\":\"x\"}"), Ok(json_logs::WIRE));
+        assert_eq!(of_bytes(Source::Logs, &[0x0a, 0x02, 0x0a, 0x00]), Ok(otlp::PROTO));
+        assert_eq!(of_bytes(Source::Traces, b"{\"resourceSpans\":[]}"), Ok(otlp::JSON));
     }
 
     #[test]
@@ -238,31 +175,31 @@ mod tests {
     #[test]
     fn log_records_that_look_alike_are_told_apart() {
         let cases: [(&[u8], Format); 25] = [
-            (b"hello", Format::Text),
-            ("Übergabe fehlgeschlagen".as_bytes(), Format::Text),
-            (b"\tat shop.Cart.add(Cart.java:7)", Format::Text),
-            (b"<34>Oct 11 22:14:15 mymachine su: failed", Format::Syslog),
-            (b"<165>1 - - - - - -", Format::Syslog),
-            (b"37 <34>Oct 11 22:14:15 mymachine su: fail", Format::Syslog),
-            (b"<html><body>502</body></html>", Format::Text),
-            (b"<3456>no priority has four digits", Format::Text),
-            (b"34 <seats> are left", Format::Text),
-            (b"level=info msg=\"cart loaded\"", Format::Logfmt),
-            (b"level=info", Format::Text),
-            (b"x == y", Format::Text),
-            (b"[2026-11-23T14:02:10Z] WARN slow", Format::Text),
-            (b"[ERROR] no seats", Format::Text),
-            (b"[main] INFO started", Format::Text),
-            (b"[]", Format::JsonLogs),
-            (b" [ {\"message\":\"x\"} ]", Format::JsonLogs),
-            (b"[[[[", Format::JsonLogs),
-            (b"{\"version\":\"1.1\"}", Format::JsonLogs),
-            (b"{", Format::JsonLogs),
-            (b"2026-11-23T14:02:10.214Z stderr F boom", Format::Cri),
-            (b"2026-11-23T14:02:10.214Z stderr boom", Format::Text),
-            (b"2026-11-23 14:02:10,214 ERROR boom", Format::Text),
-            (b"E1123 14:02:10.214 17 a.go:1] boom", Format::Text),
-            (b"10.0.0.7 - - [23/Nov/2026:14:02:10 +0000] \"GET / HTTP/1.1\" 200 1", Format::Text),
+            (b"hello", text::WIRE),
+            ("Übergabe fehlgeschlagen".as_bytes(), text::WIRE),
+            (b"\tat shop.Cart.add(Cart.java:7)", text::WIRE),
+            (b"<34>Oct 11 22:14:15 mymachine su: failed", syslog::WIRE),
+            (b"<165>1 - - - - - -", syslog::WIRE),
+            (b"37 <34>Oct 11 22:14:15 mymachine su: fail", syslog::WIRE),
+            (b"<html><body>502</body></html>", text::WIRE),
+            (b"<3456>no priority has four digits", text::WIRE),
+            (b"34 <seats> are left", text::WIRE),
+            (b"level=info msg=\"cart loaded\"", logfmt::WIRE),
+            (b"level=info", text::WIRE),
+            (b"x == y", text::WIRE),
+            (b"[2026-11-23T14:02:10Z] WARN slow", text::WIRE),
+            (b"[ERROR] no seats", text::WIRE),
+            (b"[main] INFO started", text::WIRE),
+            (b"[]", json_logs::WIRE),
+            (b" [ {\"message\":\"x\"} ]", json_logs::WIRE),
+            (b"[[[[", json_logs::WIRE),
+            (b"{\"version\":\"1.1\"}", json_logs::WIRE),
+            (b"{", json_logs::WIRE),
+            (b"2026-11-23T14:02:10.214Z stderr F boom", cri::WIRE),
+            (b"2026-11-23T14:02:10.214Z stderr boom", text::WIRE),
+            (b"2026-11-23 14:02:10,214 ERROR boom", text::WIRE),
+            (b"E1123 14:02:10.214 17 a.go:1] boom", text::WIRE),
+            (b"10.0.0.7 - - [23/Nov/2026:14:02:10 +0000] \"GET / HTTP/1.1\" 200 1", text::WIRE),
         ];
         for (value, format) in cases {
             assert_eq!(of_bytes(Source::Logs, value), Ok(format), "{}", String::from_utf8_lossy(value));

@@ -9,11 +9,16 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json_logs::not_json;
+use super::json_logs::{self, not_json};
 use super::level;
 use super::log_line::fields::{Fields, Slot, WRAPPED, rank_of};
 use super::log_line::{Line, SHORT_MESSAGE, Scalar};
 use super::sink::Refusal;
+use super::wire_format::{Format, Reader, Sign, WireFormat};
+
+/// Told from other JSON lines where these are read.
+pub(super) const WIRE: Format =
+    &WireFormat { name: "gelf", header: None, sign: Sign::Tree, reader: Reader::Dialects(json_logs::decode_gelf) };
 
 const SHORT_MESSAGE_RANK: u8 = rank_of(Slot::Message, SHORT_MESSAGE);
 const VERSION_RANK: u8 = rank_of(Slot::Version, "version");

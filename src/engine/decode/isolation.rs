@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Decoder, panicked};
+use super::{Decoder, panicked, units};
 use crate::model::Timestamp;
 use crate::model::dead_letter::{Rejection, RejectionClass};
 use crate::model::observation::ObservationBatch;
@@ -54,6 +54,8 @@ fn merge(whole: &mut ObservationBatch, mut part: ObservationBatch, record: u32) 
     whole.formats.append(&mut part.formats);
     whole.record_formats.append(&mut part.record_formats);
     whole.skewed += part.skewed;
+    part.wrong_units.iter().for_each(|found| units::add(&mut whole.wrong_units, found.format, found.wrong, found.items));
+    whole.clocks = part.clocks.or(whole.clocks.take());
     for (sum, counts) in whole.counts.iter_mut().zip(&part.counts) {
         sum.records_read += counts.records_read;
         sum.records_decoded += counts.records_decoded;

@@ -10,12 +10,19 @@ use serde_json::Value;
 use super::change::{at, first_line, id_text, list, text, time_at};
 use super::draft::Draft;
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use super::{level, workload};
 use crate::model::event::truncate;
 use crate::model::position::derived_id;
 use crate::model::{Event, Severity, Source};
 
 pub(super) const FORMAT: &str = "kubernetes";
+pub(super) const WIRE: Format = &WireFormat {
+    name: FORMAT,
+    header: None,
+    sign: Sign::Object(is_event),
+    reader: Reader::Object(|_, body, sink| decode_body(body, sink)),
+};
 
 /// Reasons that mean something does not run.
 const GRAVE: [&str; 20] = [

@@ -10,7 +10,15 @@ use super::log_line::fields::{Fields, Slot};
 use super::log_line::{self, Line, LineReader, Scalar};
 use super::sink::{RecordSink, Refusal};
 use super::text;
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::observation::LogLine;
+
+pub(super) const WIRE: Format = &WireFormat {
+    name: "logfmt",
+    header: None,
+    sign: Sign::Line(|value| starts(value) && text::starts(value)),
+    reader: Reader::Lines(decode),
+};
 
 /// Rank of a whole line as its message.
 const WHOLE: u8 = u8::MAX;

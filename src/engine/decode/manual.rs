@@ -13,10 +13,13 @@ use serde_json::Value;
 use super::change::{Data, bounded, diff_of, first_line, id_text, text, time};
 use super::level;
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::event::truncate;
 use crate::model::{Event, Severity, Source};
 
 const FORMAT: &str = "manual";
+pub(super) const WIRE: Format =
+    &WireFormat { name: FORMAT, header: None, sign: Sign::Tree, reader: Reader::Object(|_, body, sink| decode_body(body, sink)) };
 /// Facts of a change that may stand at the top instead of in `data`.
 const FACTS: [&str; 8] = ["sha", "author", "message", "description", "version", "url", "repository", "ref"];
 
@@ -27,7 +30,8 @@ pub(super) fn decode_body(body: &Value, sink: &mut RecordSink<'_>) -> Result<(),
     Ok(())
 }
 
-fn event(body: &Value, sink: &RecordSink<'_>) -> Result<Event, Refusal> {
+/// The event that an object of our own event's keys says.
+pub(super) fn event(body: &Value, sink: &RecordSink<'_>) -> Result<Event, Refusal> {
     if !body.is_object() {
         return Err(Refusal::malformed("an event must be a JSON object"));
     }

@@ -27,16 +27,20 @@ mod alertmanager;
 mod argocd;
 mod body;
 mod change;
+mod clocks;
 mod cloudevents;
 mod commit;
 mod cri;
 mod dates;
+pub mod described;
+pub mod discover;
 mod draft;
 mod event_shape;
 mod format;
 mod gelf;
 mod github;
 mod gitlab;
+pub mod guess;
 mod ids;
 mod instant;
 mod isolation;
@@ -52,6 +56,7 @@ mod manual;
 mod otlp;
 mod prometheus;
 mod shape;
+pub mod shown;
 mod sink;
 mod stack;
 mod symbols;
@@ -60,15 +65,51 @@ mod tagged_span;
 mod telegraf;
 pub mod template;
 mod text;
+mod units;
+mod wire_format;
 mod workload;
 mod zipkin;
 
-use format::Format;
+use clocks::Clocks;
+use cloudevents::cdevents;
+use described::Described;
+use format::Chosen;
 pub use isolation::set_aside;
-use json_logs::Kind;
 use log_line::LineReader;
 use sink::{RecordSink, Refusal};
 use symbols::Symbols;
+use wire_format::{Format, Reader};
+
+/// All wire formats. Where the signs of several fit, the first has the record.
+const FORMATS: &[Format] = &[
+    otlp::PROTO,
+    otlp::JSON,
+    jaeger::PROTO,
+    jaeger::JSON,
+    zipkin::WIRE,
+    telegraf::LINE,
+    telegraf::JSON,
+    prometheus::JSON,
+    prometheus::REMOTE_WRITE,
+    json_logs::WIRE,
+    gelf::WIRE,
+    syslog::WIRE,
+    cri::WIRE,
+    logfmt::WIRE,
+    text::WIRE,
+    gitlab::WIRE,
+    cdevents::WIRE,
+    cloudevents::WIRE,
+    argocd::WIRE,
+    kubernetes::WIRE,
+    alertmanager::WIRE,
+    github::WIRE,
+    manual::WIRE,
+];
+
+fn format_named(name: &str) -> Option<Format> {
+    FORMATS.iter().copied().find(|format| format.name == name)
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,6 +127,9 @@ pub struct DecodeOptions {
     /// Whose records and changes are: the settings' own table.
     #[serde(skip)]
     pub entities: Arc<EntityOptions>,
+    /// Formats described in settings, under a table of their own.
+    #[serde(skip)]
+    pub described: Arc<[Described]>,
 }
 
 impl Default for DecodeOptions {
@@ -97,6 +141,7 @@ impl Default for DecodeOptions {
             max_record_items: 100_000,
             max_skew_s: 300,
             entities: Arc::default(),
+            described: Arc::default(),
         }
     }
 }
@@ -104,8 +149,9 @@ impl Default for DecodeOptions {
 impl DecodeOptions {
     /// Names the first setting that cannot work, and what would.
     pub fn validate(&self) -> Result<(), String> {
-        if self.format != "auto" && Format::parse(&self.format).is_none() {
-            return Err(format!("format: unknown format {:?}; known: {}", self.format, format_names()));
+        if self.format != "auto" && Chosen::named(self).is_none() {
+            let described: String = self.described.iter().map(|format| format!(", {}", format.name)).collect();
+            return Err(format!("format: unknown format {:?}; known: {}{described}", self.format, format_names()));
         }
         if self.default_environment.is_empty() || self.default_environment.chars().count() > 200 {
             return Err("default_environment: must have 1 to 200 characters".to_owned());
@@ -123,7 +169,7 @@ impl DecodeOptions {
 /// Names a connector's `format` setting may have.
 pub(crate) fn format_names() -> String {
     let mut names = vec!["auto"];
-    names.extend(Format::ALL.map(Format::as_str));
+    names.extend(FORMATS.iter().map(|format| format.name));
     names.join(", ")
 }
 
@@ -135,9 +181,10 @@ const MAX_ROOM: usize = 50_000;
 pub struct Decoder {
     options: DecodeOptions,
     /// `None` when each record tells its own.
-    named: Option<Format>,
+    named: Option<Chosen>,
     symbols: Symbols,
     lines: LineReader,
+    clocks: Clocks,
     /// Where compressed records are inflated, one at a time.
     room: Vec<u8>,
     /// Records of the last batch, and its lines, points and spans.
@@ -147,11 +194,11 @@ pub struct Decoder {
 impl Decoder {
     /// Options that [`DecodeOptions::validate`] refuses behave as `auto`.
     pub fn new(options: DecodeOptions) -> Self {
-        let named = Format::parse(&options.format);
+        let named = Chosen::named(&options);
         let aliases = Arc::new(Aliases::lenient(options.entities.aliases.clone()));
         let symbols = Symbols::meaning(aliases);
         let lines = LineReader::asking(&options.entities.service_attributes);
-        Self { options, named, symbols, lines, room: Vec::new(), last: (0, [0; 3]) }
+        Self { options, named, symbols, lines, clocks: Clocks::default(), room: Vec::new(), last: (0, [0; 3]) }
     }
 
     /// Names mean this from the next batch on, in the place of what the settings say.
@@ -191,16 +238,20 @@ impl Decoder {
                 continue;
             }
             let value = readable(&self.options, &records, record, &mut self.room).and_then(|value| {
-                let format = self.named.map_or_else(|| format::detect(&records, record, value), Ok)?;
+                let format = self.named.map_or_else(|| Chosen::of(&self.options, &records, record, value), Ok)?;
                 Ok((value, format))
             });
             let mut sink = RecordSink::new(&self.options, &mut self.symbols, &mut batch, index as u32, record, observed_at).only(only);
             let (outcome, format) = match value {
-                Ok((value, format)) => {
+                Ok((value, Chosen::Wire(format))) => {
                     let (outcome, format) = read_as(&mut self.lines, format, &records, record, value, &mut sink);
                     (outcome.map_err(|refusal| refusal.placed_in(value)), format)
                 }
-                Err(refusal) => (Err(refusal), self.named.map_or("auto", Format::as_str)),
+                Ok((value, Chosen::Described(index))) => match self.options.described.get(index) {
+                    Some(format) => (format.read(&mut self.lines, value, &mut sink), format.name),
+                    None => (Ok(()), "auto"),
+                },
+                Err(refusal) => (Err(refusal), self.named.map_or("auto", |chosen| chosen.name(&self.options))),
             };
             if sink.settle(outcome, format, partition) {
                 mix.count(format);
@@ -210,6 +261,7 @@ impl Decoder {
         self.last = (records.records.len(), [batch.logs.len(), batch.points.len(), batch.spans.len()]);
         batch.definitions = self.symbols.take_fresh();
         batch.formats = mix.counts;
+        batch.clocks = self.clocks.look(&batch);
         batch
     }
 }
@@ -257,42 +309,19 @@ fn read_as(
     value: &[u8],
     sink: &mut RecordSink<'_>,
 ) -> (Result<(), Refusal>, &'static str) {
-    let outcome = match format {
-        Format::OtlpProto => otlp::decode_proto(value, sink),
-        Format::OtlpJson => otlp::decode_json(value, sink),
-        Format::JaegerProto => jaeger::decode_proto(value, sink),
-        Format::JaegerJson => jaeger::decode_json(value, sink),
-        Format::ZipkinJson => zipkin::decode(value, sink),
-        Format::InfluxLine => telegraf::decode_line_protocol(value, sink),
-        Format::TelegrafJson => telegraf::decode_json(value, sink),
-        Format::PrometheusJson => prometheus::decode_json(value, sink),
-        Format::PrometheusRemoteWrite => prometheus::decode_remote_write(value, sink),
-        Format::JsonLogs => return read_objects(lines, Kind::Lines, value, sink),
-        Format::Gelf => return read_objects(lines, Kind::Gelf, value, sink),
-        Format::Syslog => syslog::decode(lines, value, sink),
-        Format::Logfmt => logfmt::decode(lines, value, sink),
-        Format::Cri => cri::decode(lines, value, sink),
-        Format::Text => text::decode(lines, value, sink),
-        Format::CdEvents | Format::CloudEvents if format::is_binary_event(batch, record) => {
+    let outcome = match format.reader {
+        Reader::Bytes(read) => read(value, sink),
+        Reader::Lines(read) => read(lines, value, sink),
+        Reader::Dialects(read) => return read(lines, value, sink),
+        Reader::Envelope if format::is_binary_event(batch, record) => {
             return cloudevents::decode_binary(|name| batch.header(record, name), value, sink);
         }
-        changes => return event_shape::decode(changes, hints(batch, record), value, sink),
+        Reader::Object(_) | Reader::Envelope => {
+            let event = format.header.and_then(|header| std::str::from_utf8(batch.header(record, header)?).ok());
+            return event_shape::decode(format, event, value, sink);
+        }
     };
-    (outcome, format.as_str())
-}
-
-fn read_objects(lines: &mut LineReader, kind: Kind, value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
-    let (outcome, kind) = json_logs::decode(lines, kind, value, sink);
-    let format = match kind {
-        Kind::Lines => Format::JsonLogs,
-        Kind::Gelf => Format::Gelf,
-    };
-    (outcome, format.as_str())
-}
-
-fn hints<'b>(batch: &'b RecordBatch, record: &'b RecordRef) -> event_shape::Hints<'b> {
-    let header = |name: &str| batch.header(record, name).and_then(|value| std::str::from_utf8(value).ok());
-    event_shape::Hints { github: header("x-github-event"), gitlab: header("x-gitlab-event") }
+    (outcome, format.name)
 }
 
 /// Records by format; a handful of formats, so a list.
@@ -310,14 +339,8 @@ impl FormatMix {
     }
 }
 
-/// What one value would become: a dry run, for a person who tries a format. The record stands at offset 0 of a topic `dry-run`.
-pub fn decode_one(
-    options: DecodeOptions,
-    source: Source,
-    value: Option<&[u8]>,
-    headers: &[(&str, Option<&[u8]>)],
-    now: Timestamp,
-) -> ObservationBatch {
+/// What one record would become: a dry run, for a person who tries a format. It stands at offset 0 of a topic `dry-run`.
+pub fn decode_one(options: DecodeOptions, source: Source, sample: &guess::Sample<'_>, now: Timestamp) -> ObservationBatch {
     let mut batch = RecordBatch::new(Arc::from("dry-run"), source);
     batch.partitions.push(BatchPartition {
         key: PartitionKey { cluster: Arc::from("dry-run"), topic: Arc::from("dry-run"), incarnation: 0, partition: 0 },
@@ -327,7 +350,7 @@ pub fn decode_one(
         missed: 0,
         at_end: true,
     });
-    batch.push(0, 0, Some(now), None, value, headers);
+    batch.push(0, 0, sample.kafka_time, None, sample.value, &sample.headers);
     Decoder::new(options).decode(Arc::new(batch), now)
 }
 

@@ -2,14 +2,14 @@
 
 use memchr::memchr2;
 
-use super::format::Format;
 use super::otlp::wire;
-use super::{jaeger, prometheus, telegraf};
+use super::wire_format::Format;
+use super::{jaeger, otlp, prometheus, telegraf, zipkin};
 
 /// Format of a record of metrics; `None` of what has no known structure.
 pub(super) fn of_metrics(value: &[u8]) -> Option<Format> {
     if prometheus::is_compressed_write_request(value) {
-        return Some(Format::PrometheusRemoteWrite);
+        return Some(prometheus::REMOTE_WRITE);
     }
     if let Some(format) = of_metrics_protobuf(value) {
         return Some(format);
@@ -17,13 +17,13 @@ pub(super) fn of_metrics(value: &[u8]) -> Option<Format> {
     match first_sign(value)? {
         b'{' | b'[' => decide(value, |key| match key {
             b"resourceMetrics" | b"resource_metrics" | b"resourceLogs" | b"resource_logs" | b"resourceSpans" | b"resource_spans" => {
-                Some(Format::OtlpJson)
+                Some(otlp::JSON)
             }
-            b"fields" | b"metrics" => Some(Format::TelegrafJson),
-            b"labels" | b"value" => Some(Format::PrometheusJson),
+            b"fields" | b"metrics" => Some(telegraf::JSON),
+            b"labels" | b"value" => Some(prometheus::JSON),
             _ => None,
         }),
-        _ if telegraf::is_line_protocol(value) => Some(Format::InfluxLine),
+        _ if telegraf::is_line_protocol(value) => Some(telegraf::LINE),
         _ => None,
     }
 }
@@ -34,9 +34,9 @@ fn of_metrics_protobuf(value: &[u8]) -> Option<Format> {
         return None;
     }
     if prometheus::is_write_request(value) {
-        return Some(Format::PrometheusRemoteWrite);
+        return Some(prometheus::REMOTE_WRITE);
     }
-    wire::is_list_of_field_1(value).then_some(Format::OtlpProto)
+    wire::is_list_of_field_1(value).then_some(otlp::PROTO)
 }
 
 /// Format of a record of traces; `None` of what has no known structure.
@@ -47,16 +47,16 @@ pub(super) fn of_traces(value: &[u8]) -> Option<Format> {
     let first = first_sign(value).filter(|first| matches!(first, b'{' | b'['))?;
     let format = decide(value, |key| match key {
         b"resourceMetrics" | b"resource_metrics" | b"resourceLogs" | b"resource_logs" | b"resourceSpans" | b"resource_spans" => {
-            Some(Format::OtlpJson)
+            Some(otlp::JSON)
         }
         b"spanId" | b"spanID" | b"operationName" | b"references" | b"startTime" | b"process" | b"processID" | b"processId"
-        | b"processes" | b"data" | b"spans" => Some(Format::JaegerJson),
+        | b"processes" | b"data" | b"spans" => Some(jaeger::JSON),
         b"id" | b"parentId" | b"kind" | b"localEndpoint" | b"remoteEndpoint" | b"timestamp" | b"annotations" | b"binaryAnnotations"
-        | b"shared" => Some(Format::ZipkinJson),
+        | b"shared" => Some(zipkin::WIRE),
         _ => None,
     });
     // A list of spans is what reporters of Zipkin send.
-    format.or((first == b'[').then_some(Format::ZipkinJson))
+    format.or((first == b'[').then_some(zipkin::WIRE))
 }
 
 fn of_traces_protobuf(value: &[u8]) -> Option<Format> {
@@ -64,20 +64,20 @@ fn of_traces_protobuf(value: &[u8]) -> Option<Format> {
         return None;
     }
     if jaeger::is_proto(value) {
-        return Some(Format::JaegerProto);
+        return Some(jaeger::PROTO);
     }
-    wire::is_list_of_field_1(value).then_some(Format::OtlpProto)
+    wire::is_list_of_field_1(value).then_some(otlp::PROTO)
 }
 
 /// What a record that calls itself protobuf holds.
 pub(super) fn of_protobuf(source: crate::model::Source, value: &[u8]) -> Format {
     let format = match source {
-        crate::model::Source::Metrics if prometheus::is_compressed_write_request(value) => Some(Format::PrometheusRemoteWrite),
+        crate::model::Source::Metrics if prometheus::is_compressed_write_request(value) => Some(prometheus::REMOTE_WRITE),
         crate::model::Source::Metrics => of_metrics_protobuf(value),
         crate::model::Source::Traces => of_traces_protobuf(value),
         _ => None,
     };
-    format.unwrap_or(Format::OtlpProto)
+    format.unwrap_or(otlp::PROTO)
 }
 
 fn first_sign(value: &[u8]) -> Option<u8> {
@@ -137,13 +137,13 @@ mod tests {
     #[test]
     fn json_is_told_apart_by_any_of_its_keys() {
         for (value, format) in [
-            (r#"{"resourceMetrics":[]}"#, Some(Format::OtlpJson)),
-            (r#"{"schemaUrl":"x","resource_metrics":[]}"#, Some(Format::OtlpJson)),
-            (r#"{"fields":{"a":1},"name":"cpu","tags":{},"timestamp":1}"#, Some(Format::TelegrafJson)),
-            (r#"{"name":"cpu","tags":{"labels":"x","a":"{\""},"timestamp":1,"fields":{"value":1}}"#, Some(Format::TelegrafJson)),
-            (r#"{"metrics":[]}"#, Some(Format::TelegrafJson)),
-            (r#"{"timestamp":"x","value":"1","name":"up","labels":{}}"#, Some(Format::PrometheusJson)),
-            (r#" [ {"labels":{"fields":1},"name":"up"} ]"#, Some(Format::PrometheusJson)),
+            (r#"{"resourceMetrics":[]}"#, Some(otlp::JSON)),
+            (r#"{"schemaUrl":"x","resource_metrics":[]}"#, Some(otlp::JSON)),
+            (r#"{"fields":{"a":1},"name":"cpu","tags":{},"timestamp":1}"#, Some(telegraf::JSON)),
+            (r#"{"name":"cpu","tags":{"labels":"x","a":"{\""},"timestamp":1,"fields":{"value":1}}"#, Some(telegraf::JSON)),
+            (r#"{"metrics":[]}"#, Some(telegraf::JSON)),
+            (r#"{"timestamp":"x","value":"1","name":"up","labels":{}}"#, Some(prometheus::JSON)),
+            (r#" [ {"labels":{"fields":1},"name":"up"} ]"#, Some(prometheus::JSON)),
             (r#"{"hello":"fields"}"#, None),
             (r#"{"a":{"fields":1}}"#, None),
             ("[]", None),
@@ -157,14 +157,14 @@ mod tests {
     #[test]
     fn traces_in_json_are_told_apart_by_any_of_their_keys() {
         for (value, format) in [
-            (r#"{"resourceSpans":[]}"#, Some(Format::OtlpJson)),
-            (r#"{"traceId":"AAAAAAAAAAAAAAAAAAAAAQ==","spanId":"AAAAAAAAAAE="}"#, Some(Format::JaegerJson)),
-            (r#"{"data":[{"traceID":"1"}],"total":0}"#, Some(Format::JaegerJson)),
-            (r#"{"traceID":"1","spans":[],"processes":{}}"#, Some(Format::JaegerJson)),
-            (r#"{"traceId":"1","name":"get","id":"2"}"#, Some(Format::ZipkinJson)),
-            (r#"[{"traceId":"1","tags":{"spanId":"x"},"localEndpoint":{}}]"#, Some(Format::ZipkinJson)),
-            (r#"[{"traceID":"1","spanID":"2"}]"#, Some(Format::JaegerJson)),
-            ("[]", Some(Format::ZipkinJson)),
+            (r#"{"resourceSpans":[]}"#, Some(otlp::JSON)),
+            (r#"{"traceId":"AAAAAAAAAAAAAAAAAAAAAQ==","spanId":"AAAAAAAAAAE="}"#, Some(jaeger::JSON)),
+            (r#"{"data":[{"traceID":"1"}],"total":0}"#, Some(jaeger::JSON)),
+            (r#"{"traceID":"1","spans":[],"processes":{}}"#, Some(jaeger::JSON)),
+            (r#"{"traceId":"1","name":"get","id":"2"}"#, Some(zipkin::WIRE)),
+            (r#"[{"traceId":"1","tags":{"spanId":"x"},"localEndpoint":{}}]"#, Some(zipkin::WIRE)),
+            (r#"[{"traceID":"1","spanID":"2"}]"#, Some(jaeger::JSON)),
+            ("[]", Some(zipkin::WIRE)),
             (r#"{"hello":"world"}"#, None),
             ("hello", None),
         ] {
@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn a_line_feed_before_json_is_json() {
-        assert_eq!(of_traces(b"\n{\"traceId\":\"1\",\"id\":\"2\"}"), Some(Format::ZipkinJson));
-        assert_eq!(of_metrics(b"\n{\"fields\":{}}"), Some(Format::TelegrafJson));
-        assert_eq!(of_metrics(b"{ \n\"labels\":{}}"), Some(Format::PrometheusJson));
+        assert_eq!(of_traces(b"\n{\"traceId\":\"1\",\"id\":\"2\"}"), Some(zipkin::WIRE));
+        assert_eq!(of_metrics(b"\n{\"fields\":{}}"), Some(telegraf::JSON));
+        assert_eq!(of_metrics(b"{ \n\"labels\":{}}"), Some(prometheus::JSON));
     }
 }

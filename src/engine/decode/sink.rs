@@ -1,7 +1,7 @@
 //! Where a format puts what it reads of one record: items, or the reason why an item or the record cannot be one.
 
-use super::DecodeOptions;
 use super::symbols::Symbols;
+use super::{DecodeOptions, units};
 use crate::engine::entities;
 use crate::model::dead_letter::{Rejection, RejectionClass};
 use crate::model::event::{Provenance, SKEWED};
@@ -74,6 +74,9 @@ pub(super) struct RecordSink<'a> {
     first_refusal: Option<Refusal>,
     newest: Option<Timestamp>,
     skewed: u64,
+    /// What is wrong with the unit of the first item whose time shows it, and how many show it.
+    wrong_unit: Option<&'static str>,
+    wrong_units: u64,
     only: Option<&'a [u32]>,
     /// Items passed over because of it.
     passed_over: u32,
@@ -103,6 +106,8 @@ impl<'a> RecordSink<'a> {
             first_refusal: None,
             newest: None,
             skewed: 0,
+            wrong_unit: None,
+            wrong_units: 0,
             only: None,
             passed_over: 0,
         }
@@ -195,6 +200,9 @@ impl<'a> RecordSink<'a> {
         match outcome {
             Ok(()) => {
                 self.book_partition(partition);
+                if let Some(wrong) = self.wrong_unit {
+                    units::add(&mut self.batch.wrong_units, format, wrong, self.wrong_units);
+                }
                 if let Some(counts) = self.batch.counts.get_mut(partition) {
                     counts.records_decoded += 1;
                     counts.items_decoded += good;
@@ -238,12 +246,21 @@ impl<'a> RecordSink<'a> {
     /// Too far ahead of the record's Kafka time, or of any clock: kept, counted, and without a say in the watermark. True then.
     fn book_time(&mut self, time: Timestamp) -> bool {
         let skewed = time > latest(self.options, self.kafka_time, self.observed_at);
+        if skewed || units::is_suspect(time) {
+            self.judge_unit(time);
+        }
         if skewed {
             self.skewed += 1;
         } else {
             self.newest = self.newest.max(Some(time));
         }
         skewed
+    }
+
+    fn judge_unit(&mut self, time: Timestamp) {
+        let Some(wrong) = self.kafka_time.and_then(|kafka_time| units::judge(time, kafka_time)) else { return };
+        self.wrong_unit.get_or_insert(wrong);
+        self.wrong_units += 1;
     }
 
     fn book_partition(&mut self, partition: usize) {

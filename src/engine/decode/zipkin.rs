@@ -12,7 +12,11 @@ use super::json_leaf::{Leaf, Pairs, objects};
 use super::json_logs::not_json;
 use super::sink::{RecordSink, Refusal};
 use super::tagged_span::{TaggedSpan, micros};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::observation::{Span, SpanId, TraceId};
+
+/// Version 2.
+pub(super) const WIRE: Format = &WireFormat { name: "zipkin_json", header: None, sign: Sign::Tree, reader: Reader::Bytes(decode) };
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

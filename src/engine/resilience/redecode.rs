@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::letters::fingerprint;
-use crate::engine::decode::{DecodeOptions, Decoder};
+use crate::engine::decode::{DecodeOptions, Decoder, shown};
 use crate::engine::entities::Aliases;
 use crate::model::dead_letter::{DryRun, LetterFailure, LetterRecord, Rejection, RejectionClass, ReplayOutcome};
 use crate::model::observation::ObservationBatch;
 use crate::model::record::{BatchPartition, RecordBatch};
-use crate::model::{Source, Symbol, Timestamp};
+use crate::model::{Source, Timestamp};
 
 /// Items shown of a dry run; the rest is counted.
 const PREVIEW_ITEMS: usize = 20;
@@ -152,29 +150,10 @@ pub fn dry_run(decoded: Result<&ObservationBatch, &LetterFailure>) -> DryRun {
             .unwrap_or("auto")
             .to_owned(),
         items: batch.items() as u64,
-        preview: preview(batch),
+        preview: shown::items(batch).take(PREVIEW_ITEMS).collect(),
         error_class: rejection.map(|rejection| rejection.class),
         error_message: rejection.map(|rejection| rejection.reason.clone()),
     }
-}
-
-/// The first items, as JSON with the names behind the symbols.
-fn preview(batch: &ObservationBatch) -> Vec<Value> {
-    let texts: BTreeMap<Symbol, &str> = batch.definitions.iter().map(|definition| (definition.symbol, &*definition.text)).collect();
-    let text = |symbol: Symbol| texts.get(&symbol).copied().unwrap_or_default();
-    let events = batch.events.iter().map(|event| json!({ "kind": "event", "event": event }));
-    let logs = batch.logs.iter().map(|line| {
-        let message = line.text.as_ref().map_or_else(|| text(line.template), |text| text.message.as_str());
-        json!({ "kind": "log", "timestamp": line.timestamp, "service": text(line.entity.service), "severity": line.severity, "message": message })
-    });
-    let points = batch.points.iter().map(|point| {
-        json!({ "kind": "metric", "timestamp": point.timestamp, "service": text(point.entity.service), "metric": text(point.metric), "value": point.value })
-    });
-    let spans = batch.spans.iter().map(|span| {
-        let duration_ms = span.end.seconds_since(span.start) * 1e3;
-        json!({ "kind": "span", "timestamp": span.start, "service": text(span.entity.service), "operation": text(span.operation), "duration_ms": duration_ms, "failed": span.failed })
-    });
-    events.chain(logs).chain(points).chain(spans).take(PREVIEW_ITEMS).collect()
 }
 
 #[cfg(test)]

@@ -57,7 +57,12 @@ fn learn(options: &Options, source: Option<&SourceOptions>, wanted: &BTreeSet<To
     Ok(())
 }
 
-fn ask(consumer: &BaseConsumer<Context>, partitions: &[&TopicPartition], at: Offset) -> KafkaResult<Vec<(TopicPartition, i64)>> {
+/// Offsets of partitions at the beginning or end of their logs; those whose leaders do not tell are left out.
+pub(in crate::kafka) fn ask(
+    consumer: &BaseConsumer<Context>,
+    partitions: &[&TopicPartition],
+    at: Offset,
+) -> KafkaResult<Vec<(TopicPartition, i64)>> {
     if partitions.is_empty() {
         return Ok(Vec::new());
     }

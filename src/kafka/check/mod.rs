@@ -27,6 +27,7 @@ use crate::kafka::native::{Admin, Granted};
 use crate::kafka::trouble::{WRONG_HOST, class, is_connection_error, is_tls_error, is_unclear};
 use crate::kafka::wait::block_on;
 use crate::model::Timestamp;
+pub(super) use extents::ask as offsets;
 pub use extents::extents;
 use grants::Grants;
 
@@ -311,7 +312,7 @@ impl<'c> Checker<'c> {
 }
 
 /// An error of the client as a whole, with its reason.
-type ClientError = (Code, String);
+pub(super) type ClientError = (Code, String);
 
 /// Errors librdkafka has reported since the last look.
 fn client_errors(consumer: &BaseConsumer<Context>) -> Vec<ClientError> {
@@ -326,7 +327,7 @@ fn client_errors(consumer: &BaseConsumer<Context>) -> Vec<ClientError> {
 ///
 /// # Errors
 /// The time-out, with what librdkafka reported meanwhile.
-fn first_answer(consumer: &BaseConsumer<Context>) -> Result<Metadata, (NativeError, Vec<ClientError>)> {
+pub(super) fn first_answer(consumer: &BaseConsumer<Context>) -> Result<Metadata, (NativeError, Vec<ClientError>)> {
     let mut errors = Vec::new();
     let mut given_up = NativeError::MetadataFetch(Code::OperationTimedOut);
     for (tries, wait) in (1..).zip(FIRST_WAITS) {

@@ -22,7 +22,7 @@ use crate::web::routes::{
         investigation::suspects, investigation::set_verdict, investigation::graph, investigation::activity,
         investigation::explain,
         notes::list, notes::add, notes::edit, notes::remove,
-        events::list, events::create, events::search, events::facets, events::show,
+        events::list, events::create, events::search, events::facets, events::show, events::source_record,
         connectors::list, connectors::show, connectors::pause, connectors::resume, connectors::trip, connectors::reset,
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
         dead_letters::dry_run, dead_letters::replay, dead_letters::replay_many, dead_letters::discard_many,

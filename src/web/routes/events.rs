@@ -1,12 +1,17 @@
 //! Events: find them, look at one, tell of one by hand.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use warp::Filter;
 use warp::http::StatusCode;
 
 use super::Route;
 use super::investigations::fresh_id;
 use crate::model::command::{Action, CommandOutcome};
+use crate::model::ledger::LedgerRow;
+use crate::model::position::{PartitionKey, Position};
 use crate::model::query::{EventQuery, Paging};
+use crate::model::source_record::{self, Fetched, SourceRecord};
 use crate::model::view::Facet;
 use crate::model::{Event, Severity, Source};
 use crate::web::contract::bodies::{NewEvent, SEVERITIES};
@@ -58,6 +63,7 @@ pub fn routes(api: &Api) -> Route {
         warp::path!("events" / "search").and(warp::get()).and(asked(api)).then(search).boxed(),
         warp::path!("events" / "facets").and(warp::get()).and(asked(api)).then(facets).boxed(),
         warp::path!("events" / Segment).and(warp::get()).and(asked(api)).then(show).boxed(),
+        warp::path!("events" / Segment / "source-record").and(warp::get()).and(asked(api)).then(source_record).boxed(),
     ])
 }
 
@@ -116,6 +122,35 @@ pub async fn show(id: Segment, request: Request) -> Answer {
     let wanted = id.0.clone();
     let found = request.api.read(move |reader| reader.event(&wanted)).await?;
     json(&found.ok_or_else(|| Problem::not_found(format!("no event with id {}", id.0)))?)
+}
+
+/// The record an event was made from, read from its broker now; where the broker does not have it any more, since when, and what the
+/// event kept of it.
+#[utoipa::path(get, path = "/api/v1/events/{id}/source-record", tag = "events", params(("id" = String, Path)),
+    responses((status = 200, body = SourceRecord)))]
+pub async fn source_record(id: Segment, request: Request) -> Answer {
+    request.no_query()?;
+    let wanted = id.0.clone();
+    let found = request.api.read(move |reader| Ok(reader.event(&wanted)?.zip(Some(reader.ledger()?)))).await?;
+    let (event, ledger) = found.ok_or_else(|| Problem::not_found(format!("no event with id {}", id.0)))?;
+    let fetched = match source_record::place_of(&event).cloned() {
+        Some(provenance) => Some(match is_of_an_older_topic(&provenance.position, &ledger) {
+            true => Fetched::Elsewhere("the topic was made anew since".to_owned()),
+            false => request.api.fetch(provenance).await?,
+        }),
+        None => None,
+    };
+    json(&source_record::source_record(&event, fetched.as_ref(), |bytes| STANDARD.encode(bytes)))
+}
+
+/// The books know a newer life of the partition.
+fn is_of_an_older_topic(position: &Position, ledger: &[LedgerRow]) -> bool {
+    let key = &position.partition;
+    let is_newer = |row: &&LedgerRow| {
+        let PartitionKey { cluster, topic, incarnation, partition } = &row.partition;
+        (cluster, topic, partition) == (&key.cluster, &key.topic, &key.partition) && *incarnation > key.incarnation
+    };
+    ledger.iter().any(|row| is_newer(&row))
 }
 
 /// Takes an event told by hand. It is durable when this answers, and listed once the pipeline has read it.

@@ -13,7 +13,7 @@ use whydunit::model::dead_letter::{
 };
 use whydunit::model::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
-use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, StoreError, StoreReader};
+use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, SourceRecords, StoreError, StoreReader};
 use whydunit::model::position::{PartitionKey, Position};
 use whydunit::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use whydunit::model::suspect::{Suspect, SuspectKind, Verdict};
@@ -208,6 +208,19 @@ impl PipelineStatus for Memory {
     }
 }
 
+impl SourceRecords for Memory {
+    fn fetch(&self, _: &str, position: &whydunit::model::position::Position) -> whydunit::model::source_record::Fetched {
+        let record = whydunit::model::source_record::FetchedRecord {
+            topic: position.partition.topic.to_string(),
+            partition: position.partition.partition,
+            offset: position.offset,
+            value: Some(b"{\"message\":\"as it was\"}".to_vec()),
+            ..Default::default()
+        };
+        whydunit::model::source_record::Fetched::Record(Box::new(record))
+    }
+}
+
 impl DryRuns for Memory {
     fn dry_run(&self, _: &LetterRecord, _: Option<&[u8]>) -> DryRun {
         DryRun::default()
@@ -268,6 +281,7 @@ pub fn start_with_clock(
         status: memory.clone(),
         control: memory.clone(),
         dry_runs: memory.clone(),
+        source_records: memory.clone(),
         explain: whydunit::engine::correlate::explain,
         join_changes: whydunit::engine::changes::changes,
         live: hub.clone(),

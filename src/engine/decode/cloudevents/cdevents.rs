@@ -11,10 +11,12 @@ use super::super::draft::Draft;
 use super::super::sink::{RecordSink, Refusal};
 use super::Envelope;
 use super::purl::{self, Artifact};
+use crate::engine::decode::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::event::truncate;
 use crate::model::{Event, Severity, Source, Timestamp};
 
 pub(in crate::engine::decode) const FORMAT: &str = "cdevents";
+pub(in crate::engine::decode) const WIRE: Format = &WireFormat { name: FORMAT, header: None, sign: Sign::Tree, reader: Reader::Envelope };
 
 /// True for the types of this vocabulary, custom ones (`dev.cdeventsx.…`) too.
 pub(super) fn is_type(kind: &str) -> bool {

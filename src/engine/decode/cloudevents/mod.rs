@@ -15,6 +15,7 @@ use super::draft::Draft;
 use super::event_shape;
 use super::level;
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::event::truncate;
 use crate::model::{Event, Severity, Source, Timestamp};
 
@@ -22,6 +23,7 @@ pub(super) mod cdevents;
 mod purl;
 
 pub(super) const FORMAT: &str = "cloudevents";
+pub(super) const WIRE: Format = &WireFormat { name: FORMAT, header: None, sign: Sign::Tree, reader: Reader::Envelope };
 
 /// Characters of data that is no JSON, kept.
 const MAX_EXCERPT: usize = 2_000;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::change::{at, text};
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::event::truncate;
 
 mod build;
@@ -17,6 +18,8 @@ mod push;
 mod release;
 
 pub(super) const FORMAT: &str = "github";
+pub(super) const WIRE: Format =
+    &WireFormat { name: FORMAT, header: Some("x-github-event"), sign: Sign::Object(is_read), reader: Reader::Object(decode_body) };
 
 const READ: &str =
     "push, create, pull_request, release, deployment, deployment_status, workflow_run, workflow_job, check_run, check_suite, status";

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::change::{at, id_text, last_part, text};
 use super::draft::Draft;
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::event::truncate;
 
 mod build;
@@ -16,6 +17,8 @@ mod merge_request;
 mod push;
 
 pub(super) const FORMAT: &str = "gitlab";
+pub(super) const WIRE: Format =
+    &WireFormat { name: FORMAT, header: Some("x-gitlab-event"), sign: Sign::Object(is_webhook), reader: Reader::Object(decode_body) };
 
 const READ: &str = "push, tag_push, merge_request, pipeline, build, deployment, release, feature_flag";
 

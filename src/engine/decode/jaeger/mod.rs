@@ -7,5 +7,10 @@ mod log;
 mod parents;
 mod proto;
 
-pub(super) use json::decode as decode_json;
-pub(super) use proto::{decode as decode_proto, is_proto};
+pub(super) use proto::is_proto;
+
+use super::wire_format::{Format, Reader, Sign, WireFormat};
+
+/// `Span` and `Batch` of api_v2.
+pub(super) const PROTO: Format = &WireFormat { name: "jaeger_proto", header: None, sign: Sign::Tree, reader: Reader::Bytes(proto::decode) };
+pub(super) const JSON: Format = &WireFormat { name: "jaeger_json", header: None, sign: Sign::Tree, reader: Reader::Bytes(json::decode) };

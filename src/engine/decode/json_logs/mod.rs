@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::gelf;
 use super::log_line::{Line, LineReader};
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::observation::LogLine;
 
 mod line;
@@ -15,18 +16,32 @@ mod line;
 pub(super) use super::log_line::{MAX_MESSAGE, MAX_NAME, UNKNOWN_SERVICE, limited};
 pub(super) use line::LineSeed;
 
+pub(super) const WIRE: Format = &WireFormat { name: "json_logs", header: None, sign: Sign::Tree, reader: Reader::Dialects(decode_lines) };
+
+fn decode_lines(reader: &mut LineReader, value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
+    decode(reader, Kind::Lines, value, sink)
+}
+
+pub(super) fn decode_gelf(reader: &mut LineReader, value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
+    decode(reader, Kind::Gelf, value, sink)
+}
+
 /// What the objects of a record turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+enum Kind {
     Lines,
     Gelf,
 }
 
 /// Reads a record of `kind`; with [`Kind::Lines`] each object may still turn out to be GELF. Says what the first one was.
-pub(super) fn decode(reader: &mut LineReader, kind: Kind, value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, Kind) {
+fn decode(reader: &mut LineReader, kind: Kind, value: &[u8], sink: &mut RecordSink<'_>) -> (Result<(), Refusal>, &'static str) {
     let mut objects = Objects { reader, sink, wanted: kind, first: None };
     let outcome = objects.decode(value);
-    (outcome, objects.first.unwrap_or(kind))
+    let format = match objects.first.unwrap_or(kind) {
+        Kind::Lines => WIRE,
+        Kind::Gelf => gelf::WIRE,
+    };
+    (outcome, format.name)
 }
 
 struct Objects<'r, 's, 'b> {

@@ -15,5 +15,7 @@ mod metric;
 mod proto;
 mod proto_metrics;
 
-pub(super) use json::decode as decode_json;
-pub(super) use proto::decode as decode_proto;
+use super::wire_format::{Format, Reader, Sign, WireFormat};
+
+pub(super) const PROTO: Format = &WireFormat { name: "otlp_proto", header: None, sign: Sign::Tree, reader: Reader::Bytes(proto::decode) };
+pub(super) const JSON: Format = &WireFormat { name: "otlp_json", header: None, sign: Sign::Tree, reader: Reader::Bytes(json::decode) };

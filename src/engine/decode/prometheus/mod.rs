@@ -10,15 +10,23 @@ mod json;
 mod remote_write;
 mod snappy;
 
-pub(super) use json::{decode as decode_json, time as json_time};
-pub(super) use remote_write::{decode as decode_remote_write, is_compressed_write_request, is_write_request};
+pub(super) use json::time as json_time;
+pub(super) use remote_write::{is_compressed_write_request, is_write_request};
 
 use super::json_logs::limited;
 use super::labels::Labels;
 use super::otlp::requests::Role;
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::observation::{MetricPoint, PointKind};
 use crate::model::{Symbol, Timestamp};
+
+/// Of prometheus-kafka-adapter.
+pub(super) const JSON: Format =
+    &WireFormat { name: "prometheus_json", header: None, sign: Sign::Tree, reader: Reader::Bytes(json::decode) };
+/// Version 1.0.
+pub(super) const REMOTE_WRITE: Format =
+    &WireFormat { name: "prometheus_remote_write", header: None, sign: Sign::Tree, reader: Reader::Bytes(remote_write::decode) };
 
 /// Prometheus's staleness marker: a NaN of exactly these bits.
 const STALE: u64 = 0x7ff0_0000_0000_0002;

@@ -7,11 +7,19 @@
 use super::log_line::fields::Slot;
 use super::log_line::{self, Line, LineReader};
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use super::{dates, instant, level, text};
 use crate::model::Timestamp;
 use crate::model::observation::LogLine;
 
 mod structured;
+
+pub(super) const WIRE: Format = &WireFormat { name: "syslog", header: None, sign: Sign::Line(is_one), reader: Reader::Lines(decode) };
+
+/// What begins otherwise is not looked at further.
+fn is_one(value: &[u8]) -> bool {
+    matches!(value.first(), Some(b'<' | b'0'..=b'9')) && starts(value)
+}
 
 /// Rank of a sender's name: the application's own word for its service is better.
 const PROGRAM: u8 = 98;

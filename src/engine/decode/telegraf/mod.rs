@@ -8,8 +8,7 @@ mod json;
 mod line;
 mod line_protocol;
 
-pub(super) use json::decode as decode_json;
-pub(super) use line_protocol::{decode as decode_line_protocol, is_line_protocol};
+pub(super) use line_protocol::is_line_protocol;
 
 use std::borrow::Cow;
 
@@ -17,8 +16,14 @@ use super::json_logs::limited;
 use super::labels::Labels;
 use super::prometheus;
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::Timestamp;
 use crate::model::observation::{MetricPoint, PointKind};
+
+/// Influx line protocol, as Telegraf writes it.
+pub(super) const LINE: Format =
+    &WireFormat { name: "influx_line", header: None, sign: Sign::Tree, reader: Reader::Bytes(line_protocol::decode) };
+pub(super) const JSON: Format = &WireFormat { name: "telegraf_json", header: None, sign: Sign::Tree, reader: Reader::Bytes(json::decode) };
 
 /// Fields of Telegraf's inputs that are totals since some start; a `*` stands for any ending.
 const TOTALS: [(&str, &[&str]); 9] = [

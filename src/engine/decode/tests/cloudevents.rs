@@ -31,7 +31,7 @@ fn binary(kind: &str, content_type: Option<&str>, value: &[u8]) -> ObservationBa
     if let Some(content_type) = content_type {
         headers.push(("content-type", Some(content_type.as_bytes())));
     }
-    let batch = decode_one(DecodeOptions::default(), Source::Ci, Some(value), &headers, KAFKA_TIME);
+    let batch = decode_value(DecodeOptions::default(), Source::Ci, Some(value), &headers, KAFKA_TIME);
     assert_books(&batch);
     batch
 }
@@ -171,7 +171,7 @@ fn a_batch_of_cloudevents_keeps_its_good_ones() {
     let good = json!({"specversion": "1.0", "id": "1", "source": "a", "type": "b"});
     let header: &[(&str, Option<&[u8]>)] = &[("content-type", Some(b"application/cloudevents-batch+json"))];
     let value = json!([good, {"specversion": "1.0", "source": "a", "type": "b"}, 5]).to_string();
-    let batch = decode_one(DecodeOptions::default(), Source::Ci, Some(value.as_bytes()), header, KAFKA_TIME);
+    let batch = decode_value(DecodeOptions::default(), Source::Ci, Some(value.as_bytes()), header, KAFKA_TIME);
     assert_books(&batch);
     assert_eq!((batch.events.len(), batch.rejections[0].items.as_slice()), (1, [1, 2].as_slice()));
     assert!(batch.rejections[0].reason.contains("id is missing"), "{:?}", batch.rejections);
@@ -191,6 +191,6 @@ fn what_an_envelope_lacks_is_named() {
         assert!(only_reason(&decode_json(Source::Ci, &body)).1.contains(word), "{word}: {body}");
     }
     let header: &[(&str, Option<&[u8]>)] = &[("ce_type", Some(b"x")), ("ce_source", Some(b"y"))];
-    let batch = decode_one(DecodeOptions::default(), Source::Ci, Some(b"{}"), header, KAFKA_TIME);
+    let batch = decode_value(DecodeOptions::default(), Source::Ci, Some(b"{}"), header, KAFKA_TIME);
     assert_eq!(only_reason(&batch), (RejectionClass::InvalidField, "header ce_id is missing or empty"));
 }

@@ -151,7 +151,7 @@ fn releases_and_flags_are_changes() {
 fn the_header_says_the_kind_where_the_body_does_not() {
     let header: &[(&str, Option<&[u8]>)] = &[("X-Gitlab-Event", Some(b"Release Hook"))];
     let body = json!({"id": 1, "tag": "v1", "created_at": "2026-11-23 14:00:00 UTC", "project": project()}).to_string();
-    let batch = decode_one(DecodeOptions::default(), Source::Ci, Some(body.as_bytes()), header, KAFKA_TIME);
+    let batch = decode_value(DecodeOptions::default(), Source::Ci, Some(body.as_bytes()), header, KAFKA_TIME);
     assert_eq!((batch.events[0].event_type.as_str(), batch.record_formats[0]), ("release", "gitlab"));
 }
 

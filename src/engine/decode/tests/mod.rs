@@ -14,6 +14,7 @@ mod alerts;
 mod argocd;
 mod changes;
 mod cloudevents;
+mod described;
 mod gelf;
 mod github;
 mod gitlab;
@@ -29,6 +30,7 @@ mod plain_text;
 mod prometheus;
 mod properties;
 mod requests;
+mod skewed_clocks;
 mod syslog;
 mod telegraf;
 mod text_properties;
@@ -53,6 +55,17 @@ fn record_batch(source: Source, partitions: u16) -> RecordBatch {
         batch.partitions.push(BatchPartition { key, next_offset: 0, end_offset: -1, absent: 0, missed: 0, at_end: false });
     }
     batch
+}
+
+fn decode_value(
+    options: DecodeOptions,
+    source: Source,
+    value: Option<&[u8]>,
+    headers: &[(&str, Option<&[u8]>)],
+    kafka_time: Timestamp,
+) -> ObservationBatch {
+    let sample = guess::Sample { value, headers: headers.to_vec(), kafka_time: Some(kafka_time) };
+    decode_one(options, source, &sample, kafka_time)
 }
 
 fn decode_values(source: Source, format: &str, values: &[&[u8]]) -> ObservationBatch {
@@ -258,10 +271,10 @@ fn a_second_batch_sends_only_new_texts() {
 #[test]
 fn headers_name_the_format() {
     let header: &[(&str, Option<&[u8]>)] = &[("X-GitHub-Event", Some(b"star"))];
-    let batch = decode_one(DecodeOptions::default(), Source::Ci, Some(b"{\"title\":\"x\"}"), header, KAFKA_TIME);
+    let batch = decode_value(DecodeOptions::default(), Source::Ci, Some(b"{\"title\":\"x\"}"), header, KAFKA_TIME);
     assert_eq!(only_reason(&batch).0, RejectionClass::UnknownFormat);
     assert!(only_reason(&batch).1.contains("\"star\" is not read"), "{:?}", batch.rejections);
     let header: &[(&str, Option<&[u8]>)] = &[("content-type", Some(b"application/x-protobuf"))];
-    let batch = decode_one(DecodeOptions::default(), Source::Logs, Some(b"{}"), header, KAFKA_TIME);
+    let batch = decode_value(DecodeOptions::default(), Source::Logs, Some(b"{}"), header, KAFKA_TIME);
     assert_eq!(batch.rejections[0].format, "otlp_proto");
 }

@@ -40,7 +40,7 @@ fn snappy(value: &[u8]) -> Vec<u8> {
 
 fn decode_with(max_record_bytes: u32, value: &[u8]) -> ObservationBatch {
     let options = DecodeOptions { max_record_bytes, ..DecodeOptions::default() };
-    decode_one(options, Source::Logs, Some(value), &[], KAFKA_TIME)
+    decode_value(options, Source::Logs, Some(value), &[], KAFKA_TIME)
 }
 
 #[test]

@@ -41,8 +41,8 @@ fn every_github_payload_becomes_events_with_or_without_its_header() {
         for file in json_files(&kind) {
             let value = fs::read(&file).unwrap();
             let header: &[(&str, Option<&[u8]>)] = &[("X-GitHub-Event", Some(name.as_bytes()))];
-            let named = decode_one(DecodeOptions::default(), Source::Git, Some(&value), header, KAFKA_TIME);
-            let bare = decode_one(DecodeOptions::default(), Source::Git, Some(&value), &[], KAFKA_TIME);
+            let named = decode_value(DecodeOptions::default(), Source::Git, Some(&value), header, KAFKA_TIME);
+            let bare = decode_value(DecodeOptions::default(), Source::Git, Some(&value), &[], KAFKA_TIME);
             for batch in [&named, &bare] {
                 assert_books(batch);
                 assert!(!batch.events.is_empty() && batch.rejections.is_empty(), "{}: {:?}", file.display(), batch.rejections);

@@ -250,7 +250,7 @@ fn a_block_that_would_grow_beyond_the_limit_is_refused_before_it_does() {
 fn headers_of_remote_write_need_no_other_sign() {
     let value = compressed(vec![series("up", &[], &[1.0])]);
     let headers: &[(&str, Option<&[u8]>)] = &[("Content-Type", Some(b"application/x-protobuf")), ("Content-Encoding", Some(b"snappy"))];
-    let batch = decode_one(DecodeOptions::default(), Source::Metrics, Some(&value), headers, KAFKA_TIME);
+    let batch = decode_value(DecodeOptions::default(), Source::Metrics, Some(&value), headers, KAFKA_TIME);
     assert_eq!((batch.record_formats[0], batch.points.len()), ("prometheus_remote_write", 1));
 }
 

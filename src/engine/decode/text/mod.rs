@@ -10,12 +10,15 @@ use std::borrow::Cow;
 use super::log_line::fields::Slot;
 use super::log_line::{self, Line, LineReader, Scalar};
 use super::sink::{RecordSink, Refusal};
+use super::wire_format::{Format, Reader, Sign, WireFormat};
 use super::{level, stack};
 use crate::model::observation::LogLine;
 use crate::model::{Severity, Timestamp};
 
 mod access;
 mod head;
+
+pub(super) const WIRE: Format = &WireFormat { name: "text", header: None, sign: Sign::Line(starts), reader: Reader::Lines(decode) };
 
 /// Bytes that are looked at before a record is taken for text.
 const LOOKED_AT: usize = 256;

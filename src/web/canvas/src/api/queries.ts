@@ -3,7 +3,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { ask, queryText, segment, type Query } from './client';
 import type {
-  Activity, ConnectorStatus, DeadLetter, DeadLetterGroup, DryRun, EventItem, Explanation, Facet, Health, Investigation, InvestigationSummary, Ledger, LetterStatus, Note, ReplayRun,
+  Activity, ConnectorStatus, DeadLetter, DeadLetterGroup, DryRun, EventItem, Explanation, Facet, Health, Investigation, InvestigationSummary, Ledger, LetterStatus, Note, ReplayRun, SourceRecord,
   Timeline,
 } from './types';
 
@@ -68,6 +68,9 @@ export const queries = {
     }),
   event: (id: string) =>
     queryOptions({ queryKey: ['event', id], queryFn: ({ signal }) => read<EventItem>(`/events/${segment(id)}`, signal), staleTime: 60_000 }),
+  /** Its record as the broker has it now: asked for by a person, each time anew. */
+  sourceRecord: (id: string) =>
+    queryOptions({ queryKey: ['event', id, 'source-record'], queryFn: ({ signal }) => read<SourceRecord>(`/events/${segment(id)}/source-record`, signal), retry: false, gcTime: 0 }),
   /** Why an event is in an investigation, or is not: asked again when either changes. */
   explain: (id: string, eventId: string) =>
     queryOptions({ queryKey: ['investigation', id, 'explain', eventId], queryFn: ({ signal }) => read<Explanation>(`/investigations/${segment(id)}/explain${queryText({ event: eventId })}`, signal) }),

@@ -438,6 +438,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{id}/source-record": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The record an event was made from, read from its broker now; where the broker does not have it any more, since when, and what the
+         *     event kept of it.
+         */
+        get: operations["events_source_record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -1000,6 +1020,22 @@ export interface components {
             holds: boolean;
             sentence: string;
         };
+        /** @description How far a clock lies from Kafka's, as a median over its last items. */
+        ClockSkew: {
+            host?: string | null;
+            /**
+             * Format: int64
+             * @description Items it rests on; older ones count less.
+             */
+            samples: number;
+            /** @description Where items name no host, their service stands for it. */
+            service?: string | null;
+            /**
+             * Format: double
+             * @description Item times less their records' Kafka times, seconds: above 0 the clock is ahead; below, it is behind or items are shipped late.
+             */
+            skew_s: number;
+        };
         /**
          * @description Why an investigation was closed without a root cause.
          * @enum {string}
@@ -1038,6 +1074,8 @@ export interface components {
             brokers: string;
             /** Format: int64 */
             bytes_total: number;
+            /** @description Clocks of hosts against Kafka's, those farthest off first, at most 10. */
+            clock_skew: components["schemas"]["ClockSkew"][];
             decode_mix: components["schemas"]["FormatShare"][];
             format: string;
             group: string;
@@ -1090,6 +1128,11 @@ export interface components {
             stage?: components["schemas"]["StageStatus"] | null;
             state: components["schemas"]["ConnectorState"];
             topics: string[];
+            /**
+             * Format: int64
+             * @description Items whose time is plausible only in another unit.
+             */
+            wrong_unit_total: number;
         };
         /** @description Letters that failed for the same reason. */
         DeadLetterGroup: {
@@ -2028,6 +2071,33 @@ export interface components {
         };
         /** @enum {string} */
         Source: "git" | "ci" | "metrics" | "logs" | "traces" | "manual";
+        /** @description The record an event was made from; of a folded one, the first exemplar's. */
+        SourceRecord: {
+            event_id: string;
+            headers: components["schemas"]["HeaderView"][];
+            /** Format: date-time */
+            kafka_timestamp?: string | null;
+            /** @description What the event itself keeps of its record, where the broker does not have it any more. */
+            kept?: Record<string, unknown> | null;
+            key_base64?: string | null;
+            key_text?: string | null;
+            provenance?: components["schemas"]["Provenance"] | null;
+            /** @description The status as a sentence: where the record is, or since when it is gone. */
+            says: string;
+            source: components["schemas"]["Source"];
+            status: components["schemas"]["SourceRecordStatus"];
+            /** @description The value where it is not; at most 1 MiB. */
+            value_base64?: string | null;
+            /**
+             * Format: int64
+             * @description All of its bytes, shown or not.
+             */
+            value_bytes: number;
+            /** @description The value where it is UTF-8; at most 1 MiB. */
+            value_text?: string | null;
+        };
+        /** @enum {string} */
+        SourceRecordStatus: "read" | "removed" | "absent" | "never_on_a_broker" | "no_single_record" | "unreachable";
         /** @description A stage as the supervisor sees it. */
         StageStatus: {
             alive: boolean;
@@ -3300,6 +3370,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    events_source_record: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceRecord"];
                 };
             };
             /** @description Refused, with the reason. */

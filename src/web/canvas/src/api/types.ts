@@ -23,6 +23,7 @@ export type RejectionClass = Schemas['RejectionClass'];
 export type ConnectorState = Schemas['ConnectorState'];
 
 export type Evidence = Answered<Schemas['Evidence']>;
+export type SourceRecord = Answered<Schemas['SourceRecord']>;
 export type Suspect = Answered<Schemas['Suspect']>;
 export type SuspectSummary = Answered<Schemas['SuspectSummary']>;
 export type SeriesPoint = Answered<Schemas['SeriesPoint']>;

@@ -1,6 +1,9 @@
-import { Fragment, type ReactNode } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { Fragment, useState, type ReactNode } from 'react';
 import { Link } from 'wouter';
+import { queries } from '../api/queries';
 import type { EventItem } from '../api/types';
+import { explain } from '../api/client';
 import { diffLines } from './diff';
 import { eventFacts, type Exemplar } from './eventFacts';
 import { count, duration, exactClock, shortId, words } from './format';
@@ -24,7 +27,7 @@ export function EventFields({ event, here, children }: { event: EventItem; here?
       {Object.keys(rest).length > 0 && <Block title="Data"><pre className="code" tabIndex={0}><Json text={prettyJson(rest)} /></pre></Block>}
       {event.metadata !== null && Object.keys(event.metadata).length > 0 && <Block title="Attached"><pre className="code" tabIndex={0}><Json text={prettyJson(event.metadata)} /></pre></Block>}
       <Fields list={[...more, ...references(event, here)]} />
-      <SourceRecord event={event} />
+      <SourceRecord key={event.id} event={event} />
     </div>
   );
 }
@@ -83,11 +86,32 @@ function OneExemplar({ one: { message, where, stack }, title }: { one: Exemplar;
   );
 }
 
-function SourceRecord({ event: { provenance, source } }: { event: EventItem }) {
+function SourceRecord({ event: { id, provenance, source } }: { event: EventItem }) {
+  const [asked, setAsked] = useState(false);
   return (
+    <>
     <div className="row small event-source"><span className="label">Source record</span>{provenance
       ? <span className="mono sec end trunc" title={`cluster ${provenance.cluster}, topic ${provenance.topic}, incarnation ${provenance.incarnation}, partition ${provenance.partition}, offset ${provenance.offset}, read as ${provenance.format} by ${provenance.connector}`}>{provenance.topic} / {provenance.partition} / {provenance.offset.toLocaleString('en-US').replace(/,/g, ' ')}</span>
-      : <span className="dim end">{source === 'manual' ? 'written by hand' : 'found by whydunit: no single record'}</span>}</div>
+      : <span className="dim end">{source === 'manual' ? 'written by hand' : 'found by whydunit: no single record'}</span>}
+      {provenance && !asked && <button type="button" className="btn small" onClick={() => setAsked(true)}>Read it</button>}</div>
+      {asked && <ReadRecord id={id} />}
+    </>
+  );
+}
+
+/** The record as its broker has it now, byte for byte; or since when it is gone. */
+function ReadRecord({ id }: { id: string }) {
+  const { data, error } = useQuery(queries.sourceRecord(id));
+  if (error) return <p className="small dim" role="status">{explain(error)}</p>;
+  if (!data) return <p className="small dim" role="status">Asking the broker …</p>;
+  const value = data.value_text ?? data.value_base64;
+  const headers: [string, ReactNode][] = data.headers.map(({ name, value: text }) => [name, text ?? 'null']);
+  return (
+    <div className="event-block">
+      <p className="small dim" role="status">{data.says}{data.value_text === null && value !== null ? '; shown in base64' : ''}.</p>
+      <Fields list={[...(data.key_text ?? data.key_base64 ? [['Key', data.key_text ?? data.key_base64] as [string, ReactNode]] : []), ...headers]} />
+      {value !== null && <pre className="code" tabIndex={0}>{value}</pre>}
+    </div>
   );
 }
 

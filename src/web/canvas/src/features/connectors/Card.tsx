@@ -7,7 +7,7 @@ import { SeverityMark, SourceIcon } from '../../ui/marks';
 import { useNow } from '../../ui/now';
 import { reveal } from '../../ui/scroll';
 import { nextStep } from '../../ui/standing';
-import { faceOf, mix, sentence } from './state';
+import { clockSays, faceOf, mix, sentence } from './state';
 
 export type Verb = 'pause' | 'resume' | 'reset';
 
@@ -111,11 +111,13 @@ function Rates({ one: { rate_history: history, source, last_record_at } }: { one
 function Mix({ one }: { one: ConnectorStatus }) {
   const parts = mix(one);
   const color = (index: number, rejected: boolean) => `var(--${rejected ? 'critical-fill' : index === 0 ? one.source : (MIX_COLORS[index - 1] ?? 'line3')})`;
+  const clocks = clockSays(one);
   const percent = (share: number) => (share > 0 && share < 0.001 ? '< 0.1' : String(Number((share * 100).toFixed(1))));
   return (
     <div>
       <div className="mix" aria-hidden="true">{parts.map(({ name, share, rejected }, index) => <span key={name} style={{ flexGrow: share, background: color(index, rejected) }} />)}</div>
       <ul className="mix-names">{parts.length ? parts.map(({ name, share, rejected }, index) => <li key={name} className="trunc"><i style={{ background: color(index, rejected) }} />{name} {percent(share)} %</li>) : <li>nothing decoded yet</li>}</ul>
+      {clocks.length > 0 && <p className="small sec">{clocks.join(', ')}.</p>}
     </div>
   );
 }

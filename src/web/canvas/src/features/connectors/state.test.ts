@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ConnectorStatus } from '../../api/types';
-import { changed, faceOf, mix, sentence, sorted, stageSays } from './state';
+import { changed, clockSays, faceOf, mix, sentence, sorted, stageSays } from './state';
 
 const one = (more: Partial<ConnectorStatus>) => ({ name: 'logs', state: 'running', lag_seconds: 0, lag_records: 0, because: '', rate_in: 1, ...more }) as ConnectorStatus;
 
@@ -32,4 +32,11 @@ test('the history of a breaker and a stage is told in sentences', () => {
   const stage = { name: 'detection/0', alive: true, restarts: 2, last_reason: 'stage detection/0 panicked', since: '2026-11-25T07:00:00Z' };
   expect(stageSays(stage)).toBe('built again 2 times, the last time because stage detection/0 panicked');
   expect(stageSays({ ...stage, restarts: 0, last_reason: null })).toBe('never built again');
+});
+
+test('a clock that is off and times in a wrong unit are said', () => {
+  const skew = (host: string, skew_s: number) => ({ host, service: null, skew_s, samples: 20 });
+  expect(clockSays({ clock_skew: [skew('pod-a', 90), skew('pod-b', -5), skew('pod-c', 0.5)], wrong_unit_total: 0 })).toEqual(["pod-a is 1 min 30 s ahead of Kafka's clock"]);
+  expect(clockSays({ clock_skew: [], wrong_unit_total: 12 })).toEqual(['12 items have times in a wrong unit']);
+  expect(clockSays({ clock_skew: [], wrong_unit_total: 0 })).toEqual([]);
 });

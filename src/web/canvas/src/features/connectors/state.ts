@@ -1,6 +1,7 @@
 // What a connector's state means to a person. Pure.
 
 import type { BreakerTransition, ConnectorStatus, Severity, StageStatus } from '../../api/types';
+import { count, duration } from '../../ui/format';
 
 export type Tone = 'critical' | 'medium' | 'well' | 'quiet';
 
@@ -46,6 +47,19 @@ export function mix({ decode_mix, rejected_total }: Pick<ConnectorStatus, 'decod
   if (total === 0) return [];
   const parts = decode_mix.map(({ format, records }) => ({ name: format.replace(/_/g, ' '), share: records / total, rejected: false })).sort((a, b) => b.share - a.share);
   return rejected_total > 0 ? [...parts, { name: 'not decoded', share: rejected_total / total, rejected: true }] : parts;
+}
+
+/** A clock this far off is worth a line, seconds; below zero it may be the way to Kafka that takes so long. */
+const AHEAD_S = 2;
+const BEHIND_CLOCK_S = 60;
+
+/** What is wrong with the times of items, as sentences: clocks that are off, times in a wrong unit. */
+export function clockSays({ clock_skew, wrong_unit_total }: Pick<ConnectorStatus, 'clock_skew' | 'wrong_unit_total'>): string[] {
+  const off = clock_skew.filter(({ skew_s }) => skew_s > AHEAD_S || skew_s < -BEHIND_CLOCK_S);
+  const says = off.slice(0, 3).map(({ host, service, skew_s }) => `${host ?? service ?? 'somebody'} is ${duration(Math.abs(skew_s) * 1000)} ${skew_s > 0 ? 'ahead of' : 'behind'} Kafka's clock`);
+  if (off.length > 3) says.push(`and ${off.length - 3} more`);
+  if (wrong_unit_total > 0) says.push(`${count(wrong_unit_total)} items have times in a wrong unit`);
+  return says;
 }
 
 const BREAKER: Record<BreakerTransition['to'], string> = { closed: 'Closed', open: 'Opened', half_open: 'Let a few through' };
