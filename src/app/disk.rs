@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::received::ReceivedRemoved;
 use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
 use crate::settings::Settings;
@@ -124,6 +125,14 @@ impl StoreWriter for Located {
 
     fn remove(&mut self, removal: &Removal, now: Timestamp) -> Result<Removed, StoreError> {
         self.inner.remove(removal, now).map_err(|error| located(error, &self.options))
+    }
+
+    fn received_waiting(&mut self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.inner.received_waiting().map_err(|error| located(error, &self.options))
+    }
+
+    fn remove_received(&mut self) -> Result<ReceivedRemoved, StoreError> {
+        self.inner.remove_received().map_err(|error| located(error, &self.options))
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::Recipient;
+use tokio::sync::oneshot;
 
 use super::pipeline::{SourcePart, redecoder};
-use crate::actors::messages::{Execute, Steer};
+use crate::actors::messages::{Execute, Receive, Steer};
 use crate::actors::supervisor::Doors;
 use crate::clock;
 use crate::engine::decode;
@@ -15,7 +16,8 @@ use crate::engine::resilience::redecode::{dry_run, failure};
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::{DryRun, LetterRecord};
-use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns};
+use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, Receiver};
+use crate::model::received::{NewRecord, ReceiveError};
 
 /// Longest a person's write waits for the disk.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,6 +44,26 @@ impl Commands for SharedDoors {
                 Ok(Err(_)) => Err(CommandError::Unavailable("the recorder is being restarted; try again in a few seconds".to_owned())),
                 Err(_) => Err(CommandError::Unavailable("the disk does not take writes now; see /readyz".to_owned())),
             }
+        })
+    }
+}
+
+impl Receiver for SharedDoors {
+    fn receive(&self, records: Vec<NewRecord>) -> BoxFuture<Result<(), ReceiveError>> {
+        let receive = self.0.lock().unwrap_or_else(PoisonError::into_inner).receive.clone();
+        Box::pin(async move {
+            let unavailable = |reason: &str| ReceiveError::Unavailable(reason.to_owned());
+            let Some(receive) = receive else { return Err(unavailable("the pipeline is being rebuilt")) };
+            let (answer, answered) = oneshot::channel();
+            let stored = async {
+                match receive.send(Receive { records, answer }).await {
+                    Ok(()) => answered.await.unwrap_or_else(|_| Err(unavailable("the recorder is being restarted"))),
+                    Err(_) => Err(unavailable("the recorder is being restarted")),
+                }
+            };
+            // Given up, the records are not stored: the recorder sees that nobody waits for the answer.
+            let stored = tokio::time::timeout(WRITE_TIMEOUT, stored).await;
+            stored.unwrap_or_else(|_| Err(unavailable("the disk does not take writes now; see /readyz")))
         })
     }
 }

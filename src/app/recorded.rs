@@ -235,6 +235,7 @@ fn parts(
         publish: Arc::new(Nobody),
         status,
         guards: Guards::default(),
+        intake: Default::default(),
         placement: Placement::single(Arbiter::current()),
     }
 }

@@ -175,6 +175,7 @@ fn start() -> Running {
         publish: Arc::new(Nobody),
         status: status.clone(),
         guards: Guards::default(),
+        intake: Default::default(),
         retention: whydunit::engine::resilience::retention::RetentionOptions::keeps_all(),
         placement: Placement { connectors, shards: vec![shard], disk },
     };

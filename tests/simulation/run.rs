@@ -229,6 +229,7 @@ impl Process {
             publish: Arc::new(Page(self.injector.clone())),
             status,
             guards: Guards::default(),
+            intake: Default::default(),
             placement: Placement::single(Arbiter::current()),
         }
     }

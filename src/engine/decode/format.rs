@@ -5,6 +5,7 @@ use super::shape;
 use super::sink::Refusal;
 use super::{cri, logfmt, syslog, text};
 use crate::model::Source;
+use crate::model::received::FORMAT_HEADER;
 use crate::model::record::{RecordBatch, RecordRef};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,10 @@ pub(super) fn detect(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> R
 
 /// Format that the headers name; a content type that only says "JSON" says nothing of the shape.
 fn of_headers(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Option<Format> {
+    let named = batch.header(record, FORMAT_HEADER).and_then(|name| std::str::from_utf8(name).ok());
+    if let Some(format) = named.and_then(Format::parse) {
+        return Some(format);
+    }
     if batch.header(record, "x-github-event").is_some() {
         return Some(Format::Github);
     }
