@@ -20,3 +20,4 @@ mod telemetry;
 mod upkeep;
 mod way_in;
 mod way_out;
+mod without_kafka;
