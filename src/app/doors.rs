@@ -22,6 +22,9 @@ use crate::model::received::{NewRecord, ReceiveError};
 /// Longest a person's write waits for the disk.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Pause between two looks for a pipeline that is being built. Some who send do not send again.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// The API's side of [`Doors`].
 #[derive(Clone, Debug, Default)]
 pub struct SharedDoors(pub Arc<Mutex<Doors>>);
@@ -48,22 +51,36 @@ impl Commands for SharedDoors {
     }
 }
 
+impl SharedDoors {
+    /// The recorder of the running pipeline; while there is none, waits for the next.
+    async fn receive(&self) -> Recipient<Receive> {
+        loop {
+            let receive = self.0.lock().unwrap_or_else(PoisonError::into_inner).receive.clone();
+            match receive {
+                Some(receive) => return receive,
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+}
+
 impl Receiver for SharedDoors {
     fn receive(&self, records: Vec<NewRecord>) -> BoxFuture<Result<(), ReceiveError>> {
-        let receive = self.0.lock().unwrap_or_else(PoisonError::into_inner).receive.clone();
+        let doors = self.clone();
         Box::pin(async move {
             let unavailable = |reason: &str| ReceiveError::Unavailable(reason.to_owned());
-            let Some(receive) = receive else { return Err(unavailable("the pipeline is being rebuilt")) };
-            let (answer, answered) = oneshot::channel();
             let stored = async {
-                match receive.send(Receive { records, answer }).await {
-                    Ok(()) => answered.await.unwrap_or_else(|_| Err(unavailable("the recorder is being restarted"))),
-                    Err(_) => Err(unavailable("the recorder is being restarted")),
-                }
+                let (answer, answered) = oneshot::channel();
+                let sent = doors.receive().await.send(Receive { records, answer }).await;
+                let answer = match sent {
+                    Ok(()) => answered.await.ok(),
+                    Err(_) => None,
+                };
+                answer.unwrap_or_else(|| Err(unavailable("the recorder is being restarted")))
             };
             // Given up, the records are not stored: the recorder sees that nobody waits for the answer.
             let stored = tokio::time::timeout(WRITE_TIMEOUT, stored).await;
-            stored.unwrap_or_else(|_| Err(unavailable("the disk does not take writes now; see /readyz")))
+            stored.unwrap_or_else(|_| Err(unavailable("the pipeline is being rebuilt, or the disk takes no writes now; see /readyz")))
         })
     }
 }

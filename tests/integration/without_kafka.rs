@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Settings without a connector and without a broker.
 fn settings(more: &str) -> String {
     format!(
-        "[pipeline]\nhistory_teaches_s = 0\ncheckpoint_interval_s = 1\n[web]\nlisten = \"127.0.0.1:0\"\nmax_requests_per_minute = 60\n\
+        "[pipeline]\nhistory_teaches_s = 0\ncheckpoint_interval_s = 1\n[web]\nlisten = \"127.0.0.1:0\"\n\
          [ops]\nlisten = \"127.0.0.1:0\"\n{more}"
     )
 }

@@ -15,7 +15,7 @@ use crate::support::process::Home;
 const SENDERS: usize = 8;
 const KILLS: u64 = 4;
 /// Answers of success between two kills.
-const BETWEEN: u64 = 60;
+const BETWEEN: u64 = 150;
 
 /// What a sender knows of its requests: number → whether it was answered with success.
 #[derive(Default)]
