@@ -12,13 +12,18 @@ fn state(run: &Run, connector: &str) -> String {
     run.api(&format!("/api/v1/connectors/{connector}"))["state"].as_str().unwrap_or_default().to_owned()
 }
 
+/// Pauses the connector of logs: what comes waits.
+fn hold(run: &Run) {
+    run.wait_until("it runs", PATIENCE, |run| state(run, "http-logs") == "running");
+    assert_eq!(run.order("/api/v1/connectors/http-logs/pause"), 202);
+    run.wait_until("it is paused", PATIENCE, |run| state(run, "http-logs") == "paused");
+}
+
 #[test]
 fn a_full_inbox_says_when_to_come_again_and_goes_on_once_it_is_read() {
     let home = Home::new(&settings("[ingest]\nmax_body_bytes = 262144\nmax_mib = 1\n"));
     let run = home.run();
-    run.wait_until("it runs", PATIENCE, |run| state(run, "http-logs") == "running");
-    assert_eq!(run.order("/api/v1/connectors/http-logs/pause"), 202);
-    run.wait_until("it is paused", PATIENCE, |run| state(run, "http-logs") == "paused");
+    hold(&run);
     let body = log_json("cart", 1_000, clock::now());
     let (mut taken, mut refused) = (0, None);
     while refused.is_none() {
@@ -46,12 +51,37 @@ fn a_full_inbox_says_when_to_come_again_and_goes_on_once_it_is_read() {
 }
 
 #[test]
+fn while_the_disk_takes_no_writes_requests_are_told_to_come_again_and_nothing_answered_is_lost() {
+    let home = Home::new(&settings(""));
+    let run = home.run_with(&[("WHYDUNIT__STORE__MAX_SIZE_MIB", "1")]);
+    hold(&run);
+    let body = log_json("cart", 100, clock::now());
+    let (mut taken, mut refused) = (0, None);
+    while refused.is_none() {
+        let answer = send(&run, "/v1/logs", &[JSON], &body);
+        match answer.status {
+            200 => taken += 1,
+            _ => refused = Some(answer),
+        }
+        assert!(taken < 1_000, "one MiB has its end");
+    }
+    let refused = refused.unwrap();
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "2"), "{}", refused.text());
+    assert!(taken > 0 && refused.text().contains("nothing of this request is stored"), "{}", refused.text());
+    run.killed();
+
+    let run = home.run();
+    wait_booked(&run, "http-logs", "items_decoded", taken * 100);
+    assert_eq!(send(&run, "/v1/logs", &[JSON], &body).status, 200);
+    run.terminate();
+    assert_closes(&home);
+}
+
+#[test]
 fn what_was_taken_is_read_though_nothing_more_is() {
     let home = Home::new(&settings("[ingest]\nenabled = true\n"));
     let run = home.run();
-    run.wait_until("it runs", PATIENCE, |run| state(run, "http-logs") == "running");
-    assert_eq!(run.order("/api/v1/connectors/http-logs/pause"), 202);
-    run.wait_until("it is paused", PATIENCE, |run| state(run, "http-logs") == "paused");
+    hold(&run);
     assert_eq!(send(&run, "/v1/logs", &[JSON], &log_json("cart", 7, clock::now())).status, 200);
     run.killed();
 
@@ -82,9 +112,7 @@ fn with_nothing_to_read_and_nothing_taken_there_is_no_start() {
 fn a_backup_holds_what_waits() {
     let home = Home::new(&settings(""));
     let run = home.run();
-    run.wait_until("it runs", PATIENCE, |run| state(run, "http-logs") == "running");
-    assert_eq!(run.order("/api/v1/connectors/http-logs/pause"), 202);
-    run.wait_until("it is paused", PATIENCE, |run| state(run, "http-logs") == "paused");
+    hold(&run);
     assert_eq!(send(&run, "/v1/logs", &[JSON], &log_json("cart", 3, clock::now())).status, 200);
     let copy = tempfile::tempdir().unwrap();
     let file = copy.path().join("copy.db");

@@ -136,6 +136,18 @@ fn with_a_token_it_is_needed_here_too() {
 }
 
 #[test]
+fn what_brings_records_is_not_counted_as_questions_are() {
+    let home = Home::new(&settings("").replace("[web]\n", "[web]\nmax_requests_per_minute = 5\n"));
+    let run = home.run();
+    for _ in 0..20 {
+        assert_eq!(send(&run, "/v1/logs", &[JSON], &log_json("cart", 1, clock::now())).status, 200);
+        let headers = [PROTOBUF, ("content-encoding", "snappy")];
+        assert_eq!(send(&run, "/api/v1/write", &headers, &remote_write(1, clock::now())).status, 204);
+    }
+    run.terminate();
+}
+
+#[test]
 fn sources_that_bring_nothing_hold_nobody_back() {
     let home = Home::new(&settings(""));
     let run = home.run();
