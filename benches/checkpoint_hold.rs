@@ -268,6 +268,7 @@ async fn run(entities: usize, seconds: usize, shards: usize, options: store::Opt
         replays_per_second: 1_000,
         retention: whydunit::engine::resilience::retention::RetentionOptions::keeps_all(),
         guards: Guards::default(),
+        intake: Default::default(),
     };
     let (ended, ending) = oneshot::channel();
     let options =

@@ -223,6 +223,7 @@ async fn run(config: ConsumerConfig, records: usize, writer: store::SqliteWriter
         publish: Arc::new(Nobody),
         status: status.clone(),
         guards: Guards::default(),
+        intake: Default::default(),
         placement: Placement { connectors: connectors.handle(), shards: vec![shard.handle()], disk: disk.handle() },
     };
     let (ended, ending) = oneshot::channel();

@@ -10,6 +10,7 @@ pub mod doors;
 pub mod evaluate;
 pub mod feed;
 pub mod pipeline;
+pub mod received;
 pub mod recorded;
 pub mod room;
 pub mod samples;

@@ -17,7 +17,10 @@ use crate::engine::detect::DetectOptions;
 use crate::engine::entities::EntityOptions;
 use crate::engine::resilience::retention::RetentionOptions;
 use crate::kafka::{self, SourceOptions};
+use crate::model::Source;
+use crate::model::received::connector_of;
 use crate::telemetry::tracing_setup as telemetry;
+use crate::web::{Auto, Enabled};
 use crate::{store, web};
 
 /// Every setting with its default, meaning and unit.
@@ -45,6 +48,7 @@ pub struct Settings {
     pub store: store::Options,
     pub web: web::Options,
     pub ops: web::OpsOptions,
+    pub ingest: web::IngestOptions,
     pub telemetry: telemetry::Options,
 }
 
@@ -160,14 +164,17 @@ impl Settings {
                 problems.push((format!("connectors.{name}.format"), reason));
             }
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-            if name.is_empty() || name.len() > 50 || !name.chars().all(plain) || ["inbox", "replay"].contains(&name.as_str()) {
-                let reason = "a connector's name has 1 to 50 letters, digits, - or _, and is neither `inbox` nor `replay`";
+            let is_taken = ["inbox", "replay"].contains(&name.as_str()) || Source::ALL.map(connector_of).contains(&name.as_str());
+            if name.is_empty() || name.len() > 50 || !name.chars().all(plain) || is_taken {
+                let reason =
+                    "a connector's name has 1 to 50 letters, digits, - or _, and is none of `inbox`, `replay`, `http-logs` and the like";
                 problems.push((format!("connectors.{name}"), reason.to_owned()));
             }
         }
         problems.extend(self.entities.problems().into_iter().map(|(key, reason)| (format!("entities.{key}"), reason)));
         problems.extend(self.web.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.ops.validate().err().map(|error| (error.key.to_owned(), error.reason)));
+        problems.extend(self.ingest.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.telemetry.validate());
         problems.extend(self.pipeline.problems());
         problems.extend(self.dead_letters.problems());
@@ -176,6 +183,15 @@ impl Settings {
         problems.extend(self.correlate_problems());
         problems.extend(self.detect_problems());
         if problems.is_empty() { Ok(()) } else { Err(SettingsError { problems }) }
+    }
+
+    /// Whether records are taken over HTTP; `None` where that depends on whether some came before.
+    pub fn takes_http(&self) -> Option<bool> {
+        match self.ingest.enabled {
+            Enabled::Fixed(on) => Some(on),
+            Enabled::Unless(Auto::Auto) if self.connectors.is_empty() => Some(true),
+            Enabled::Unless(Auto::Auto) => None,
+        }
     }
 
     /// Decode options of one connector: its own format where it names one.

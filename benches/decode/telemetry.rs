@@ -20,7 +20,12 @@ const ITEMS: u64 = 50;
 const START_NS: u64 = 1_795_442_400_000_000_000;
 
 pub(super) const CASES: &[Case] = &[
-    Case { format: "otlp_proto (traces)", source: Source::Traces, record: spans_proto, bare: Some(("prost, owned structs", bare::otlp_spans)) },
+    Case {
+        format: "otlp_proto (traces)",
+        source: Source::Traces,
+        record: spans_proto,
+        bare: Some(("prost, owned structs", bare::otlp_spans)),
+    },
     Case { format: "otlp_proto (logs)", source: Source::Logs, record: logs_proto, bare: Some(("prost, owned structs", bare::otlp_logs)) },
     Case {
         format: "otlp_proto (metrics)",
@@ -141,7 +146,9 @@ fn logs(n: u64) -> ExportLogsServiceRequest {
         }
     };
     let scope = ScopeLogs { log_records: (0..ITEMS).map(line).collect(), ..ScopeLogs::default() };
-    ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { resource: resource(n), scope_logs: vec![scope], ..ResourceLogs::default() }] }
+    ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs { resource: resource(n), scope_logs: vec![scope], ..ResourceLogs::default() }],
+    }
 }
 
 fn metrics(n: u64) -> ExportMetricsServiceRequest {
@@ -188,7 +195,10 @@ fn jaeger_proto(n: u64) -> Vec<u8> {
         start_time: Some(time(start_ns(n, 0))),
         duration: Some(time(3_000_000 + n % 50 * 70_000)),
         tags: vec![tag("http.method", "GET"), tag("span.kind", "server"), tag("http.url", "/orders/77")],
-        process: Some(Process { service_name: format!("service-{:02}", service(n)), tags: vec![tag("hostname", &format!("node-{}", n % 6))] }),
+        process: Some(Process {
+            service_name: format!("service-{:02}", service(n)),
+            tags: vec![tag("hostname", &format!("node-{}", n % 6))],
+        }),
     }
     .encode_to_vec()
 }

@@ -13,6 +13,7 @@ use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::Rejection;
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, WriteBatch, WriteReport};
+use crate::model::received::{NewRecord, ReceiveError};
 use crate::model::record::RecordBatch;
 use crate::model::signal::ClosedBucket;
 use crate::model::{Bucket, Event};
@@ -111,6 +112,14 @@ impl From<WriteBatch> for Record {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<CommandOutcome, CommandError>")]
 pub struct Execute(pub Command);
+
+/// What came without Kafka → recorder; answered when it is durable. Where nobody waits for the answer any more, nothing is stored.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Receive {
+    pub records: Vec<NewRecord>,
+    pub answer: oneshot::Sender<Result<(), ReceiveError>>,
+}
 
 /// connector → dead_letter; answered once the recorder has the letters.
 #[derive(Debug, Message)]

@@ -3,6 +3,7 @@
 //! A transaction takes whatever has come while the one before it was written: few rows when little comes, many when it falls
 //! behind. A checkpoint's state goes along in parts, so that no row waits for the whole of it.
 
+mod receiving;
 mod unstorable;
 
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use tokio::sync::Notify;
 
 use super::aliases::SharedAliases;
+pub use receiving::Intake;
+use receiving::Receiving;
+
 use super::life_line::LifeLine;
 use super::messages::{CommandStored, Execute, Ping, Record, Stop, StoreFailed, Stored};
 use super::retention::Retention;
@@ -60,6 +64,7 @@ pub struct RecorderStage {
     flushed_at: Option<tokio::time::Instant>,
     backoff: Backoff,
     retention: Option<Retention>,
+    receiving: Receiving,
     suspects: SharedSuspects,
     aliases: SharedAliases,
     status: Arc<StatusBoard>,
@@ -114,6 +119,7 @@ impl RecorderStage {
             flushed_at: None,
             backoff: Backoff::new(0),
             retention: None,
+            receiving: Receiving::default(),
             suspects: SharedSuspects::default(),
             aliases: SharedAliases::default(),
             status,
@@ -129,6 +135,13 @@ impl RecorderStage {
     #[must_use]
     pub fn with_retention(mut self, options: RetentionOptions) -> Self {
         self.retention = Retention::new(options, self.status.clone());
+        self
+    }
+
+    /// Takes records that come without Kafka; so many bytes of each connector wait already.
+    #[must_use]
+    pub fn receiving(mut self, intake: Intake, waiting: Vec<(String, u64)>) -> Self {
+        self.receiving = Receiving::new(intake, waiting);
         self
     }
 
@@ -170,6 +183,7 @@ impl RecorderStage {
         self.pending.rows.extend(batch.rows);
         self.pending.edges.extend(batch.edges);
         self.pending.pauses.extend(batch.pauses);
+        self.pending.received.extend(batch.received);
         if let Some(mut checkpoint) = batch.checkpoint {
             // One whose writing has not begun is overtaken; one that is being written is let finish, or none ever would.
             checkpoint.absorb(self.next_checkpoint.take().map(|older| older.deltas).unwrap_or_default());
@@ -212,6 +226,7 @@ impl RecorderStage {
         self.add_checkpoint();
         if self.pending.is_empty() {
             self.messages = 0;
+            self.recovered();
             self.publish_watermark();
             return;
         }
@@ -223,16 +238,16 @@ impl RecorderStage {
             Ok(report) => {
                 metrics().transaction(began.elapsed().as_secs_f64());
                 metrics().stored(report.events_stored, report.letters_stored, report.opened);
-                if self.backoff.attempt() > 0 {
-                    tracing::info!(attempts = self.backoff.attempt(), "store writes again");
-                    self.status.well(WHO);
-                    self.backoff.succeeded();
-                }
+                self.recovered();
                 self.traces.clear();
                 self.publish_watermark();
                 self.flushed_at = Some(tokio::time::Instant::now());
                 self.messages = 0;
                 let written = std::mem::take(&mut self.pending);
+                self.receiving.stored();
+                if written.checkpoint.is_some() {
+                    self.remove_received(ctx);
+                }
                 self.tell(written, report);
                 if self.is_checkpointing() {
                     self.schedule(ctx);
@@ -242,6 +257,15 @@ impl RecorderStage {
             // Built anew from the last checkpoint, without what could not be stored.
             Err(StoreError::Other(_)) if self.finds_unstorable() => ctx.stop(),
             Err(error) => self.give_up(error, ctx),
+        }
+    }
+
+    /// It writes again, or nothing waits for it to.
+    fn recovered(&mut self) {
+        if self.backoff.attempt() > 0 {
+            tracing::info!(attempts = self.backoff.attempt(), "store writes again");
+            self.status.well(WHO);
+            self.backoff.succeeded();
         }
     }
 
@@ -294,6 +318,7 @@ impl RecorderStage {
     }
 
     fn try_again(&mut self, error: &StoreError, ctx: &mut Context<Self>) {
+        self.receiving.refuse(std::mem::take(&mut self.pending.received), error);
         let delay = Duration::from_millis(self.backoff.next_delay_ms().max(100));
         tracing::warn!(%error, attempt = self.backoff.attempt(), delay_ms = delay.as_millis() as u64, "not stored; reading waits, nothing is lost");
         metrics().store_retried(if matches!(error, StoreError::DiskFull(_)) { "disk_full" } else { "busy" });
@@ -321,6 +346,7 @@ impl Actor for RecorderStage {
         if self.retention.is_some() {
             ctx.run_later(RETENTION_WAIT, Self::retain);
         }
+        self.remove_received(ctx);
     }
 }
 

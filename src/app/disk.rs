@@ -9,6 +9,7 @@ use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::entity::Alias;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::received::ReceivedRemoved;
 use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
 use crate::settings::Settings;
@@ -129,6 +130,14 @@ impl StoreWriter for Located {
 
     fn aliases(&mut self) -> Result<Vec<Alias>, StoreError> {
         self.inner.aliases()
+    }
+
+    fn received_waiting(&mut self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.inner.received_waiting().map_err(|error| located(error, &self.options))
+    }
+
+    fn remove_received(&mut self) -> Result<ReceivedRemoved, StoreError> {
+        self.inner.remove_received().map_err(|error| located(error, &self.options))
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

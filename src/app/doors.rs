@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::Recipient;
+use tokio::sync::oneshot;
 
 use super::pipeline::{SourcePart, redecoder};
 use crate::actors::aliases::SharedAliases;
-use crate::actors::messages::{Execute, Steer};
+use crate::actors::messages::{Execute, Receive, Steer};
 use crate::actors::supervisor::Doors;
 use crate::clock;
 use crate::engine::decode;
@@ -18,13 +19,17 @@ use crate::kafka::{self, SourceOptions};
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::{DryRun, LetterRecord};
-use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, SourceRecords};
+use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, Receiver, SourceRecords};
 use crate::model::position::Position;
+use crate::model::received::{NewRecord, ReceiveError};
 use crate::model::source_record::Fetched;
 use crate::settings::Settings;
 
 /// Longest a person's write waits for the disk.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause between two looks for a pipeline that is being built. Some who send do not send again.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The API's side of [`Doors`].
 #[derive(Clone, Debug, Default)]
@@ -48,6 +53,40 @@ impl Commands for SharedDoors {
                 Ok(Err(_)) => Err(CommandError::Unavailable("the recorder is being restarted; try again in a few seconds".to_owned())),
                 Err(_) => Err(CommandError::Unavailable("the disk does not take writes now; see /readyz".to_owned())),
             }
+        })
+    }
+}
+
+impl SharedDoors {
+    /// The recorder of the running pipeline; while there is none, waits for the next.
+    async fn receive(&self) -> Recipient<Receive> {
+        loop {
+            let receive = self.0.lock().unwrap_or_else(PoisonError::into_inner).receive.clone();
+            match receive {
+                Some(receive) => return receive,
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+}
+
+impl Receiver for SharedDoors {
+    fn receive(&self, records: Vec<NewRecord>) -> BoxFuture<Result<(), ReceiveError>> {
+        let doors = self.clone();
+        Box::pin(async move {
+            let unavailable = |reason: &str| ReceiveError::Unavailable(reason.to_owned());
+            let stored = async {
+                let (answer, answered) = oneshot::channel();
+                let sent = doors.receive().await.send(Receive { records, answer }).await;
+                let answer = match sent {
+                    Ok(()) => answered.await.ok(),
+                    Err(_) => None,
+                };
+                answer.unwrap_or_else(|| Err(unavailable("the recorder is being restarted")))
+            };
+            // Given up, the records are not stored: the recorder sees that nobody waits for the answer.
+            let stored = tokio::time::timeout(WRITE_TIMEOUT, stored).await;
+            stored.unwrap_or_else(|_| Err(unavailable("the pipeline is being rebuilt, or the disk takes no writes now; see /readyz")))
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::actors::kept::{Guards, Kept};
 use crate::actors::life_line::LifeLine;
 use crate::actors::messages::{Hold, Ping, Stop};
 use crate::actors::pace::Pace;
-use crate::actors::recorder::RecorderStage;
+use crate::actors::recorder::{Intake, RecorderStage};
 use crate::actors::replay::{ReplayStage, Ways};
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, BuildError, Lone, Pipeline, Reports, SourceHandle};
@@ -91,6 +91,8 @@ pub struct PipelineParts {
     pub aliases: SharedAliases,
     /// What decides whether each connector may read; outlives a rebuild.
     pub guards: Guards,
+    /// For records that come without Kafka; takes none by default.
+    pub intake: Intake,
     pub placement: Placement,
 }
 
@@ -105,6 +107,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Build
     let mut writer = (parts.open_writer)()?;
     let snapshot = writer.load_snapshot()?;
     parts.aliases.replace(&writer.aliases()?);
+    let waiting = writer.received_waiting()?;
     let cores = Cores::restore(parts, &snapshot).map_err(BuildError::Lasting)?;
     parts.status.watermark(cores.watermark.closed_through.map(Bucket::end));
     let mut builder = Builder { parts, reports, stages: Vec::new() };
@@ -113,7 +116,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Build
     let watermark = Arc::new(Mutex::new(WatermarkTracker::restore(cores.watermark)));
 
     let broadcaster = builder.broadcaster();
-    let recorder = builder.recorder(writer, &broadcaster, written.to_vec());
+    let recorder = builder.recorder(writer, waiting, &broadcaster, written.to_vec());
     let dead_letter = builder.dead_letter(&recorder);
     let investigator = builder.investigator(cores.investigator, &recorder);
     let detections = builder.detections(cores.detectors, closed_through, &investigator);
@@ -149,6 +152,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Build
     Ok(Pipeline {
         sources,
         joins: wiring.joins,
+        receive: recorder.clone().recipient(),
         execute: recorder.recipient(),
         stops,
         pings,
@@ -231,6 +235,7 @@ impl Builder<'_> {
     fn recorder(
         &mut self,
         writer: Box<dyn StoreWriter>,
+        waiting: Vec<(String, u64)>,
         broadcaster: &Addr<BroadcasterStage>,
         written: Vec<Arc<Notify>>,
     ) -> Addr<RecorderStage> {
@@ -238,9 +243,10 @@ impl Builder<'_> {
         let (stored, commands) = (broadcaster.clone().recipient(), broadcaster.clone().recipient());
         let supervisor = Some((self.reports.stored.clone(), self.reports.failed.clone()));
         let (retention, suspects, aliases) = (self.parts.retention, self.parts.guards.suspects.clone(), self.parts.aliases.clone());
+        let intake = self.parts.intake.clone();
         RecorderStage::start_in_arbiter(&self.parts.placement.disk, move |_| {
             let recorder = RecorderStage::new(writer, status, stored, commands, written, supervisor, life);
-            recorder.with_retention(retention).telling(suspects).naming(aliases)
+            recorder.with_retention(retention).telling(suspects).naming(aliases).receiving(intake, waiting)
         })
     }
 

@@ -237,6 +237,7 @@ fn parts(
         status,
         aliases: Default::default(),
         guards: Guards::default(),
+        intake: Default::default(),
         placement: Placement::single(Arbiter::current()),
     }
 }

@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use super::disk::{self, Located};
 use super::doors::{BrokerRecords, DryRunner, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
-use super::sources::kafka_sources;
+use super::sources::{kafka_sources, received_sources};
 use super::verify;
 use crate::actors::aliases::SharedAliases;
 use crate::actors::kept::Guards;
+use crate::actors::recorder::Intake;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
@@ -25,7 +26,7 @@ use crate::model::ports::{PipelineStatus as _, StoreReader};
 use crate::settings::Settings;
 use crate::store::{self, SqliteWriter};
 use crate::telemetry::metrics::Exporter;
-use crate::web::{self, Hub};
+use crate::web::{self, Hub, Ingest};
 
 /// How much longer than the drain an end may take in all, for the API's answers under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
@@ -74,8 +75,8 @@ pub fn start(settings: &Settings) -> anyhow::Result<Service> {
 pub fn open_writer(settings: &Settings) -> anyhow::Result<SqliteWriter> {
     settings.validate()?;
     anyhow::ensure!(
-        !settings.connectors.is_empty(),
-        "no connector is configured, so there is nothing to read. Add one to the file given with --config:\n\n\
+        !settings.connectors.is_empty() || settings.takes_http() == Some(true),
+        "no connector is configured and ingest.enabled is false, so there is nothing to read. Add a connector to the file given with --config:\n\n\
          [connectors.logs]\nsource = \"logs\"\ntopics = [\"app.logs\"]\n\n`whydunit check --defaults` shows every setting."
     );
     disk::check_place(&settings.store)?;
@@ -103,7 +104,10 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
     let status = Arc::new(StatusBoard::default());
     let doors = SharedDoors::default();
     let hub = Hub::new(clock::now());
-    let sources = kafka_sources(settings, &database_id, &status);
+    let intake = Intake::new(settings.ingest.max_bytes());
+    let received = received_sources(settings, &reader, &intake, &status).context("looking for what came over HTTP")?;
+    let mut sources = kafka_sources(settings, &database_id, &status);
+    sources.extend(received.sources);
     let exporter = Exporter::install(status.clone(), reader.clone()).context("setting up metrics")?;
     let parts = web::Parts {
         reader: reader.clone(),
@@ -115,6 +119,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         explain: correlate::explain,
         join_changes: changes::changes,
         live: hub.clone(),
+        ingest: received.is_taking.then(|| Ingest { options: Arc::new(settings.ingest.clone()), receiver: Arc::new(doors.clone()) }),
         now: clock::now,
         version: env!("CARGO_PKG_VERSION"),
     };
@@ -138,6 +143,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         status: status.clone(),
         aliases,
         guards: Guards::new(settings.dead_letters.max_bytes_per_connector()),
+        intake,
         placement: Placement { connectors: connectors.clone(), shards: shards.to_vec(), disk: disk.clone() },
     };
     let (ended, ending) = oneshot::channel();

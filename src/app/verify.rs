@@ -10,6 +10,7 @@ use crate::engine::resilience::audit_brokers::compare;
 use crate::kafka;
 use crate::model::Bucket;
 use crate::model::ports::StoreError;
+use crate::model::received;
 use crate::model::verify::{BookFacts, BrokerFacts, PartitionVerdict, Verdict};
 use crate::settings::Settings;
 use crate::store::{self, OpenItems, SqliteReader};
@@ -64,8 +65,8 @@ pub fn database(options: &store::Options) -> anyhow::Result<Verdict> {
 pub fn with_brokers(settings: &Settings, verdict: &mut Verdict) {
     let mut connectors: BTreeMap<String, BTreeSet<(String, i32)>> = BTreeMap::new();
     for PartitionVerdict { row, .. } in &verdict.partitions {
-        // The inbox and the replays are queues in the database itself.
-        if &*row.partition.cluster != LOCAL {
+        // The inbox, the replays and what came over HTTP are queues in the database itself.
+        if ![LOCAL, received::CLUSTER].contains(&&*row.partition.cluster) {
             connectors.entry(row.connector.clone()).or_default().insert((row.partition.topic.to_string(), row.partition.partition));
         }
     }

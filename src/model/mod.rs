@@ -14,6 +14,7 @@ pub mod observation;
 pub mod ports;
 pub mod position;
 pub mod query;
+pub mod received;
 pub mod record;
 pub mod retention;
 pub mod severity;

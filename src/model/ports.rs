@@ -18,6 +18,7 @@ use super::ledger::LedgerRow;
 use super::live::LiveUpdate;
 use super::position::{PartitionKey, Position};
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
+use super::received::{NewRecord, ReceiveError, ReceivedPage, ReceivedRemoved};
 use super::record::RecordBatch;
 use super::retention::{Holdings, Removal, Removed};
 use super::signal::{BucketRow, DetectedEvent};
@@ -141,6 +142,8 @@ pub struct WriteBatch {
     pub rows: Vec<BucketRow>,
     pub edges: Vec<EdgeHour>,
     pub pauses: Vec<PauseChange>,
+    /// Records that came without Kafka.
+    pub received: Vec<NewRecord>,
     /// Without force until its checkpoint comes.
     pub state: Option<StatePart>,
     pub checkpoint: Option<Checkpoint>,
@@ -161,6 +164,7 @@ impl WriteBatch {
             + self.rows.len()
             + self.edges.len()
             + self.pauses.len()
+            + self.received.len()
     }
 }
 
@@ -199,6 +203,14 @@ pub trait StoreWriter: Send {
     /// Names that mean other names, by name.
     fn aliases(&mut self) -> Result<Vec<Alias>, StoreError> {
         Ok(Vec::new())
+    }
+    /// Bytes by connector of the records that came without Kafka and are not removed yet.
+    fn received_waiting(&mut self) -> Result<Vec<(String, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
+    /// Removes some of those that the checkpoint in force is past, in one small transaction.
+    fn remove_received(&mut self) -> Result<ReceivedRemoved, StoreError> {
+        Ok(ReceivedRemoved::default())
     }
     /// What the last whole checkpoint left; state parts of an unfinished one are forgotten.
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError>;
@@ -244,6 +256,11 @@ pub trait StoreReader: Send + Sync {
     fn analytics(&self, range: TimeRange) -> Result<AnalyticsSummary, StoreError>;
     /// Inbox rows with id ≥ `from`, oldest first, at most `limit`.
     fn inbox(&self, from: i64, limit: u32) -> Result<Vec<InboxRow>, StoreError>;
+    /// Records of a connector that came without Kafka, from an offset on: at most so many, and so many bytes but at least one.
+    fn received(&self, connector: &str, from: i64, max_records: u32, max_bytes: u64) -> Result<ReceivedPage, StoreError> {
+        let _ = (connector, from, max_records, max_bytes);
+        Ok(ReceivedPage::default())
+    }
     /// The canonical export: everything a run determines, without wall-clock fields, one JSON value a line, sorted.
     fn export(&self, out: &mut dyn std::io::Write) -> Result<(), StoreError>;
 }
@@ -255,6 +272,11 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Hands a command to the writer and answers when it is durable.
 pub trait Commands: Send + Sync {
     fn submit(&self, command: Command) -> BoxFuture<Result<CommandOutcome, CommandError>>;
+}
+
+/// Takes records that come without Kafka; answers when they are durable, all or none.
+pub trait Receiver: Send + Sync {
+    fn receive(&self, records: Vec<NewRecord>) -> BoxFuture<Result<(), ReceiveError>>;
 }
 
 /// What the running pipeline says of itself.

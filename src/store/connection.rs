@@ -12,7 +12,7 @@ use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_parts_and_duplicates.sql"),
     include_str!("migrations/0003_replays.sql"),
@@ -24,6 +24,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009_topology.sql"),
     include_str!("migrations/0010_weak_edges.sql"),
     include_str!("migrations/0011_aliases.sql"),
+    include_str!("migrations/0012_received.sql"),
 ];
 
 /// Marks the file as ours ("whyd").

@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
@@ -36,6 +36,8 @@ pub struct Metrics {
     live_dropped: Counter<u64>,
     store_retries: Counter<u64>,
     retention_removed: Counter<u64>,
+    ingest_requests: Counter<u64>,
+    ingest_waiting: Gauge<u64>,
     stage_duration: Histogram<f64>,
     transaction_duration: Histogram<f64>,
     store_phase_duration: Histogram<f64>,
@@ -96,6 +98,12 @@ impl Metrics {
             live_dropped: counter("whydunit.live.dropped", "Live updates nobody could take"),
             store_retries: counter("whydunit.store.retries", "Writes the store could not take and that wait, by reason"),
             retention_removed: counter("whydunit.retention.removed", "Things that retention removed, by kind"),
+            ingest_requests: counter("whydunit.ingest.requests", "Requests that brought records without Kafka, by source and outcome"),
+            ingest_waiting: meter
+                .u64_gauge("whydunit.ingest.waiting")
+                .with_unit("By")
+                .with_description("Bytes that came without Kafka and are not removed yet, by connector")
+                .build(),
             stage_duration: seconds("whydunit.stage.duration", "Time a stage took for one message"),
             transaction_duration: seconds("whydunit.store.transaction.duration", "Time of one store transaction"),
             store_phase_duration: seconds(
@@ -134,6 +142,15 @@ impl Metrics {
         if count > 0 {
             self.retention_removed.add(count, &[KeyValue::new("kind", kind)]);
         }
+    }
+
+    /// `outcome` is one of few: `stored`, `full`, `unavailable`, `refused`.
+    pub fn ingest_request(&self, source: &'static str, outcome: &'static str) {
+        self.ingest_requests.add(1, &[KeyValue::new("source", source), KeyValue::new("outcome", outcome)]);
+    }
+
+    pub fn ingest_waiting(&self, connector: &str, bytes: u64) {
+        self.ingest_waiting.record(bytes, &[of_connector(connector)]);
     }
 
     pub fn late_items(&self, count: u64) {

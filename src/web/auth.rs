@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
 use warp::http::{HeaderMap, Method, header};
 
+use super::ingest::{self, IngestOptions};
 use super::options::Options;
 use super::rejection::Problem;
 use super::server::is_api;
@@ -27,24 +28,34 @@ pub struct Ends {
 pub struct Person(pub String);
 
 /// Decides whether a request may go on, and who asks. Pages and assets need only a known host; the API needs the token
-/// when one is set; writes must come from our own page.
-pub fn admit(options: &Options, ends: Ends, method: &Method, path: &str, headers: &HeaderMap) -> Result<Person, Problem> {
+/// when one is set; writes must come from our own page. `taking` is there where records are taken: they need the token like the
+/// API, or a signature of their own, and who has either may call us by any name.
+pub fn admit(
+    options: &Options,
+    taking: Option<&IngestOptions>,
+    ends: Ends,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Person, Problem> {
     let host = header_text(headers, header::HOST.as_str()).unwrap_or_default();
-    if !is_our_host(options, ends, host) {
+    let brings_records = ingest::is_path(path);
+    let has_token = options.token.as_ref().map(|token| carries_token(headers, token));
+    let is_vouched_for = taking.is_some_and(|taking| ingest::is_vouched_for(taking, path, headers));
+    let is_known = brings_records && (has_token == Some(true) || is_vouched_for);
+    if !is_known && !is_our_host(options, ends, host) {
         return Err(Problem::unknown_host(host));
     }
-    if !is_api(path) {
+    if !is_api(path) && !brings_records {
         return Ok(Person(String::new()));
     }
-    if let Some(token) = &options.token
-        && !carries_token(headers, token)
-    {
+    if has_token == Some(false) && !is_vouched_for {
         return Err(Problem::unauthorized());
     }
     if !method.is_safe() {
         check_origin(headers, host)?;
     }
-    person(headers)
+    if brings_records { Ok(Person(String::new())) } else { person(headers) }
 }
 
 /// Guards against DNS rebinding: a page of another site that points its own name at our address is not served.
@@ -130,7 +141,7 @@ mod tests {
         for (name, value) in headers {
             map.append(header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        admit(options, ends, method, path, &map).map_err(|problem| problem.status)
+        admit(options, None, ends, method, path, &map).map_err(|problem| problem.status)
     }
 
     #[test]

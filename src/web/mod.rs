@@ -32,12 +32,14 @@
 //! | GET | `/health` `/openapi.json` | how the process fares; this API's document |
 //! | GET | `/stream` | live updates as server-sent events |
 //!
-//! Everything outside `/api` is the canvas. Refusals are RFC 9457 problem details, lists are JSON arrays with their
+//! `/v1/{logs,metrics,traces}`, `/api/v1/write` and `/ingest/{source}` take records: see [`ingest`].
+//! Everything else outside `/api` is the canvas. Refusals are RFC 9457 problem details, lists are JSON arrays with their
 //! paging in headers.
 
 pub mod assets;
 pub mod auth;
 pub mod contract;
+pub mod ingest;
 pub mod limits;
 pub mod live;
 pub mod ops;
@@ -53,11 +55,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
-use warp::Filter;
 
 use crate::model::Timestamp;
 use crate::model::ports::{Commands, ConnectorControl, DryRuns, Explain, JoinChanges, PipelineStatus, SourceRecords, StoreReader};
 
+pub use ingest::{Auto, Enabled, Ingest, IngestOptions};
 pub use live::Hub;
 pub use ops::serve_ops;
 pub use options::{OpsOptions, OptionError, Options};
@@ -75,6 +77,8 @@ pub struct Parts {
     pub explain: Explain,
     pub join_changes: JoinChanges,
     pub live: Hub,
+    /// What takes records over HTTP; `None` where nothing is taken.
+    pub ingest: Option<Ingest>,
     pub now: fn() -> Timestamp,
     pub version: &'static str,
 }
@@ -89,12 +93,16 @@ impl fmt::Debug for Parts {
 /// end at once. Fails when a setting cannot hold or the address is taken, naming both.
 pub async fn serve(options: &Options, parts: Parts, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Server, ServeError> {
     options.validate()?;
+    if let Some(ingest) = &parts.ingest {
+        ingest.options.validate()?;
+    }
     let options = Arc::new(options.clone());
     let closing = watch::Sender::new(false);
     let streams = Arc::new(Semaphore::new(options.max_streams));
     let api = request::Api::new(options.clone(), parts);
-    let filter = routes::routes(&api, streams, &closing).or(assets::routes()).unify().boxed();
-    let admit = admission(options.clone(), api.parts.now);
+    let filter = server::any_of([ingest::routes(&api), routes::routes(&api, streams, &closing), assets::routes()]);
+    let taking = api.parts.ingest.as_ref().map(|ingest| ingest.options.clone());
+    let admit = admission(options.clone(), taking, api.parts.now);
     let listener = server::Listener {
         listen: options.listen,
         setting: "web.listen",
@@ -107,12 +115,12 @@ pub async fn serve(options: &Options, parts: Parts, shutdown: impl Future<Output
     listener.start(filter, shutdown).await
 }
 
-/// Who may ask, and how often.
-fn admission(options: Arc<Options>, now: fn() -> Timestamp) -> Arc<server::Admit> {
+/// Who may ask, and how often. What brings records is bounded by the room there is for them.
+fn admission(options: Arc<Options>, taking: Option<Arc<IngestOptions>>, now: fn() -> Timestamp) -> Arc<server::Admit> {
     let allowances = limits::Allowances::new(options.max_requests_per_minute);
     Arc::new(move |ends, method, path, headers| {
-        let person = auth::admit(&options, ends, method, path, headers)?;
-        let budget = if server::is_api(path) { allowances.take(ends.remote.ip(), now())? } else { None };
+        let person = auth::admit(&options, taking.as_deref(), ends, method, path, headers)?;
+        let budget = if server::is_api(path) && !ingest::is_path(path) { allowances.take(ends.remote.ip(), now())? } else { None };
         Ok(server::Admission { person, budget })
     })
 }

@@ -140,6 +140,21 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media", "The body is not of a type we read", detail)
     }
 
+    /// As [`Problem::unsupported_media`], with what to send instead.
+    pub fn unsupported(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media", "The body is not of a type we read", detail)
+    }
+
+    /// A webhook that does not prove whose it says it is.
+    pub fn bad_signature(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "bad-signature", "The webhook's signature is not right", detail)
+    }
+
+    /// As much waits to be read as may.
+    pub fn inbox_full(detail: impl Into<String>, retry_after_s: u32) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "inbox-full", "Too much waits to be read", detail).retry_after(retry_after_s)
+    }
+
     pub fn version_required() -> Self {
         let detail = "send `If-Match` with the ETag you read, or `If-Match: *` to overwrite whatever is there";
         Self::new(StatusCode::PRECONDITION_REQUIRED, "version-required", "If-Match is required", detail)

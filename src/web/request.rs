@@ -170,7 +170,7 @@ impl Request {
     /// The body as a JSON object to be read field by field.
     pub async fn fields(&mut self) -> Result<Fields, Problem> {
         let bytes = match self.expect_json() {
-            Ok(()) => self.body_bytes().await,
+            Ok(()) => self.bytes(self.api.options.max_body_bytes).await,
             Err(problem) => Err(problem),
         };
         if bytes.is_err() {
@@ -197,9 +197,8 @@ impl Request {
         if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Problem::unsupported_media(found)) }
     }
 
-    /// Reads the body up to the limit, which is checked before the first byte where the length is known.
-    async fn body_bytes(&mut self) -> Result<Vec<u8>, Problem> {
-        let limit = self.api.options.max_body_bytes;
+    /// Reads the body up to a limit, bytes, which is checked before the first byte where the length is known.
+    pub async fn bytes(&mut self, limit: usize) -> Result<Vec<u8>, Problem> {
         let length = self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > limit as u64) {
             return Err(Problem::too_large(limit));
@@ -214,7 +213,7 @@ impl Request {
 
     /// Reads on without keeping anything, within bounds: a client that is still sending when its connection closes would
     /// see a broken connection instead of the refusal.
-    async fn discard_rest(&mut self) {
+    pub async fn discard_rest(&mut self) {
         let Some(mut chunks) = self.body.take() else { return };
         let discard = async {
             let mut bytes = 0;

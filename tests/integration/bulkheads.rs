@@ -176,6 +176,7 @@ fn start() -> Running {
         status: status.clone(),
         aliases: Default::default(),
         guards: Guards::default(),
+        intake: Default::default(),
         retention: whydunit::engine::resilience::retention::RetentionOptions::keeps_all(),
         placement: Placement { connectors, shards: vec![shard], disk },
     };

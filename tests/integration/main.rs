@@ -22,3 +22,4 @@ mod telemetry;
 mod upkeep;
 mod way_in;
 mod way_out;
+mod without_kafka;

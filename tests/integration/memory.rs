@@ -6,6 +6,7 @@ mod books;
 mod crashes;
 mod letters;
 mod people;
+mod received;
 mod search;
 mod speed;
 pub mod things;

@@ -230,6 +230,7 @@ impl Process {
             status,
             aliases: Default::default(),
             guards: Guards::default(),
+            intake: Default::default(),
             placement: Placement::single(Arbiter::current()),
         }
     }

@@ -215,6 +215,11 @@ impl Run {
         format!("http://{}", self.page)
     }
 
+    /// Where the page and the API are.
+    pub fn address(&self) -> &str {
+        &self.page
+    }
+
     /// A JSON answer of the API; null while it cannot be had.
     pub fn api(&self, path: &str) -> serde_json::Value {
         serde_json::from_str(&get(&self.page, path)).unwrap_or_default()

@@ -74,6 +74,11 @@ impl Handler<Execute> for Pretended {
     }
 }
 
+impl Handler<Receive> for Pretended {
+    type Result = ();
+    fn handle(&mut self, _: Receive, _: &mut Self::Context) {}
+}
+
 /// The newest of each stage, and how often each was built.
 #[derive(Clone, Default)]
 struct Built {
@@ -122,6 +127,7 @@ impl Built {
             sources: vec![self.start_source(reports, &kept)],
             joins: Joins::default(),
             execute: stage.clone().recipient(),
+            receive: stage.clone().recipient(),
             stops: vec![stage.clone().recipient()],
             pings: vec![("recorder".to_owned(), stage.recipient())],
             stages: vec!["connector/logs".to_owned(), "recorder".to_owned()],

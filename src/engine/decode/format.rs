@@ -5,6 +5,7 @@ use super::sink::Refusal;
 use super::wire_format::{Format, Sign};
 use super::{DecodeOptions, FORMATS, cloudevents, event_shape, json_logs, otlp, shape};
 use crate::model::Source;
+use crate::model::received::FORMAT_HEADER;
 use crate::model::record::{RecordBatch, RecordRef};
 
 /// The format a record is read in.
@@ -51,6 +52,10 @@ pub(super) fn detect(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> R
 pub(super) fn of_headers(batch: &RecordBatch, record: &RecordRef, value: &[u8]) -> Option<Format> {
     if record.headers.is_empty() {
         return None;
+    }
+    let named = batch.header(record, FORMAT_HEADER).and_then(|name| std::str::from_utf8(name).ok());
+    if let Some(format) = named.and_then(super::format_named) {
+        return Some(format);
     }
     let has_own = |format: &&Format| format.header.is_some_and(|header| batch.header(record, header).is_some());
     if let Some(format) = FORMATS.iter().find(has_own) {

@@ -358,6 +358,18 @@ fn sums(connection: &Connection) -> Result<Vec<SumFact>, Fault> {
              HAVING sum(k) <> sum(c)",
         ),
         (
+            "bytes that came over HTTP and wait of connector",
+            "SELECT connector, sum(k), sum(c) FROM (SELECT connector, bytes AS k, 0 AS c FROM received_queues \
+             UNION ALL SELECT connector, 0, bytes FROM received) GROUP BY connector HAVING sum(k) <> sum(c)",
+        ),
+        (
+            "records that came over HTTP and are not read of connector",
+            "SELECT q.connector, q.next_offset - q.read_to, (SELECT count(*) FROM received r WHERE r.connector = q.connector \
+             AND r.\"offset\" >= q.read_to) AS counted FROM (SELECT q.connector, q.next_offset, coalesce((SELECT max(l.next_offset) FROM ledger l \
+             WHERE l.connector = q.connector AND l.cluster = 'http'), 0) AS read_to FROM received_queues q) q \
+             WHERE q.next_offset - q.read_to <> counted",
+        ),
+        (
             "the full-text index",
             "SELECT 'all', n, m FROM (SELECT (SELECT count(*) FROM events_fts_docsize) AS n, (SELECT count(*) FROM events) AS m) WHERE n <> m",
         ),

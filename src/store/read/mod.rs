@@ -10,6 +10,7 @@ mod investigation_list;
 pub(super) mod investigations;
 mod letters;
 mod paging;
+mod received;
 mod timeline;
 mod topology;
 
@@ -32,6 +33,7 @@ use crate::model::investigation::{Activity, EventLink, Investigation, Investigat
 use crate::model::ledger::LedgerRow;
 use crate::model::ports::{StoreError, StoreReader};
 use crate::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
+use crate::model::received::ReceivedPage;
 use crate::model::suspect::Suspect;
 use crate::model::topology::Topology;
 use crate::model::verify::BookFacts;
@@ -210,6 +212,10 @@ impl StoreReader for SqliteReader {
 
     fn inbox(&self, from: i64, limit: u32) -> Result<Vec<InboxRow>, StoreError> {
         self.read(|connection| inbox(connection, from, limit))
+    }
+
+    fn received(&self, connector: &str, from: i64, max_records: u32, max_bytes: u64) -> Result<ReceivedPage, StoreError> {
+        self.read(|connection| received::page(connection, connector, from, max_records, max_bytes))
     }
 
     fn export(&self, out: &mut dyn Write) -> Result<(), StoreError> {

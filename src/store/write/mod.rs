@@ -11,6 +11,7 @@ mod forget;
 mod log;
 mod pauses;
 mod prune;
+mod received;
 mod replays;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use super::people;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::entity::Alias;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::received::ReceivedRemoved;
 use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Bucket, Timestamp};
@@ -125,6 +127,7 @@ impl SqliteWriter {
         edges::store(&tx, &batch.edges)?;
         store_letters(&tx, batch, &mut report)?;
         batch.pauses.iter().try_for_each(|change| pauses::store(&tx, change))?;
+        received::store(&tx, &batch.received)?;
         store_findings(&tx, batch, now, &mut report)?;
         phases.end("findings");
         for (epoch, entries) in &state {
@@ -252,6 +255,16 @@ impl StoreWriter for SqliteWriter {
 
     fn aliases(&mut self) -> Result<Vec<Alias>, StoreError> {
         Ok(people::aliases::all(&self.connection)?)
+    }
+
+    fn received_waiting(&mut self) -> Result<Vec<(String, u64)>, StoreError> {
+        Ok(received::waiting(&self.connection)?)
+    }
+
+    fn remove_received(&mut self) -> Result<ReceivedRemoved, StoreError> {
+        let removed = received::remove_some(&mut self.connection)?;
+        self.log.after_commit(&self.connection);
+        Ok(removed)
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

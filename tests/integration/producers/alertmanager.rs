@@ -73,7 +73,9 @@ fn an_alert_that_alertmanager_sends_opens_and_closes() {
     until("Alertmanager is ready", PATIENCE, || ureq::get(format!("{url}/-/ready")).call().is_ok());
 
     let alert = |service: &str| json!({ "labels": { "alertname": "HighErrors", "service": service, "severity": "critical" }, "annotations": { "summary": format!("{service} fails") } });
-    let post = |alerts: &Value| ureq::post(format!("{url}/api/v2/alerts")).send_json(alerts).map(|answer| assert_eq!(answer.status(), 200)).unwrap();
+    let post = |alerts: &Value| {
+        ureq::post(format!("{url}/api/v2/alerts")).send_json(alerts).map(|answer| assert_eq!(answer.status(), 200)).unwrap()
+    };
     post(&json!([alert("cart"), alert("payment")]));
     wait_for(server, TOPIC, 2);
     let mut over = alert("cart");

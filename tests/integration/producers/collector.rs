@@ -54,7 +54,8 @@ fn configuration(brokers: &str, port: u16, file: &str) -> String {
     text += "    logs:\n      receivers: [otlp]\n      exporters: [kafka/proto, kafka/json]\n";
     text += "    logs/files:\n      receivers: [filelog]\n      exporters: [kafka/raw]\n";
     text += "    metrics:\n      receivers: [otlp]\n      exporters: [kafka/proto, kafka/json]\n";
-    text += "    traces:\n      receivers: [otlp]\n      exporters: [kafka/proto, kafka/json, kafka/jaeger, kafka/jaeger-json, kafka/zipkin]\n";
+    text +=
+        "    traces:\n      receivers: [otlp]\n      exporters: [kafka/proto, kafka/json, kafka/jaeger, kafka/jaeger-json, kafka/zipkin]\n";
     text
 }
 
@@ -77,7 +78,9 @@ fn what_a_collector_exports_in_any_encoding_is_read_item_by_item() {
     std::fs::write(&path, configuration(&server.brokers(), port.number(), file.to_str().unwrap())).unwrap();
     let collector = Agent::start(&format!("'{}' --config '{}'", installed("collector/otelcol").display(), path.display()));
     let url = format!("http://127.0.0.1:{}", port.number());
-    until("the collector listens", PATIENCE, || ureq::get(&url).call().is_ok() || ureq::get(&url).call().is_err_and(|error| matches!(error, ureq::Error::StatusCode(_))));
+    until("the collector listens", PATIENCE, || {
+        ureq::get(&url).call().is_ok() || ureq::get(&url).call().is_err_and(|error| matches!(error, ureq::Error::StatusCode(_)))
+    });
 
     let mut lines = std::fs::File::create(&file).unwrap();
     for n in 0..LINES {

@@ -276,6 +276,7 @@ pub fn start_with_clock(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let hub = Hub::new(now());
     let parts = Parts {
+        ingest: None,
         reader,
         commands,
         status: memory.clone(),
