@@ -269,6 +269,7 @@ async fn run(entities: usize, seconds: usize, shards: usize, options: store::Opt
         retention: whydunit::engine::resilience::retention::RetentionOptions::keeps_all(),
         guards: Guards::default(),
         intake: Default::default(),
+        aliases: Default::default(),
     };
     let (ended, ending) = oneshot::channel();
     let options =

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libfuzzer_sys::fuzz_target;
+use whydunit::engine::decode::guess::Sample;
 use whydunit::engine::decode::{DecodeOptions, decode_one};
 use whydunit::model::observation::ObservationBatch;
 use whydunit::model::{Source, Timestamp};
@@ -67,10 +68,11 @@ fn assert_books(batch: &ObservationBatch) {
 
 fuzz_target!(|value: &[u8]| {
     let now = Timestamp::from_seconds(1_795_442_531);
+    let sample = Sample { value: Some(value), headers: Vec::new(), kafka_time: Some(now) };
     for source in Source::ALL {
         let before = ALIVE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
-        let batch = decode_one(options(), source, Some(value), &[], now);
+        let batch = decode_one(options(), source, &sample, now);
         let added = PEAK.load(Ordering::Relaxed).saturating_sub(before);
         assert!(added <= MAX_ALIVE, "{added} bytes alive for a record of {}", value.len());
         assert_books(&batch);
@@ -78,6 +80,6 @@ fuzz_target!(|value: &[u8]| {
             continue;
         }
         // The same bytes give the same value.
-        assert_eq!(batch.rejections, decode_one(options(), source, Some(value), &[], now).rejections);
+        assert_eq!(batch.rejections, decode_one(options(), source, &sample, now).rejections);
     }
 });

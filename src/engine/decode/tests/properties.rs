@@ -172,7 +172,7 @@ proptest! {
 #[test]
 fn a_record_of_more_items_than_allowed_is_refused_whole_and_keeps_none() {
     let options = DecodeOptions { max_record_items: 3, ..DecodeOptions::default() };
-    let decode = |source, value: &[u8]| decode_one(options.clone(), source, Some(value), &[], KAFKA_TIME);
+    let decode = |source, value: &[u8]| decode_value(options.clone(), source, Some(value), &[], KAFKA_TIME);
     let scopes = |items: usize| {
         let records = b"\x12\x05\x2a\x03\x0a\x01a".repeat(items);
         [&[0x0a, records.len() as u8 + 2, 0x12, records.len() as u8], records.as_slice()].concat()
