@@ -1,5 +1,5 @@
-//! whydunit reads logs, metrics, traces, commits and builds from Kafka, opens an investigation by itself when something
-//! breaks, and ranks what caused it.
+//! whydunit reads logs, metrics, traces, commits and builds from Kafka or over HTTP, opens an investigation by itself when
+//! something breaks, and ranks what caused it.
 //!
 //! One record's way: `kafka` → connector → `engine::decode` → detection → investigator → recorder → `store`, and from
 //! there through `web` to the page. Decisions are pure functions in [`engine`]; `actors` schedule them.

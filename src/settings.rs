@@ -17,8 +17,7 @@ use crate::engine::detect::DetectOptions;
 use crate::engine::entities::EntityOptions;
 use crate::engine::resilience::retention::RetentionOptions;
 use crate::kafka::{self, SourceOptions};
-use crate::model::Source;
-use crate::model::received::connector_of;
+use crate::model::received::is_connector;
 use crate::telemetry::tracing_setup as telemetry;
 use crate::web::{Auto, Enabled};
 use crate::{store, web};
@@ -164,7 +163,7 @@ impl Settings {
                 problems.push((format!("connectors.{name}.format"), reason));
             }
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-            let is_taken = ["inbox", "replay"].contains(&name.as_str()) || Source::ALL.map(connector_of).contains(&name.as_str());
+            let is_taken = ["inbox", "replay"].contains(&name.as_str()) || is_connector(name);
             if name.is_empty() || name.len() > 50 || !name.chars().all(plain) || is_taken {
                 let reason =
                     "a connector's name has 1 to 50 letters, digits, - or _, and is none of `inbox`, `replay`, `http-logs` and the like";

@@ -24,11 +24,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::settings::Settings;
 
-/// Reads logs, metrics, traces, commits and builds from Kafka, opens an investigation by itself when something breaks, and
-/// ranks what caused it, with the evidence for and against.
+/// Reads logs, metrics, traces, commits and builds from Kafka or over HTTP, opens an investigation by itself when something
+/// breaks, and ranks what caused it, with the evidence for and against.
 ///
 /// Try it:          whydunit demo
 /// Your own Kafka:  whydunit discover --brokers HOST:PORT --write whydunit.toml, whydunit run --config whydunit.toml
+/// Without Kafka:   whydunit run, and send to http://127.0.0.1:8080/v1/logs, /v1/metrics, /v1/traces, /api/v1/write, /ingest/git …
 #[derive(Debug, Parser)]
 #[command(name = "whydunit", version, long_version = LONG_VERSION.as_str(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {

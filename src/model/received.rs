@@ -28,6 +28,11 @@ pub const fn connector_of(source: Source) -> &'static str {
     }
 }
 
+/// True for the name of such a connector.
+pub fn is_connector(name: &str) -> bool {
+    Source::ALL.into_iter().any(|source| connector_of(source) == name)
+}
+
 /// The partition that it reads.
 pub fn partition_of(source: Source) -> PartitionKey {
     let topic = format!("{CLUSTER}.{}", source.as_str());

@@ -10,8 +10,8 @@ use super::{Source, Timestamp};
 
 /// Bytes of a value that are shown.
 pub const MAX_SHOWN_BYTES: usize = 1 << 20;
-/// Cluster of what never was on a broker: the queues inside the database.
-const LOCAL: &str = "local";
+/// Clusters of what never was on a broker: queues inside the database.
+const LOCAL: [&str; 2] = ["local", super::received::CLUSTER];
 
 /// A record as a broker gives it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,7 +88,7 @@ pub struct SourceRecord {
 
 /// Where to look for an event's record; `None` where there never was one on a broker.
 pub fn place_of(event: &Event) -> Option<&Provenance> {
-    event.provenance.as_ref().filter(|provenance| &*provenance.position.partition.cluster != LOCAL)
+    event.provenance.as_ref().filter(|provenance| !LOCAL.contains(&&*provenance.position.partition.cluster))
 }
 
 /// What a person is shown; `encode` writes bytes as base64.
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_never_was_on_a_broker_is_not_looked_for() {
-        assert_eq!(place_of(&event("local")), None);
+        assert_eq!((place_of(&event("local")), place_of(&event(crate::model::received::CLUSTER))), (None, None));
         let told = Event { event_type: "note".to_owned(), ..event("local") };
         assert_eq!(source_record(&told, None, |_| String::new()).status, SourceRecordStatus::NeverOnABroker);
         let found = Event { provenance: None, ..event("c") };

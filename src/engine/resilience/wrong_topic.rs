@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::model::received;
+
 /// Records that are looked back on.
 const WINDOW: u64 = 10_000;
 /// Share of them, percent, above which being rejected is the rule.
@@ -85,13 +87,18 @@ impl Foreign {
                 "connectors.{connector}.format is `{configured}`: set it to what the topic holds, or `auto`, or change connectors.{connector}.topics"
             ),
         };
+        let advice = if received::is_connector(connector) {
+            "Its dead letters show what comes: mend what sends it, then resume it".to_owned()
+        } else {
+            format!("Is it the right topic? {advice}, and start again; or resume it as it is")
+        };
         let seen = match format {
             "auto" | "unknown" => "most are of no format that is known".to_owned(),
             format => format!("most were taken for `{format}`"),
         };
         format!(
             "paused, its offset held: {rejected} of the last {records} records could not be read; {seen}, the last said: {reason}. \
-             Is it the right topic? {advice}, and start again; or resume it as it is"
+             {advice}"
         )
     }
 }
@@ -131,6 +138,8 @@ mod tests {
     fn the_sentence_names_the_setting() {
         let foreign = Foreign { records: 10_000, rejected: 9_999, format: "json_logs" };
         assert!(foreign.sentence("logs", "auto", "not JSON").contains("connectors.logs.format"));
+        let over_http = foreign.sentence("http-logs", "auto", "not JSON");
+        assert!(!over_http.contains("connectors.") && over_http.contains("what sends it"), "no setting names its format: {over_http}");
         assert!(foreign.sentence("logs", "github", "not JSON").contains("is `github`"));
     }
 }

@@ -14,7 +14,8 @@ fn a_collector_over_http_ends_in_counts_and_books_that_close() {
     let run = home.run();
     let at = clock::now();
     let protobuf = log_request("cart", 3, at).encode_to_vec();
-    let sent: [(&str, &[(&str, &str)], Vec<u8>); 6] = [
+    type Sent = (&'static str, &'static [(&'static str, &'static str)], Vec<u8>);
+    let sent: [Sent; 6] = [
         ("/v1/logs", &[PROTOBUF], protobuf.clone()),
         ("/v1/logs", &[PROTOBUF, GZIP], gzipped(&protobuf)),
         ("/v1/logs", &[JSON], log_json("cart", 2, at)),
