@@ -224,6 +224,7 @@ async fn run(config: ConsumerConfig, records: usize, writer: store::SqliteWriter
         status: status.clone(),
         guards: Guards::default(),
         intake: Default::default(),
+        aliases: Default::default(),
         placement: Placement { connectors: connectors.handle(), shards: vec![shard.handle()], disk: disk.handle() },
     };
     let (ended, ending) = oneshot::channel();

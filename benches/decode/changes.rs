@@ -3,9 +3,9 @@
 use whydunit::model::Source;
 
 use super::lines::{message, service, time};
-use super::{Case, bare};
+use super::{Bare, Case, bare};
 
-const VALUE: Option<(&str, fn(&[u8]) -> u64)> = Some(("serde_json::Value", bare::json_value));
+const VALUE: Option<Bare> = Some(("serde_json::Value", bare::json_value));
 
 pub(super) const CASES: &[Case] = &[
     Case { format: "github", source: Source::Git, record: github, bare: VALUE },

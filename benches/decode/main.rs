@@ -26,13 +26,16 @@ const BYTES: usize = 16 << 20;
 const BATCH: usize = 500;
 const PAIRS: usize = 5;
 
+/// The library, and a parse with it that returns the number of items.
+type Bare = (&'static str, fn(&[u8]) -> u64);
+
 /// One format: what makes its records, and what else could read them.
 struct Case {
     format: &'static str,
     source: Source,
     record: fn(u64) -> Vec<u8>,
-    /// The library, and a parse with it that returns the number of items; `None` where there is none to compare with.
-    bare: Option<(&'static str, fn(&[u8]) -> u64)>,
+    /// `None` where there is nothing to compare with.
+    bare: Option<Bare>,
 }
 
 fn batches(case: &Case) -> Vec<Arc<RecordBatch>> {

@@ -29,8 +29,10 @@ const TOPICS: [Topic; 10] = [
 ];
 const LINES: usize = 500;
 
-/// Kafka exporters by name: which encoding of what goes to which topic.
-const EXPORTERS: [(&str, &str, &[(&str, &str)]); 5] = [
+/// A Kafka exporter: its name, its compression, and each signal with its encoding.
+type Exporter = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const EXPORTERS: [Exporter; 5] = [
     ("proto", "gzip", &[("logs", "otlp_proto"), ("metrics", "otlp_proto"), ("traces", "otlp_proto")]),
     ("json", "zstd", &[("logs", "otlp_json"), ("metrics", "otlp_json"), ("traces", "otlp_json")]),
     ("jaeger", "none", &[("traces", "jaeger_proto")]),

@@ -209,7 +209,7 @@ impl PipelineStatus for Memory {
 }
 
 impl SourceRecords for Memory {
-    fn fetch(&self, _: &str, position: &whydunit::model::position::Position) -> whydunit::model::source_record::Fetched {
+    fn fetch(&self, _: &str, position: &Position) -> whydunit::model::source_record::Fetched {
         let record = whydunit::model::source_record::FetchedRecord {
             topic: position.partition.topic.to_string(),
             partition: position.partition.partition,
