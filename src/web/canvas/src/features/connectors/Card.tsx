@@ -37,7 +37,7 @@ export function Card({ one, current, waiting, choose, act, breaker }: Props) {
     <article ref={ref} className={`connector ${red ? 'red' : ''} ${face.tone !== 'well' ? 'loud' : ''} ${current ? 'current' : ''}`} aria-current={current ? 'true' : undefined} aria-label={`${one.name}: ${face.word}`} onClick={choose}>
       <div className="row">
         <SourceIcon source={one.source} /><b className="trunc connector-name" title={one.name}>{one.name}</b>
-        <span className="mono dim trunc grow" style={{ fontSize: 11.5 }} title={`${one.topics.join(', ')} on ${one.brokers}, group ${one.group}`}>{one.topics.join(', ')}</span>
+        <span className="mono dim trunc grow" style={{ fontSize: 11.5 }} title={one.group ? `${one.topics.join(', ')} on ${one.brokers}, group ${one.group}` : `${one.topics.join(', ')}, over HTTP`}>{one.topics.join(', ')}</span>
         <span className={`sev ${face.tone === 'quiet' ? 'info' : face.tone}-ink`}><SeverityMark severity={face.shape} />{face.word}</span>
       </div>
       <div className="row" style={{ gap: 14, alignItems: 'flex-start' }}>

@@ -5,6 +5,7 @@ import { Hint, Kbd } from '../../../ui/Kbd';
 import { Numbers, RichSentence } from '../../../ui/RichSentence';
 import { reveal } from '../../../ui/scroll';
 import { Empty, Notice } from '../../../ui/states';
+import { lifeLine } from './life';
 import { suspectGroups } from './ranking';
 
 interface Props {
@@ -73,6 +74,7 @@ function Card({ suspect, current, choose, prove, judge, diff }: { suspect: Suspe
   const ref = useIntoView(current);
   const by = [suspect.author, suspect.at ? clock(suspect.at) : null, suspect.author || suspect.at ? null : suspect.kind].filter(Boolean).join(', ');
   const sure = suspect.score >= 0.5;
+  const life = lifeLine(suspect.life ?? []);
   const lines = [...suspect.evidence.map((one) => ({ ...one, against: false })), ...suspect.counter_evidence.map((one) => ({ ...one, against: true }))];
   const shown = current ? lines : lines.filter(({ against }, index) => index === 0 || (against && lines[index - 1]?.against !== true));
   return (
@@ -84,6 +86,7 @@ function Card({ suspect, current, choose, prove, judge, diff }: { suspect: Suspe
         <span className="card-score" title={`score ${suspect.score.toFixed(3)}`}>{scoreText(suspect.score)}</span>
       </div>
       {suspect.verdict !== 'suspect' && <p className={`verdict ${suspect.verdict}`}>{words(suspect.verdict)}{suspect.verdict_by ? ` by ${suspect.verdict_by}` : ''}{suspect.verdict_comment ? `: ${suspect.verdict_comment}` : ''}</p>}
+      {current && life && <p className="sec small" title={life}>{life}</p>}
       {current && suspect.diff_hint && <DiffHint text={suspect.diff_hint} />}
       {suspect.factors.length > 0 && <Meters factors={suspect.factors} strong={current && sure} />}
       <ul className="evidence">
