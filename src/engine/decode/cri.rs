@@ -53,7 +53,7 @@ fn line(reader: &mut LineReader, run: &str, sink: &mut RecordSink<'_>) -> Result
     let at = line.time;
     text::read_head(&said, sink.kafka_time, &mut line);
     line.time = at;
-    reader.build(line, sink)
+    reader.build(&mut line, sink)
 }
 
 /// One line of a runtime.

@@ -50,7 +50,7 @@ fn line(reader: &mut LineReader, text: &str, sink: &mut RecordSink<'_>) -> Resul
     if line.peek(Slot::Message).is_none() {
         line.set_text(Slot::Message, WHOLE, text);
     }
-    reader.build(line, sink)
+    reader.build(&mut line, sink)
 }
 
 /// Reads the pairs of a text into a line; returns how many there were.

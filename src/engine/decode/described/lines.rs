@@ -42,7 +42,7 @@ pub(super) fn read(item: &Item<'_>, reader: &mut LineReader, sink: &mut RecordSi
         }
         line.set(*slot, 0, scalar);
     }
-    let line = reader.build(line, sink)?;
+    let line = reader.build(&mut line, sink)?;
     sink.log(line);
     Ok(())
 }

@@ -71,7 +71,7 @@ impl Objects<'_, '_, '_> {
                     self.decode_many(&lines);
                     return Ok(());
                 }
-                let line = self.build(text, line)?;
+                let line = self.build(text, &mut line)?;
                 self.sink.log(line);
                 Ok(())
             }
@@ -85,21 +85,20 @@ impl Objects<'_, '_, '_> {
             let mut line = Line::default();
             let mut deserializer = serde_json::Deserializer::from_str(raw.get());
             let read = self.reader.read_json(&mut deserializer, &mut line).map_err(not_json);
-            match read.and_then(|()| self.build(raw.get(), line)) {
+            match read.and_then(|()| self.build(raw.get(), &mut line)) {
                 Ok(line) => self.sink.log(line),
                 Err(refusal) => self.sink.refuse_item(refusal),
             }
         }
     }
 
-    fn build(&mut self, text: &str, line: Line<'_>) -> Result<LogLine, Refusal> {
-        let kind = if self.wanted == Kind::Gelf || gelf::is_one(&line) { Kind::Gelf } else { Kind::Lines };
+    fn build(&mut self, text: &str, line: &mut Line<'_>) -> Result<LogLine, Refusal> {
+        let kind = if self.wanted == Kind::Gelf || gelf::is_one(line) { Kind::Gelf } else { Kind::Lines };
         self.first.get_or_insert(kind);
-        let line = match kind {
-            Kind::Lines => line,
-            Kind::Gelf => gelf::read(text, &self.reader.fields)?,
-        };
-        self.reader.build(line, self.sink)
+        match kind {
+            Kind::Lines => self.reader.build(line, self.sink),
+            Kind::Gelf => self.reader.build(&mut gelf::read(text, &self.reader.fields)?, self.sink),
+        }
     }
 }
 

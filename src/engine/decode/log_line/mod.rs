@@ -60,12 +60,12 @@ impl LineReader {
             .deserialize(deserializer)
     }
 
-    /// A log line from its fields. `record` and `item` are the sink's to number.
-    pub(super) fn build(&mut self, line: Line<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
+    /// A log line from its fields, which are taken: a line is large, and is not moved about. `record` and `item` are the sink's to number.
+    pub(super) fn build(&mut self, line: &mut Line<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
         self.build_inside(line, 0, sink)
     }
 
-    fn build_inside(&mut self, mut line: Line<'_>, wrappers: u8, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
+    fn build_inside(&mut self, line: &mut Line<'_>, wrappers: u8, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
         let exception = line.take_text(Slot::ExceptionMessage);
         let message = line.take(Slot::Message).map(Scalar::into_text).or_else(|| exception.clone());
         let Some(message) = message.map(without_line_end) else {
@@ -78,7 +78,7 @@ impl LineReader {
             if let Some(exception) = exception {
                 line.set(Slot::ExceptionMessage, 0, Scalar::Text(exception));
             }
-            return self.build_inside(inner.over(line), wrappers + 1, sink);
+            return self.build_inside(&mut inner.over(std::mem::take(line)), wrappers + 1, sink);
         }
         finish(line, &message, exception, sink)
     }
@@ -127,16 +127,16 @@ pub(super) fn take<'t>(
     Ok(())
 }
 
-fn finish(mut line: Line<'_>, message: &str, exception: Option<Cow<'_, str>>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
-    let timestamp = time(&mut line, sink)?;
-    let severity = severity(&mut line, message);
-    let service = service(&mut line);
+fn finish(line: &mut Line<'_>, message: &str, exception: Option<Cow<'_, str>>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
+    let timestamp = time(line, sink)?;
+    let severity = severity(line, message);
+    let service = service(line);
     let environment = name(line.take_text(Slot::Environment), &sink.options.default_environment);
     let entity = sink.symbols.entity(&environment, &service);
     let host = line.take_text(Slot::Host).map_or(Symbol::NONE, |host| sink.symbols.define(limited(&host)));
     let (template, found) = sink.symbols.template(message);
-    let (trace, span) = trace_ids(&mut line, message, found);
-    let text = (severity >= Severity::Medium).then(|| Box::new(text(&mut line, message, exception)));
+    let (trace, span) = trace_ids(line, message, found);
+    let text = (severity >= Severity::Medium).then(|| Box::new(text(line, message, exception)));
     Ok(LogLine { record: 0, item: 0, timestamp, entity, host, severity, template, trace, span, text })
 }
 

@@ -38,8 +38,8 @@ pub(super) fn decode(reader: &mut LineReader, value: &[u8], sink: &mut RecordSin
 }
 
 fn line(reader: &mut LineReader, message: &str, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
-    let line = read(message.trim_end_matches(['\n', '\r', '\0']), reader, sink.kafka_time)?;
-    reader.build(line, sink)
+    let mut line = read(message.trim_end_matches(['\n', '\r', '\0']), reader, sink.kafka_time)?;
+    reader.build(&mut line, sink)
 }
 
 fn starts_message(value: &[u8]) -> bool {

@@ -31,6 +31,7 @@ mod prometheus;
 mod properties;
 mod requests;
 mod skewed_clocks;
+mod seeds;
 mod syslog;
 mod telegraf;
 mod text_properties;

@@ -59,7 +59,7 @@ pub(super) fn decode(reader: &mut LineReader, value: &[u8], sink: &mut RecordSin
 fn line(reader: &mut LineReader, item: &str, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
     let mut line = Line::default();
     read_head(item, sink.kafka_time, &mut line);
-    reader.build(line, sink)
+    reader.build(&mut line, sink)
 }
 
 /// Reads an item's head; what follows it becomes the line's message.
