@@ -12,15 +12,18 @@ fuzz build --fuzz-dir tests/fuzz --sanitizer none decode
 program=$(find "${CARGO_TARGET_DIR:-tests/fuzz/target}" -path '*/release/decode' -type f | head -n 1)
 
 mkdir -p tests/fuzz/artifacts/decode
-for seeds in tests/fuzz/seeds/*; do
-  format=$(basename "$seeds")
-  [ -z "${WHYDUNIT_FORMAT:-}" ] || [ "$WHYDUNIT_FORMAT" = "$format" ] || continue
-  corpus="tests/fuzz/corpus/$format"
+fuzz_format() {
+  local format=$1 corpus="tests/fuzz/corpus/$1"
   mkdir -p "$corpus"
-  WHYDUNIT_FORMAT=$format "$program" "$corpus" "$seeds" -artifact_prefix="tests/fuzz/artifacts/decode/$format-" \
+  WHYDUNIT_FORMAT=$format "$program" "$corpus" "tests/fuzz/seeds/$format" -artifact_prefix="tests/fuzz/artifacts/decode/$format-" \
     -max_total_time="${WHYDUNIT_FUZZ_S:-60}" -max_len=65536 -timeout=10 -rss_limit_mb=2048 -dict=tests/fuzz/words.dict \
     -print_final_stats=1 2>&1 | grep -E 'stat::(number|average|slowest|peak)|ERROR|panicked|assertion' | sed "s/^/$format: /" || true
-done
+}
+export -f fuzz_format
+export program
+# One format on each core.
+find tests/fuzz/seeds -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | grep -x "${WHYDUNIT_FORMAT:-.*}" |
+  xargs -P "$(nproc)" -I FORMAT bash -c 'fuzz_format FORMAT'
 if [ -n "$(ls -A tests/fuzz/artifacts/decode)" ]; then
   echo "found something: see tests/fuzz/artifacts/decode" >&2
   exit 1
