@@ -21,10 +21,15 @@ impl Symbol {
 
 /// The symbol of a text; [`Symbol::NONE`] for the empty text.
 pub fn symbol(text: &str) -> Symbol {
+    symbol_of(text.as_bytes())
+}
+
+/// The symbol of a text by its bytes.
+pub fn symbol_of(text: &[u8]) -> Symbol {
     if text.is_empty() {
         return Symbol::NONE;
     }
-    Symbol(xxhash_rust::xxh3::xxh3_64(text.as_bytes()).max(1))
+    Symbol(xxhash_rust::xxh3::xxh3_64(text).max(1))
 }
 
 /// A service in an environment; every key of the engine starts with one. Fields are symbols of their texts.

@@ -28,7 +28,7 @@ pub mod topology;
 pub mod verify;
 pub mod view;
 
-pub use entity::{EntityKey, Symbol, symbol};
+pub use entity::{EntityKey, Symbol, symbol, symbol_of};
 pub use event::Event;
 pub use severity::Severity;
 pub use source::Source;

@@ -66,6 +66,8 @@ pub(super) struct RecordSink<'a> {
     pub(super) source: Source,
     pub(super) kafka_time: Option<Timestamp>,
     observed_at: Timestamp,
+    /// The latest time that is believed of its items.
+    latest: Timestamp,
     batch: &'a mut ObservationBatch,
     record: u32,
     mark: Mark,
@@ -98,6 +100,7 @@ impl<'a> RecordSink<'a> {
             source: batch.records.source,
             kafka_time: record.timestamp,
             observed_at,
+            latest: latest(options, record.timestamp, observed_at),
             batch,
             record: index,
             mark,
@@ -128,6 +131,7 @@ impl<'a> RecordSink<'a> {
         self.next_item
     }
 
+    #[inline]
     pub(super) fn log(&mut self, mut line: LogLine) {
         let Some(number) = self.number() else { return };
         (line.record, line.item) = number;
@@ -135,6 +139,7 @@ impl<'a> RecordSink<'a> {
         self.batch.logs.push(line);
     }
 
+    #[inline]
     pub(super) fn point(&mut self, mut point: MetricPoint) {
         let Some(number) = self.number() else { return };
         (point.record, point.item) = number;
@@ -142,6 +147,7 @@ impl<'a> RecordSink<'a> {
         self.batch.points.push(point);
     }
 
+    #[inline]
     pub(super) fn span(&mut self, mut span: Span) {
         let Some(number) = self.number() else { return };
         (span.record, span.item) = number;
@@ -230,6 +236,7 @@ impl<'a> RecordSink<'a> {
     }
 
     /// The place of the next item, unless it is passed over. What is beyond the limit is only counted: the record will be refused.
+    #[inline]
     fn number(&mut self) -> Option<(u32, u32)> {
         let item = self.next_item;
         self.next_item = item.saturating_add(1);
@@ -244,8 +251,9 @@ impl<'a> RecordSink<'a> {
     }
 
     /// Too far ahead of the record's Kafka time, or of any clock: kept, counted, and without a say in the watermark. True then.
+    #[inline]
     fn book_time(&mut self, time: Timestamp) -> bool {
-        let skewed = time > latest(self.options, self.kafka_time, self.observed_at);
+        let skewed = time > self.latest;
         if skewed || units::is_suspect(time) {
             self.judge_unit(time);
         }

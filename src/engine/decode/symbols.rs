@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 use super::template;
 use crate::engine::entities::Aliases;
 use crate::model::observation::Definition;
-use crate::model::{EntityKey, Symbol, symbol};
+use crate::model::{EntityKey, Symbol, symbol, symbol_of};
 
 /// Symbols remembered as sent. Beyond it all are forgotten and texts are sent again: the receiver takes repeats.
 const MAX_SENT: usize = 200_000;
@@ -51,10 +51,9 @@ impl Symbols {
     /// The symbol of a message's template, and the ids that stood in the message.
     pub(super) fn template<'m>(&mut self, message: &'m str) -> (Symbol, template::Ids<'m>) {
         let ids = template::scan(message, &mut self.template);
-        let text = self.template.text();
-        let name = symbol(text);
+        let name = symbol_of(self.template.bytes());
         if !name.is_none() && self.sent.remember(name) {
-            self.fresh.push(Definition { symbol: name, text: Arc::from(text) });
+            self.fresh.push(Definition { symbol: name, text: Arc::from(self.template.text()) });
         }
         (name, ids)
     }

@@ -41,7 +41,11 @@ impl Default for Scratch {
 impl Scratch {
     /// What was written: whole characters of the message, so always UTF-8.
     pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 
     #[inline]
@@ -78,7 +82,9 @@ pub(super) fn scan<'m>(message: &'m str, out: &mut Scratch) -> Ids<'m> {
         }
         let start = out.length;
         let token = Token::copy(bytes, at, chars_left, out);
-        if let Some(pair) = id_pair(message, at, token.end) {
+        if matches!(bytes.get(token.end), Some(b':' | b'='))
+            && let Some(pair) = id_pair(message, at, token.end)
+        {
             out.length = before;
             ids.take(&pair);
             at = pair.next;
@@ -159,6 +165,10 @@ const PERHAPS: u8 = 2;
 const DIGIT: u8 = 4;
 /// Not the first byte of its character.
 const CONTINUES: u8 = 8;
+/// First byte of any other character of several bytes.
+const WIDE: u8 = 16;
+const NO_ASCII: u8 = PERHAPS | CONTINUES | WIDE;
+const NO_ASCII_OF_A_TOKEN: u8 = NO_ASCII | SEPARATOR;
 
 /// What each byte is to the scanner.
 static CLASSES: [u8; 256] = classes();
@@ -188,6 +198,7 @@ const fn classes() -> [u8; 256] {
             b'0'..=b'9' => DIGIT,
             0x80..0xC0 => CONTINUES,
             0xC2 | 0xE3 | 0xEF => PERHAPS,
+            0xC0.. => WIDE,
             _ => 0,
         };
         byte += 1;
@@ -224,10 +235,32 @@ impl Token {
     /// Copies the token that starts at `start`, cut after `max_chars`.
     #[inline]
     fn copy(bytes: &[u8], start: usize, max_chars: usize, out: &mut Scratch) -> Self {
-        let (mut chars, mut seen) = (0, 0);
-        for (offset, byte) in bytes[start..].iter().enumerate() {
+        // ASCII first, where a byte is a character: nothing else is to be counted.
+        let (mut length, mut seen) = (0, 0);
+        let ascii = bytes.get(start..bytes.len().min(start + max_chars)).unwrap_or_default();
+        for (byte, place) in ascii.iter().zip(out.bytes.iter_mut().skip(out.length)) {
             let class = CLASSES[usize::from(*byte)];
-            let end = start + offset;
+            if class & NO_ASCII_OF_A_TOKEN != 0 {
+                break;
+            }
+            seen |= class;
+            *place = *byte;
+            length += 1;
+        }
+        out.length += length;
+        let token = Self { end: start + length, chars: length, has_digit: seen & DIGIT != 0 };
+        match bytes.get(token.end) {
+            Some(byte) if CLASSES[usize::from(*byte)] & NO_ASCII != 0 && length < max_chars => token.copy_on(bytes, max_chars, out),
+            _ => token,
+        }
+    }
+
+    /// Copies on from where a character has several bytes.
+    fn copy_on(self, bytes: &[u8], max_chars: usize, out: &mut Scratch) -> Self {
+        let (mut chars, mut seen) = (self.chars, if self.has_digit { DIGIT } else { 0 });
+        for (offset, byte) in bytes[self.end..].iter().enumerate() {
+            let class = CLASSES[usize::from(*byte)];
+            let end = self.end + offset;
             if class == SEPARATOR || class == PERHAPS && wide_separator_len(&bytes[end..]) > 0 {
                 return Self { end, chars, has_digit: seen & DIGIT != 0 };
             }

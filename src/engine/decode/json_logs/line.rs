@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::engine::decode::log_line::fields::{Fields, Recent, Target, WRAPPED};
+use crate::engine::decode::log_line::fields::{Fields, Target, WRAPPED};
 use crate::engine::decode::log_line::{Line, Scalar};
 
 /// Reads one object into a line.
@@ -15,8 +16,6 @@ pub(in crate::engine::decode) struct LineSeed<'s, 'a> {
     /// Dotted name of the object being read, with its last dot; empty at the top.
     pub(in crate::engine::decode) path: &'s mut String,
     pub(in crate::engine::decode) added_rank: u8,
-    /// For the outermost object.
-    pub(in crate::engine::decode) recent: Option<&'s mut Recent>,
 }
 
 impl<'de> DeserializeSeed<'de> for LineSeed<'_, 'de> {
@@ -34,9 +33,9 @@ impl<'de> Visitor<'de> for LineSeed<'_, 'de> {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         loop {
-            let seed = KeySeed { fields: self.fields, path: self.path, recent: self.recent.as_deref_mut() };
+            let seed = KeySeed { fields: self.fields, path: self.path };
             let Some((target, outer)) = map.next_key_seed(seed)? else { return Ok(()) };
             self.line.keys += 1;
             let seed = ValueSeed { fields: self.fields, line: &mut *self.line, path: &mut *self.path, target, added_rank: self.added_rank };
@@ -50,7 +49,6 @@ impl<'de> Visitor<'de> for LineSeed<'_, 'de> {
 struct KeySeed<'s> {
     fields: &'s Fields,
     path: &'s mut String,
-    recent: Option<&'s mut Recent>,
 }
 
 impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
@@ -71,17 +69,12 @@ impl Visitor<'_> for KeySeed<'_> {
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         let outer = self.path.len();
-        let target = if let Some(recent) = self.recent {
-            recent.find(self.fields, key)
-        } else {
-            self.path.push_str(key);
-            let target = self.fields.find(self.path);
-            self.path.truncate(outer);
-            target
-        };
+        self.path.push_str(key);
+        let target = self.fields.find(self.path);
         if target.nested {
-            self.path.push_str(key);
             self.path.push('.');
+        } else {
+            self.path.truncate(outer);
         }
         Ok((target, outer))
     }
@@ -96,8 +89,8 @@ struct ValueSeed<'s, 'a> {
 }
 
 impl<'a> ValueSeed<'_, 'a> {
-    fn set(self, value: Scalar<'a>) {
-        if let Some(slot) = self.target.slot {
+    fn set(self, value: Leaf<'a>) {
+        if let (Some(slot), Leaf(Some(value))) = (self.target.slot, value) {
             self.line.set(slot, self.target.rank.saturating_add(self.added_rank), value);
         }
     }
@@ -121,30 +114,24 @@ impl<'de> Visitor<'de> for ValueSeed<'_, 'de> {
         f.write_str("any JSON value")
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
-        self.set(Scalar::Text(Cow::Borrowed(text)));
-        Ok(())
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<(), E> {
+        LeafVisitor.visit_borrowed_str(text).map(|leaf| self.set(leaf))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.set(Scalar::Text(Cow::Owned(text.to_owned())));
-        Ok(())
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        LeafVisitor.visit_str(text).map(|leaf| self.set(leaf))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.set(Scalar::Integer(value));
-        Ok(())
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        LeafVisitor.visit_i64(value).map(|leaf| self.set(leaf))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        // Above i64 only ids are that large: as text they keep their digits.
-        self.set(i64::try_from(value).map_or_else(|_| Scalar::Text(Cow::Owned(value.to_string())), Scalar::Integer));
-        Ok(())
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        LeafVisitor.visit_u64(value).map(|leaf| self.set(leaf))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.set(Scalar::Float(value));
-        Ok(())
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        LeafVisitor.visit_f64(value).map(|leaf| self.set(leaf))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
@@ -155,28 +142,79 @@ impl<'de> Visitor<'de> for ValueSeed<'_, 'de> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        LeafVisitor.visit_seq(seq).map(|_| ())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         if self.target.wrapper {
             let mut outside = String::new();
-            let inner = LineSeed {
-                fields: self.fields,
-                line: self.line,
-                path: &mut outside,
-                added_rank: self.added_rank.saturating_add(WRAPPED),
-                recent: None,
-            };
+            let inner =
+                LineSeed { fields: self.fields, line: self.line, path: &mut outside, added_rank: self.added_rank.saturating_add(WRAPPED) };
             return inner.visit_map(map);
         }
         if self.target.nested {
-            let inner = LineSeed { fields: self.fields, line: self.line, path: self.path, added_rank: self.added_rank, recent: None };
+            let inner = LineSeed { fields: self.fields, line: self.line, path: self.path, added_rank: self.added_rank };
             return inner.visit_map(map);
         }
+        LeafVisitor.visit_map(map).map(|_| ())
+    }
+}
+
+/// A text or a number; anything else is none.
+pub(super) struct Leaf<'a>(pub(super) Option<Scalar<'a>>);
+
+impl<'de> Deserialize<'de> for Leaf<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LeafVisitor)
+    }
+}
+
+struct LeafVisitor;
+
+impl<'de> Visitor<'de> for LeafVisitor {
+    type Value = Leaf<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Leaf<'de>, E> {
+        Ok(Leaf(Some(Scalar::Text(Cow::Borrowed(text)))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Leaf<'de>, E> {
+        Ok(Leaf(Some(Scalar::Text(Cow::Owned(text.to_owned())))))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Leaf<'de>, E> {
+        Ok(Leaf(Some(Scalar::Integer(value))))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Leaf<'de>, E> {
+        // Above i64 only ids are that large: as text they keep their digits.
+        Ok(Leaf(Some(i64::try_from(value).map_or_else(|_| Scalar::Text(Cow::Owned(value.to_string())), Scalar::Integer))))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Leaf<'de>, E> {
+        Ok(Leaf(Some(Scalar::Float(value))))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Leaf<'de>, E> {
+        Ok(Leaf(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Leaf<'de>, E> {
+        Ok(Leaf(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Leaf<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Leaf(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Leaf<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(())
+        Ok(Leaf(None))
     }
 }

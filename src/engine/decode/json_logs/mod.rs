@@ -11,9 +11,13 @@ use super::sink::{RecordSink, Refusal};
 use super::wire_format::{Format, Reader, Sign, WireFormat};
 use crate::model::observation::LogLine;
 
+mod layout;
+mod learn;
 mod line;
+mod plain;
 
 pub(super) use super::log_line::{MAX_MESSAGE, MAX_NAME, UNKNOWN_SERVICE, limited};
+pub(super) use layout::Layouts;
 pub(super) use line::LineSeed;
 
 pub(super) const WIRE: Format = &WireFormat { name: "json_logs", header: None, sign: Sign::Tree, reader: Reader::Dialects(decode_lines) };
@@ -64,9 +68,7 @@ impl Objects<'_, '_, '_> {
             }
             Some(b'{') => {
                 let mut line = Line::default();
-                let mut deserializer = serde_json::Deserializer::from_str(text);
-                self.reader.read_json(&mut deserializer, &mut line).map_err(not_json)?;
-                if deserializer.end().is_err() {
+                if !read_one(self.reader, text, &mut line).map_err(not_json)? {
                     let lines = objects_in_a_row(text).map_err(not_json)?;
                     self.decode_many(&lines);
                     return Ok(());
@@ -83,9 +85,8 @@ impl Objects<'_, '_, '_> {
     fn decode_many(&mut self, lines: &[&RawValue]) {
         for raw in lines {
             let mut line = Line::default();
-            let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-            let read = self.reader.read_json(&mut deserializer, &mut line).map_err(not_json);
-            match read.and_then(|()| self.build(raw.get(), &mut line)) {
+            let read = read_one(self.reader, raw.get(), &mut line).map_err(not_json);
+            match read.and_then(|_| self.build(raw.get(), &mut line)) {
                 Ok(line) => self.sink.log(line),
                 Err(refusal) => self.sink.refuse_item(refusal),
             }
@@ -100,6 +101,24 @@ impl Objects<'_, '_, '_> {
             Kind::Gelf => self.reader.build(&mut gelf::read(text, &self.reader.fields)?, self.sink),
         }
     }
+}
+
+/// Reads an object into an empty line; false where more stands behind it.
+fn read_one<'a>(reader: &mut LineReader, text: &'a str, line: &mut Line<'a>) -> serde_json::Result<bool> {
+    if reader.layouts.read(text, line) {
+        return Ok(true);
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    reader.read_json(&mut deserializer, line)?;
+    if deserializer.end().is_err() {
+        return Ok(false);
+    }
+    if reader.layouts.wants()
+        && let Some(layout) = learn::layout_of(text, &reader.fields)
+    {
+        reader.layouts.take(layout);
+    }
+    Ok(true)
 }
 
 fn objects_in_a_row(text: &str) -> serde_json::Result<Vec<&RawValue>> {

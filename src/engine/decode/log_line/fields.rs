@@ -96,50 +96,6 @@ const fn are_same(left: &[u8], right: &[u8]) -> bool {
     at == left.len() && at == right.len()
 }
 
-/// Keys by their place in the last line: lines of one logger have the same keys in the same order, and comparing is cheaper than
-/// looking up. Only a shortcut: the meaning of a key is the same with and without it.
-#[derive(Debug, Default)]
-pub(in crate::engine::decode) struct Recent {
-    keys: Vec<(String, Target)>,
-    at: usize,
-}
-
-impl Recent {
-    /// Places remembered.
-    const MAX: usize = 48;
-
-    pub(in crate::engine::decode) fn start_line(&mut self) {
-        self.at = 0;
-    }
-
-    /// Meaning of a line's next key.
-    #[inline]
-    pub(in crate::engine::decode) fn find(&mut self, fields: &Fields, key: &str) -> Target {
-        let at = self.at;
-        self.at += 1;
-        if let Some((known, target)) = self.keys.get(at)
-            && known == key
-        {
-            return *target;
-        }
-        let target = fields.find(key);
-        if key.len() <= fields.longest.max(64) {
-            self.remember(at, key, target);
-        }
-        target
-    }
-
-    fn remember(&mut self, at: usize, key: &str, target: Target) {
-        if let Some((known, meaning)) = self.keys.get_mut(at) {
-            known.clear();
-            known.push_str(key);
-            *meaning = target;
-        } else if at == self.keys.len() && at < Self::MAX {
-            self.keys.push((key.to_owned(), target));
-        }
-    }
-}
-
 /// Key → meaning.
 #[derive(Debug)]
 pub(in crate::engine::decode) struct Fields {
@@ -221,18 +177,6 @@ mod tests {
         assert!(fields.find("kubernetes.labels").nested);
         assert_eq!(fields.find("Level").slot, Some(Slot::Level));
         assert_eq!(fields.find("thread").slot, None);
-    }
-
-    #[test]
-    fn keys_mean_the_same_in_any_order_of_lines() {
-        let fields = Fields::default();
-        let mut recent = Recent::default();
-        for line in [["message", "x", "level"], ["level", "message", "x"], ["message", "x", "level"]] {
-            recent.start_line();
-            for key in line {
-                assert_eq!(recent.find(&fields, key).slot, fields.find(key).slot, "{key}");
-            }
-        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeSeed;
 
-use super::json_logs::LineSeed;
+use super::json_logs::{Layouts, LineSeed};
 use super::sink::{RecordSink, Refusal};
 use super::template::{self, Ids};
 use super::{ids, instant, level, logfmt, stack, text, workload};
@@ -21,7 +21,7 @@ pub(super) mod fields;
 mod line;
 mod names;
 
-use fields::{Fields, Recent, Slot};
+use fields::{Fields, Slot};
 pub(super) use line::{Line, Scalar};
 pub(super) use names::SHORT_MESSAGE;
 
@@ -38,7 +38,7 @@ const MAX_WRAPPERS: u8 = 2;
 #[derive(Debug, Default)]
 pub(super) struct LineReader {
     pub(super) fields: Fields,
-    recent: Recent,
+    pub(super) layouts: Layouts,
     path: String,
 }
 
@@ -55,9 +55,7 @@ impl LineReader {
         line: &mut Line<'de>,
     ) -> serde_json::Result<()> {
         self.path.clear();
-        self.recent.start_line();
-        LineSeed { fields: &self.fields, line, path: &mut self.path, added_rank: 0, recent: Some(&mut self.recent) }
-            .deserialize(deserializer)
+        LineSeed { fields: &self.fields, line, path: &mut self.path, added_rank: 0 }.deserialize(deserializer)
     }
 
     /// A log line from its fields, which are taken: a line is large, and is not moved about. `record` and `item` are the sink's to number.
@@ -89,7 +87,7 @@ impl LineReader {
         let mut line = Line::default();
         if text.starts_with('{') && text.ends_with('}') {
             let mut path = String::new();
-            let seed = LineSeed { fields: &self.fields, line: &mut line, path: &mut path, added_rank: 0, recent: None };
+            let seed = LineSeed { fields: &self.fields, line: &mut line, path: &mut path, added_rank: 0 };
             let mut deserializer = serde_json::Deserializer::from_str(text);
             seed.deserialize(&mut deserializer).ok()?;
             deserializer.end().ok()?;

@@ -74,6 +74,7 @@ impl<'a> Best<'a> {
 pub(in crate::engine::decode) struct SeriesHash(u64);
 
 impl SeriesHash {
+    #[inline]
     pub(in crate::engine::decode) fn attribute(&mut self, key: &[u8], value: Scalar<'_>) {
         self.0 = self.0.wrapping_add(value.hash(xxh3_64_with_seed(key, 0)));
     }

@@ -37,7 +37,7 @@ impl<'a> LogFacts<'a> {
         }
     }
 
-    pub(super) fn finish(self, resource: &Resource<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
+    pub(super) fn finish(&self, resource: &Resource<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
         let timestamp = self.time(sink)?;
         let message = self.message()?;
         let severity = self.severity(message);

@@ -62,12 +62,14 @@ pub(super) struct PointFacts<'a> {
 }
 
 impl<'a> PointFacts<'a> {
+    #[inline]
     pub(super) fn attribute(&mut self, key: &[u8], value: Scalar<'a>) {
         self.series.attribute(key, value);
         self.requests.attribute(key, value);
     }
 
     /// A gauge's or sum's point.
+    #[inline]
     pub(super) fn number(&self, metric: &Metric<'_>, kind: PointKind, sink: &mut RecordSink<'_>) -> Result<MetricPoint, Refusal> {
         if self.flags & NO_RECORDED_VALUE != 0 {
             return self.point(metric, PointKind::Empty, 0.0, sink);
@@ -95,6 +97,7 @@ impl<'a> PointFacts<'a> {
         }
     }
 
+    #[inline]
     fn point(&self, metric: &Metric<'_>, kind: PointKind, value: f64, sink: &RecordSink<'_>) -> Result<MetricPoint, Refusal> {
         let timestamp = match self.time_ns {
             0 => sink.kafka_time.ok_or_else(|| Refusal::field("no timeUnixNano, nor a Kafka timestamp"))?,

@@ -77,11 +77,13 @@ fn attributes<'a>(message: &'a [u8], number: u32, mut each: impl FnMut(&'a [u8],
 }
 
 /// A key and its value.
+#[inline]
 pub(super) fn attribute(pair: &[u8]) -> Result<(&[u8], Scalar<'_>), Broken> {
     let (key, value) = key_value(pair)?;
     Ok((key, value.map_or(Ok(Scalar::Other), scalar)?))
 }
 
+#[inline]
 fn key_value(pair: &[u8]) -> Result<(&[u8], Option<&[u8]>), Broken> {
     let mut key: &[u8] = &[];
     let mut value = None;
@@ -96,6 +98,7 @@ fn key_value(pair: &[u8]) -> Result<(&[u8], Option<&[u8]>), Broken> {
     Ok((key, value))
 }
 
+#[inline]
 fn scalar(any: &[u8]) -> Result<Scalar<'_>, Broken> {
     let mut value = Scalar::Other;
     let mut fields = Fields::new(any);
@@ -114,7 +117,8 @@ fn scalar(any: &[u8]) -> Result<Scalar<'_>, Broken> {
 }
 
 fn scope_spans(message: &[u8], resource: &Resource<'_>, sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
-    let facts = span_facts(message)?;
+    let mut facts = SpanFacts::default();
+    read_span(message, &mut facts)?;
     match facts.finish(resource, sink) {
         Ok(span) => sink.span(span),
         Err(refusal) => sink.refuse_item(refusal),
@@ -122,8 +126,7 @@ fn scope_spans(message: &[u8], resource: &Resource<'_>, sink: &mut RecordSink<'_
     Ok(())
 }
 
-fn span_facts(message: &[u8]) -> Result<SpanFacts<'_>, Broken> {
-    let mut facts = SpanFacts::default();
+fn read_span<'a>(message: &'a [u8], facts: &mut SpanFacts<'a>) -> Result<(), Broken> {
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
         match number {
@@ -143,11 +146,11 @@ fn span_facts(message: &[u8]) -> Result<SpanFacts<'_>, Broken> {
                     facts.exception = exception;
                 }
             }
-            15 => status(wire.bytes("status")?, &mut facts)?,
+            15 => status(wire.bytes("status")?, facts)?,
             _ => {}
         }
     }
-    Ok(facts)
+    Ok(())
 }
 
 fn status<'a>(message: &'a [u8], facts: &mut SpanFacts<'a>) -> Result<(), Broken> {
@@ -179,7 +182,8 @@ fn exception_event(message: &[u8]) -> Result<Option<Exception<'_>>, Broken> {
 }
 
 fn scope_logs(message: &[u8], resource: &Resource<'_>, sink: &mut RecordSink<'_>) -> Result<(), Refusal> {
-    let facts = log_facts(message)?;
+    let mut facts = LogFacts::default();
+    read_log(message, &mut facts)?;
     match facts.finish(resource, sink) {
         Ok(line) => sink.log(line),
         Err(refusal) => sink.refuse_item(refusal),
@@ -187,8 +191,7 @@ fn scope_logs(message: &[u8], resource: &Resource<'_>, sink: &mut RecordSink<'_>
     Ok(())
 }
 
-fn log_facts(message: &[u8]) -> Result<LogFacts<'_>, Broken> {
-    let mut facts = LogFacts::default();
+fn read_log<'a>(message: &'a [u8], facts: &mut LogFacts<'a>) -> Result<(), Broken> {
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
         match number {
@@ -207,7 +210,7 @@ fn log_facts(message: &[u8]) -> Result<LogFacts<'_>, Broken> {
             _ => {}
         }
     }
-    Ok(facts)
+    Ok(())
 }
 
 /// A text body as it stands; a structured one as its message, else written out as `key=value` pairs; an empty structure is none.

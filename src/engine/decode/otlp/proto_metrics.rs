@@ -39,12 +39,14 @@ fn points(number: u32, data: &[u8], metric: Result<&Metric<'_>, &Refusal>, sink:
         if at != 1 {
             continue;
         }
-        let facts = match number {
-            5 | 7 => number_point(wire.bytes("data_points")?)?,
-            9 => distribution_point(wire.bytes("data_points")?, 9, 10)?,
-            10 => distribution_point(wire.bytes("data_points")?, 1, 10)?,
-            _ => distribution_point(wire.bytes("data_points")?, 7, 8)?,
-        };
+        let mut facts = PointFacts::default();
+        let point = wire.bytes("data_points")?;
+        match number {
+            5 | 7 => number_point(point, &mut facts)?,
+            9 => distribution_point(point, 9, 10, &mut facts)?,
+            10 => distribution_point(point, 1, 10, &mut facts)?,
+            _ => distribution_point(point, 7, 8, &mut facts)?,
+        }
         let point = match metric {
             Err(refusal) => Err(refusal.clone()),
             Ok(metric) if matches!(number, 5 | 7) => facts.number(metric, kind, sink),
@@ -76,8 +78,7 @@ fn aggregation(data: &[u8]) -> Result<(i64, bool), Broken> {
     Ok((temporality, monotonic))
 }
 
-fn number_point(message: &[u8]) -> Result<PointFacts<'_>, Broken> {
-    let mut facts = PointFacts::default();
+fn number_point<'a>(message: &'a [u8], facts: &mut PointFacts<'a>) -> Result<(), Broken> {
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
         match number {
@@ -92,12 +93,11 @@ fn number_point(message: &[u8]) -> Result<PointFacts<'_>, Broken> {
             _ => {}
         }
     }
-    Ok(facts)
+    Ok(())
 }
 
 /// A histogram's, exponential histogram's or summary's point: they differ in where attributes and flags stand.
-fn distribution_point(message: &[u8], attributes: u32, flags: u32) -> Result<PointFacts<'_>, Broken> {
-    let mut facts = PointFacts::default();
+fn distribution_point<'a>(message: &'a [u8], attributes: u32, flags: u32, facts: &mut PointFacts<'a>) -> Result<(), Broken> {
     let mut fields = Fields::new(message);
     while let Some((number, wire)) = fields.next()? {
         match (number, wire) {
@@ -112,5 +112,5 @@ fn distribution_point(message: &[u8], attributes: u32, flags: u32) -> Result<Poi
             _ => {}
         }
     }
-    Ok(facts)
+    Ok(())
 }

@@ -78,7 +78,7 @@ impl<'a> Fields<'a> {
     /// The next field's number and value; groups, which OTLP never uses, are skipped whole.
     #[inline(always)]
     pub(in crate::engine::decode) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Broken> {
-        // Most fields have a number below 16, and a value that is short: they are read where they are asked for.
+        // Most fields have a number below 16, and a value of less than 16 KiB: they are read where they are asked for.
         let Some((&key @ 8..0x80, rest)) = self.rest.split_first() else {
             return if self.rest.is_empty() { Ok(None) } else { self.any() };
         };
@@ -86,6 +86,13 @@ impl<'a> Fields<'a> {
         match (key & 7, rest) {
             (2, &[length @ 0..0x80, ref rest @ ..]) => {
                 if let Some((bytes, rest)) = rest.split_at_checked(usize::from(length)) {
+                    self.rest = rest;
+                    return Ok(Some((number, Wire::Bytes(bytes))));
+                }
+            }
+            (2, &[low, high @ 0..0x80, ref rest @ ..]) => {
+                let length = usize::from(low & 0x7f) | usize::from(high) << 7;
+                if let Some((bytes, rest)) = rest.split_at_checked(length) {
                     self.rest = rest;
                     return Ok(Some((number, Wire::Bytes(bytes))));
                 }

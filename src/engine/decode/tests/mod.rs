@@ -19,6 +19,7 @@ mod gelf;
 mod github;
 mod gitlab;
 mod jaeger;
+mod json_layouts;
 mod json_lines;
 mod kubernetes;
 mod logfmt;

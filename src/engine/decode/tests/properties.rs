@@ -14,7 +14,7 @@ fn formats() -> impl Strategy<Value = &'static str> {
 }
 
 /// JSON with the keys and shapes that the formats look for, in the wrong places too.
-fn known_json() -> impl Strategy<Value = String> {
+pub(super) fn known_json() -> impl Strategy<Value = String> {
     const KEYS: &[&str] = &[
         "message",
         "msg",
