@@ -36,6 +36,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::decode::tests::seeded;
 
     #[test]
     fn a_plain_string_ends_at_its_quote() {
@@ -52,11 +53,12 @@ mod tests {
         }
     }
 
-    proptest! {
-        #[test]
-        fn any_bytes_end_where_a_look_at_each_says(text in prop::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), Just(0x1f), Just(0x20), Just(0x80), any::<u8>()], 0..40)) {
+    #[test]
+    fn any_bytes_end_where_a_look_at_each_says() {
+        let byte = prop_oneof![Just(b'"'), Just(b'\\'), Just(0x1f), Just(0x20), Just(0x80), any::<u8>()];
+        proptest!(seeded(400), |(text in prop::collection::vec(byte, 0..40))| {
             let end = text.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
             prop_assert_eq!(plain_length(&text), end.filter(|&end| text[end] == b'"'));
-        }
+        });
     }
 }

@@ -43,7 +43,7 @@ mod zipkin;
 const KAFKA_TIME: Timestamp = Timestamp::from_seconds(1_795_442_531);
 
 /// Settings of a random test: its seed is printed, and `WHYDUNIT_SEED` runs it again.
-fn seeded(cases: u32) -> ProptestConfig {
+pub(super) fn seeded(cases: u32) -> ProptestConfig {
     let given = std::env::var("WHYDUNIT_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0));
     println!("rerun with WHYDUNIT_SEED={seed}");
