@@ -31,6 +31,7 @@ struct Inner {
     started: bool,
     watermark: Option<Timestamp>,
     learning_until: Option<Timestamp>,
+    unsaved_since: Option<Timestamp>,
     retention: RetentionView,
 }
 
@@ -137,6 +138,16 @@ impl StatusBoard {
 
     pub fn activity(&self) -> u64 {
         self.activity.load(Ordering::Relaxed)
+    }
+
+    /// There is work that no checkpoint holds, since now unless it was there before.
+    pub fn unsaved(&self, now: Timestamp) {
+        self.inner().unsaved_since.get_or_insert(now);
+    }
+
+    /// A checkpoint holds all that was done before `cut`, when the count of activity was `activity`.
+    pub fn saved(&self, cut: Timestamp, activity: u64) {
+        self.inner().unsaved_since = (self.activity() > activity).then_some(cut);
     }
 
     pub fn stage(&self, status: StageStatus) {
@@ -249,6 +260,7 @@ impl PipelineStatus for StatusBoard {
             reasons,
             watermark: inner.watermark,
             learning_until: inner.learning_until.filter(|until| inner.watermark.is_none_or(|watermark| watermark < *until)),
+            unsaved_since: inner.unsaved_since,
             stages: inner.stages.values().cloned().collect(),
             retention: inner.retention.clone(),
         }

@@ -213,7 +213,10 @@ impl Supervisor {
 
     /// A barrier behind what the books say gathers what every stage changed; the recorder commits it with the offsets.
     fn checkpoint(&mut self, ctx: &mut Context<Self>) {
-        let activity = self.status.activity();
+        let (activity, cut) = (self.status.activity(), clock::now());
+        if activity != self.covered {
+            self.status.unsaved(cut);
+        }
         if self.checkpointing || self.draining.is_some() || activity == self.covered || self.state != State::Running {
             return;
         }
@@ -225,7 +228,10 @@ impl Supervisor {
         ctx.spawn(gathering.gather().into_actor(self).map(move |whole, stage, _| {
             if stage.generation == generation {
                 stage.checkpointing = stage.draining.is_some();
-                stage.covered = if whole { activity } else { stage.covered };
+                if whole {
+                    stage.covered = activity;
+                    stage.status.saved(cut, activity);
+                }
             }
         }));
     }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::entity::Alias;
-use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::ports::{Disk, DiskSpace, StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::received::ReceivedRemoved;
 use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
@@ -53,9 +54,23 @@ fn folder_of(path: &Path) -> PathBuf {
     folder.unwrap_or_else(|| Path::new(".")).to_owned()
 }
 
+/// The disk a file lies on.
+fn disk_of(path: &Path) -> Option<Disk> {
+    let disk = rustix::fs::statvfs(folder_of(path)).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    // What is kept back for root is neither free nor ours.
+    Some(Disk { free: bytes(disk.f_bavail), size: bytes(disk.f_blocks.saturating_sub(disk.f_bfree.saturating_sub(disk.f_bavail))) })
+}
+
+/// The disk of the database, looked at each time.
+pub fn space(options: &Options) -> DiskSpace {
+    let path = options.path().map(Path::to_owned);
+    Arc::new(move || path.as_deref().and_then(disk_of))
+}
+
 /// Free bytes for whoever is not root where a file lies.
 fn free_bytes(path: &Path) -> Option<f64> {
-    rustix::fs::statvfs(folder_of(path)).ok().map(|disk| disk.f_bavail as f64 * disk.f_frsize as f64)
+    disk_of(path).map(|disk| disk.free as f64)
 }
 
 /// Free space where the database lies, as a line for a person.

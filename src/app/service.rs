@@ -108,7 +108,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
     let received = received_sources(settings, &reader, &intake, &status).context("looking for what came over HTTP")?;
     let mut sources = kafka_sources(settings, &database_id, &status);
     sources.extend(received.sources);
-    let exporter = Exporter::install(status.clone(), reader.clone()).context("setting up metrics")?;
+    let exporter = Exporter::install(status.clone(), reader.clone(), disk::space(&settings.store)).context("setting up metrics")?;
     let parts = web::Parts {
         reader: reader.clone(),
         commands: Arc::new(doors.clone()),

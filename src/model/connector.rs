@@ -225,6 +225,10 @@ pub struct Health {
     /// Event time until which nothing can open because everything is still learning.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub learning_until: Option<Timestamp>,
+    /// Since when there is work that no checkpoint holds; `None` while the last one holds all.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub unsaved_since: Option<Timestamp>,
     pub stages: Vec<StageStatus>,
     /// What is removed next, and what has gone.
     #[serde(default)]

@@ -285,6 +285,17 @@ pub trait PipelineStatus: Send + Sync {
     fn health(&self) -> Health;
 }
 
+/// A disk, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// For whoever is not root.
+    pub free: u64,
+    pub size: u64,
+}
+
+/// The disk the database lies on; `None` in memory, or where it cannot be seen.
+pub type DiskSpace = Arc<dyn Fn() -> Option<Disk> + Send + Sync>;
+
 /// Decodes a dead letter again and stores nothing; `edited` stands in the place of its value.
 pub trait DryRuns: Send + Sync {
     fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun;

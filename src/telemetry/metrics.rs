@@ -10,9 +10,9 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
-use crate::model::connector::{BreakerState, ConnectorStatus, Health};
+use crate::model::connector::{BreakerState, ConnectorState, ConnectorStatus, Health};
 use crate::model::ledger::{LedgerRow, LedgerSums, Unaccounted};
-use crate::model::ports::{PipelineStatus, StoreReader};
+use crate::model::ports::{Disk, DiskSpace, PipelineStatus, StoreReader};
 
 /// All there is to say in Prometheus' text format while a start waits.
 pub const NOT_READY: &str =
@@ -215,6 +215,10 @@ impl Metrics {
     }
 }
 
+fn of(connector: &ConnectorStatus) -> [KeyValue; 2] {
+    [of_connector(&connector.name), KeyValue::new("source", connector.source.as_str())]
+}
+
 fn of_connector(connector: &str) -> KeyValue {
     KeyValue::new("connector", connector.to_owned())
 }
@@ -228,7 +232,8 @@ pub struct Exporter {
 
 impl Exporter {
     /// Sets the process's meter provider, and observes the pipeline's state through `status`, the books through `books`.
-    pub fn install(status: Arc<dyn PipelineStatus>, books: Arc<dyn StoreReader>) -> Result<Self, prometheus::Error> {
+    /// `disk` is that of the database.
+    pub fn install(status: Arc<dyn PipelineStatus>, books: Arc<dyn StoreReader>, disk: DiskSpace) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -239,6 +244,7 @@ impl Exporter {
         let meter = provider.meter("whydunit");
         observe_connectors(&meter, &status);
         observe_ledger(&meter, &books);
+        observe_disk(&meter, disk);
         // A second pipeline in one process (tests) keeps the first one's counters.
         let _ = METRICS.set(Metrics::new(&meter));
         Ok(Self { registry, _provider: provider })
@@ -255,7 +261,7 @@ fn observe_connectors(meter: &Meter, status: &Arc<dyn PipelineStatus>) {
     });
     gauge(meter, status, "whydunit.lag", "s", "Age of the newest record read while there is lag", |connector| connector.lag_seconds);
     gauge(meter, status, "whydunit.connector.up", "", "1 while the connector runs", |connector| {
-        f64::from(u8::from(connector.state == crate::model::connector::ConnectorState::Running))
+        f64::from(u8::from(connector.state == ConnectorState::Running))
     });
     gauge(meter, status, "whydunit.breaker.state", "", "0 while a connector's breaker is closed, 1 half-open, 2 open", |connector| {
         match connector.breaker.state {
@@ -265,6 +271,32 @@ fn observe_connectors(meter: &Meter, status: &Arc<dyn PipelineStatus>) {
         }
     });
     gauge(meter, status, "whydunit.partitions.assigned", "", "Partitions assigned", |connector| f64::from(connector.assigned_partitions));
+    gauge(meter, status, "whydunit.connector.paused", "", "1 while the connector waits for a person to let it go on", |connector| {
+        f64::from(u8::from(connector.state == ConnectorState::Paused))
+    });
+    let spoke = status.clone();
+    meter
+        .f64_observable_gauge("whydunit.connector.last_record")
+        .with_unit("s")
+        .with_description("When the connector's last record was read, Unix seconds")
+        .with_callback(move |observer| {
+            for connector in spoke.connectors() {
+                if let Some(at) = connector.last_record_at {
+                    observer.observe(at.seconds() as f64, &of(&connector));
+                }
+            }
+        })
+        .build();
+    let held = status.clone();
+    meter
+        .f64_observable_gauge("whydunit.checkpoint.unsaved")
+        .with_unit("s")
+        .with_description("Age of the oldest work that no checkpoint holds; 0 while the last one holds all")
+        .with_callback(move |observer| {
+            let since = held.health().unsaved_since;
+            observer.observe(since.map_or(0.0, |since| crate::clock::now().seconds_since(since).max(0.0)), &[]);
+        })
+        .build();
     health(meter, status, "whydunit.ready", "1 while what is read can be stored and served", |health| health.ready);
     health(meter, status, "whydunit.degraded", "1 while something is broken and the rest goes on; /readyz says what", |health| {
         health.degraded
@@ -280,6 +312,15 @@ fn observe_connectors(meter: &Meter, status: &Arc<dyn PipelineStatus>) {
             }
         })
         .build();
+}
+
+fn observe_disk(meter: &Meter, disk: DiskSpace) {
+    let observe = |name: &'static str, help: &'static str, disk: DiskSpace, bytes: fn(Disk) -> u64| {
+        let gauge = meter.u64_observable_gauge(name).with_unit("By").with_description(help);
+        gauge.with_callback(move |observer| disk().into_iter().for_each(|disk| observer.observe(bytes(disk), &[]))).build();
+    };
+    observe("whydunit.disk.free", "Room left on the database's disk", disk.clone(), |disk| disk.free);
+    observe("whydunit.disk.size", "Size of the database's disk", disk, |disk| disk.size);
 }
 
 /// The books as the last checkpoint left them: unlike counters, they go on over restarts.
@@ -359,8 +400,7 @@ fn gauge(
         .with_description(help)
         .with_callback(move |observer| {
             for connector in status.connectors() {
-                let attributes = [of_connector(&connector.name), KeyValue::new("source", connector.source.as_str())];
-                observer.observe(value(&connector), &attributes);
+                observer.observe(value(&connector), &of(&connector));
             }
         })
         .build();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod crowds;
-mod disk;
+pub(crate) mod disk;
 mod flood;
 mod growing;
 mod input;

@@ -20,6 +20,7 @@ mod recording;
 mod scenarios;
 mod telemetry;
 mod upkeep;
+mod watched;
 mod way_in;
 mod way_out;
 mod without_kafka;

@@ -20,13 +20,13 @@ const SMALL_BATCHES: &str = "[kafka.batch]\nmax_records = 50\nqueue = 1\n";
 const NO_DRAIN: [(&str, &str); 1] = [("WHYDUNIT__PIPELINE__DRAIN_S", "1")];
 
 /// A file system of a few megabytes; unmounted when dropped.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     folder: TempDir,
 }
 
 impl SmallDisk {
     /// `None`, with a message, where file systems cannot be mounted.
-    fn mount(mib: u32) -> Option<Self> {
+    pub(crate) fn mount(mib: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(folder.path()).output();
         match mounted {
@@ -42,19 +42,19 @@ impl SmallDisk {
         }
     }
 
-    fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("whydunit.db")
     }
 
     /// Takes the room that is left, but for so many KiB.
-    fn fill(&self, left_kib: u64) {
+    pub(crate) fn fill(&self, left_kib: u64) {
         let disk = rustix::fs::statvfs(self.folder.path()).unwrap();
         let bytes = (disk.f_bavail * disk.f_frsize).saturating_sub(left_kib * 1_024);
         let mut ballast = std::fs::OpenOptions::new().create(true).append(true).open(self.ballast()).unwrap();
         ballast.write_all(&vec![0; usize::try_from(bytes).unwrap()]).unwrap();
     }
 
-    fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         std::fs::remove_file(self.ballast()).unwrap();
     }
 
