@@ -226,8 +226,7 @@ impl RecorderStage {
         self.add_checkpoint();
         if self.pending.is_empty() {
             self.messages = 0;
-            self.recovered();
-            self.publish_watermark();
+            self.ask_the_disk(ctx);
             return;
         }
         let began = Instant::now();
@@ -260,7 +259,21 @@ impl RecorderStage {
         }
     }
 
-    /// It writes again, or nothing waits for it to.
+    /// Nothing waits to be written: records that came over HTTP were refused. After a failure only a write says that the disk takes
+    /// writes again, and whoever sends may have been told to stay away until then.
+    fn ask_the_disk(&mut self, ctx: &mut Context<Self>) {
+        if self.backoff.attempt() > 0 {
+            match self.writer.probe(self.receiving.refused_bytes()) {
+                Ok(()) => {}
+                Err(error @ (StoreError::DiskFull(_) | StoreError::Busy(_))) => return self.try_again(&error, ctx),
+                Err(error) => return self.give_up(error, ctx),
+            }
+        }
+        self.recovered();
+        self.publish_watermark();
+    }
+
+    /// It writes again.
     fn recovered(&mut self) {
         if self.backoff.attempt() > 0 {
             tracing::info!(attempts = self.backoff.attempt(), "store writes again");

@@ -6,9 +6,10 @@
 //! | POST | `/api/v1/write` | Prometheus remote write 1.0 |
 //! | POST | `/ingest/{source}` | webhooks, and any format that a topic of that source may hold |
 //!
-//! Bodies are stored as they come and decoded later: one that cannot be read becomes a dead letter. A source of which too much waits
-//! is refused with `Retry-After`.
+//! Bodies are stored as they come and decoded later: one that cannot be read becomes a dead letter, whatever its headers say of it.
+//! A source of which too much waits is refused with `Retry-After`.
 
+mod bodies;
 mod options;
 mod otlp;
 mod remote_write;
@@ -30,7 +31,7 @@ use super::rejection::Problem;
 use super::request::{Api, Request, asked_with_body};
 use crate::model::Source;
 use crate::model::ports::Receiver;
-use crate::model::received::{Headers, NewRecord, ReceiveError};
+use crate::model::received::{FORMAT_HEADER, Headers, NewRecord, ReceiveError};
 use crate::telemetry::metrics::metrics;
 
 pub use options::{Auto, Enabled, IngestOptions};
@@ -42,6 +43,9 @@ const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// When to come again, seconds: by then a checkpoint has made room, or the disk is asked again.
 const FULL_RETRY_S: u32 = 5;
 const UNAVAILABLE_RETRY_S: u32 = 2;
+
+/// Kept for whoever looks at a dead letter: decoders know packing by its first bytes.
+const ENCODING_HEADER: &str = "content-encoding";
 
 /// What takes records, and how much.
 #[derive(Clone)]
@@ -154,13 +158,16 @@ impl Desk {
         let outcome = match &stored {
             Ok(()) => "stored",
             Err(ReceiveError::Full { .. }) => "full",
-            Err(ReceiveError::Unavailable(_)) => "unavailable",
+            Err(ReceiveError::Unavailable(_) | ReceiveError::Ending) => "unavailable",
         };
         metrics().ingest_request(source.as_str(), outcome);
         stored.map_err(|error| match error {
             ReceiveError::Full { .. } => Problem::inbox_full(format!("{error}; nothing of this request is stored"), FULL_RETRY_S),
             ReceiveError::Unavailable(_) => {
                 Problem::unavailable(format!("{error}; nothing of this request is stored"), UNAVAILABLE_RETRY_S)
+            }
+            ReceiveError::Ending => {
+                Problem::unavailable(format!("{error}; nothing of this request is stored"), UNAVAILABLE_RETRY_S).and_close()
             }
         })
     }
@@ -188,13 +195,11 @@ fn content_encoding(headers: &HeaderMap) -> String {
     if name == "identity" { String::new() } else { name }
 }
 
-/// Refuses a body that is packed otherwise than by gzip; whether it is.
-fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
-    match content_encoding(headers).as_str() {
-        "" => Ok(false),
-        "gzip" => Ok(true),
-        other => Err(Problem::unsupported(format!("send the body as it is or with `Content-Encoding: gzip`, not `{other}`"))),
-    }
+/// Headers of a record whose path says what it is: `format` where the media type is the one that goes with it.
+fn headers_of(headers: &HeaderMap, media: &str, format: Option<&str>) -> Headers {
+    let encoding = content_encoding(headers);
+    let kept = [("content-type", media), (ENCODING_HEADER, &encoding), (FORMAT_HEADER, format.unwrap_or_default())];
+    kept.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()
 }
 
 /// An answer with a body.

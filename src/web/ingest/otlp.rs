@@ -1,12 +1,11 @@
 //! OTLP/HTTP: answers in the encoding of the request, refusals as `google.rpc.Status`.
 
 use prost::Message as _;
-use warp::http::{HeaderMap, HeaderValue, StatusCode, header};
+use warp::http::StatusCode;
 use warp::reply::Response;
 
-use super::{Desk, answered, is_gzip, media_type, record};
+use super::{Desk, answered, headers_of, media_type, record};
 use crate::model::Source;
-use crate::model::received::FORMAT_HEADER;
 use crate::web::rejection::Problem;
 use crate::web::request::Request;
 
@@ -29,11 +28,12 @@ struct Status {
 }
 
 impl Encoding {
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        match media_type(headers).as_str() {
-            PROTOBUF => Ok(Self::Protobuf),
-            JSON => Ok(Self::Json),
-            other => Err(Problem::unsupported(format!("OTLP/HTTP is {PROTOBUF} or {JSON}, not `{other}`"))),
+    /// `None` of a request that is neither: what it holds is looked at when it is decoded.
+    fn of(media: &str) -> Option<Self> {
+        match media {
+            PROTOBUF => Some(Self::Protobuf),
+            JSON => Some(Self::Json),
+            _ => None,
         }
     }
 
@@ -64,9 +64,7 @@ impl Encoding {
         };
         let mut response = answered(self.media(), body);
         *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if let Some(seconds) = problem.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        problem.write_wishes(response.headers_mut());
         response
     }
 }
@@ -83,32 +81,25 @@ const fn grpc_code(status: u16) -> i32 {
 }
 
 pub(super) async fn take(desk: &Desk, request: &mut Request, source: Source) -> Response {
-    let encoding = match Encoding::of(&request.headers) {
-        Ok(encoding) => encoding,
+    let media = media_type(&request.headers);
+    let encoding = Encoding::of(&media);
+    match stored(desk, request, source, &media, encoding).await {
+        Ok(()) => encoding.unwrap_or(Encoding::Json).done(),
         Err(problem) => {
             request.discard_rest().await;
-            return warp::Reply::into_response(problem);
-        }
-    };
-    match stored(desk, request, source, encoding).await {
-        Ok(()) => encoding.done(),
-        Err(problem) => {
-            request.discard_rest().await;
-            encoding.refused(&problem)
+            encoding.unwrap_or(Encoding::Json).refused(&problem)
         }
     }
 }
 
-async fn stored(desk: &Desk, request: &mut Request, source: Source, encoding: Encoding) -> Result<(), Problem> {
-    // It is inflated when it is decoded, within the bounds of a record.
-    is_gzip(&request.headers)?;
+/// It is inflated when it is decoded, within the bounds of a record.
+async fn stored(desk: &Desk, request: &mut Request, source: Source, media: &str, encoding: Option<Encoding>) -> Result<(), Problem> {
     let (body, _room) = desk.body(request).await?;
     if body.is_empty() {
         // A request in which nothing is set: there is nothing to keep.
         return Ok(());
     }
-    let headers = [("content-type", encoding.media()), (FORMAT_HEADER, encoding.format())];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-    let record = record(request, source, body, headers.to_vec());
+    let headers = headers_of(&request.headers, media, encoding.map(Encoding::format));
+    let record = record(request, source, body, headers);
     desk.store(source, vec![record]).await
 }
