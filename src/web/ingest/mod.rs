@@ -11,10 +11,10 @@
 
 mod bodies;
 mod options;
-mod otlp;
-mod remote_write;
+pub(super) mod otlp;
+pub(super) mod remote_write;
 mod signature;
-mod webhook;
+pub(super) mod webhook;
 
 use std::fmt;
 use std::sync::Arc;
@@ -60,10 +60,17 @@ impl fmt::Debug for Ingest {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    Logs,
+    Metrics,
+    Traces,
+}
+
 /// What a path takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    Otlp(Source),
+    Otlp(Signal),
     RemoteWrite,
     /// `None`: of no source there is.
     Webhook(Option<Source>),
@@ -72,9 +79,9 @@ enum Target {
 impl Target {
     fn of(path: &str) -> Option<Self> {
         match path {
-            "/v1/logs" => Some(Self::Otlp(Source::Logs)),
-            "/v1/metrics" => Some(Self::Otlp(Source::Metrics)),
-            "/v1/traces" => Some(Self::Otlp(Source::Traces)),
+            "/v1/logs" => Some(Self::Otlp(Signal::Logs)),
+            "/v1/metrics" => Some(Self::Otlp(Signal::Metrics)),
+            "/v1/traces" => Some(Self::Otlp(Signal::Traces)),
             "/api/v1/write" => Some(Self::RemoteWrite),
             "/ingest" => Some(Self::Webhook(None)),
             other => other.strip_prefix("/ingest/").map(|name| Self::Webhook(Source::parse(name))),
@@ -107,8 +114,10 @@ async fn answer(target: Target, method: Method, mut request: Request, desk: Opti
     let answer = match (&desk, target) {
         (None, _) => Err(Problem::not_found("nothing is taken over HTTP here; the setting ingest.enabled = true changes that")),
         _ if method != Method::POST => Err(Problem::method_not_allowed("POST".to_owned())),
-        (Some(desk), Target::Otlp(source)) => Ok(otlp::take(desk, &mut request, source).await),
-        (Some(desk), Target::RemoteWrite) => remote_write::take(desk, &mut request).await,
+        (Some(desk), Target::Otlp(Signal::Logs)) => Ok(otlp::logs(desk, &mut request).await),
+        (Some(desk), Target::Otlp(Signal::Metrics)) => Ok(otlp::metrics(desk, &mut request).await),
+        (Some(desk), Target::Otlp(Signal::Traces)) => Ok(otlp::traces(desk, &mut request).await),
+        (Some(desk), Target::RemoteWrite) => remote_write::write(desk, &mut request).await,
         (Some(desk), Target::Webhook(Some(source))) => webhook::take(desk, &mut request, source).await,
         (_, Target::Webhook(None)) => Err(Problem::not_found(format!(
             "{} is no source; there are {}",
@@ -123,7 +132,7 @@ async fn answer(target: Target, method: Method, mut request: Request, desk: Opti
 }
 
 /// Where bodies are taken.
-struct Desk {
+pub(super) struct Desk {
     ingest: Ingest,
     /// One permit a KiB of a body in memory.
     room: Semaphore,
@@ -215,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_path_says_what_it_takes() {
-        assert_eq!(Target::of("/v1/traces"), Some(Target::Otlp(Source::Traces)));
+        assert_eq!(Target::of("/v1/traces"), Some(Target::Otlp(Signal::Traces)));
         assert_eq!(Target::of("/api/v1/write"), Some(Target::RemoteWrite));
         assert_eq!(Target::of("/ingest/git"), Some(Target::Webhook(Some(Source::Git))));
         assert_eq!(Target::of("/ingest/smoke"), Some(Target::Webhook(None)));

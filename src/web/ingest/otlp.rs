@@ -6,7 +6,7 @@ use warp::reply::Response;
 
 use super::{Desk, answered, headers_of, media_type, record};
 use crate::model::Source;
-use crate::web::rejection::Problem;
+use crate::web::rejection::{Details, Problem};
 use crate::web::request::Request;
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -19,12 +19,15 @@ enum Encoding {
 }
 
 /// `google.rpc.Status`, as far as it is used: github.com/googleapis/googleapis, google/rpc/status.proto.
-#[derive(Clone, PartialEq, Eq, prost::Message, serde::Serialize)]
-struct Status {
+#[derive(Clone, PartialEq, Eq, prost::Message, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = RpcStatus)]
+pub struct Status {
+    /// Of `google.rpc.Code`.
     #[prost(int32, tag = "1")]
-    code: i32,
+    pub code: i32,
+    /// What happened, and what to do about it.
     #[prost(string, tag = "2")]
-    message: String,
+    pub message: String,
 }
 
 impl Encoding {
@@ -80,7 +83,46 @@ const fn grpc_code(status: u16) -> i32 {
     }
 }
 
-pub(super) async fn take(desk: &Desk, request: &mut Request, source: Source) -> Response {
+/// Takes logs as OpenTelemetry exporters send them: an `ExportLogsServiceRequest`, as it is or packed. Success says that it is durable.
+#[utoipa::path(post, path = "/v1/logs", tag = "ingest", request_body(content(("application/x-protobuf"), ("application/json"))),
+    responses(
+        (status = 200, description = "Durable; in the encoding of the request.", content(("application/x-protobuf"), ("application/json"))),
+        (status = 400, description = "The body broke off.", body = Status),
+        (status = 401, description = "The token of web.token is missing.", body = Details, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than ingest.max_body_bytes.", body = Status),
+        (status = 429, description = "ingest.max_mib wait to be read.", body = Status, headers(("Retry-After" = u32, description = "Seconds."))),
+        (status = 503, description = "Nothing can be stored now.", body = Status, headers(("Retry-After" = u32, description = "Seconds.")))))]
+pub(in crate::web) async fn logs(desk: &Desk, request: &mut Request) -> Response {
+    take(desk, request, Source::Logs).await
+}
+
+/// Takes metrics as OpenTelemetry exporters send them: an `ExportMetricsServiceRequest`, as it is or packed. Success says that it is durable.
+#[utoipa::path(post, path = "/v1/metrics", tag = "ingest", request_body(content(("application/x-protobuf"), ("application/json"))),
+    responses(
+        (status = 200, description = "Durable; in the encoding of the request.", content(("application/x-protobuf"), ("application/json"))),
+        (status = 400, description = "The body broke off.", body = Status),
+        (status = 401, description = "The token of web.token is missing.", body = Details, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than ingest.max_body_bytes.", body = Status),
+        (status = 429, description = "ingest.max_mib wait to be read.", body = Status, headers(("Retry-After" = u32, description = "Seconds."))),
+        (status = 503, description = "Nothing can be stored now.", body = Status, headers(("Retry-After" = u32, description = "Seconds.")))))]
+pub(in crate::web) async fn metrics(desk: &Desk, request: &mut Request) -> Response {
+    take(desk, request, Source::Metrics).await
+}
+
+/// Takes spans as OpenTelemetry exporters send them: an `ExportTraceServiceRequest`, as it is or packed. Success says that it is durable.
+#[utoipa::path(post, path = "/v1/traces", tag = "ingest", request_body(content(("application/x-protobuf"), ("application/json"))),
+    responses(
+        (status = 200, description = "Durable; in the encoding of the request.", content(("application/x-protobuf"), ("application/json"))),
+        (status = 400, description = "The body broke off.", body = Status),
+        (status = 401, description = "The token of web.token is missing.", body = Details, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than ingest.max_body_bytes.", body = Status),
+        (status = 429, description = "ingest.max_mib wait to be read.", body = Status, headers(("Retry-After" = u32, description = "Seconds."))),
+        (status = 503, description = "Nothing can be stored now.", body = Status, headers(("Retry-After" = u32, description = "Seconds.")))))]
+pub(in crate::web) async fn traces(desk: &Desk, request: &mut Request) -> Response {
+    take(desk, request, Source::Traces).await
+}
+
+async fn take(desk: &Desk, request: &mut Request, source: Source) -> Response {
     let media = media_type(&request.headers);
     let encoding = Encoding::of(&media);
     match stored(desk, request, source, &media, encoding).await {

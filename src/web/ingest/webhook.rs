@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Desk, bodies, record, signature};
 use crate::model::Source;
 use crate::telemetry::metrics::metrics;
-use crate::web::rejection::{Answer, Problem};
+use crate::web::rejection::{Answer, Details, Problem};
 use crate::web::request::{Request, json};
 
 /// What a request came to.
@@ -15,7 +15,24 @@ pub struct Taken {
     pub records: usize,
 }
 
-pub(super) async fn take(desk: &Desk, request: &mut Request, source: Source) -> Answer {
+/// Takes a webhook, or anything that a topic of that source may hold, of any type and packing: one record, of logs as text or JSON lines
+/// one a line. Success says that it is durable; what cannot be read becomes a dead letter.
+#[utoipa::path(post, path = "/ingest/{source}", tag = "ingest", params(("source" = Source, Path)),
+    request_body(content(("application/json"), ("application/x-www-form-urlencoded"), ("text/plain"), ("application/x-ndjson"),
+        ("application/octet-stream"))),
+    responses(
+        (status = 200, body = Taken),
+        (status = 400, description = "The body is empty, or broke off.", body = Details, content_type = "application/problem+json"),
+        (status = 401, description = "The token of web.token is missing, or the signature is not right.", body = Details,
+            content_type = "application/problem+json"),
+        (status = 404, description = "There is no such source.", body = Details, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than ingest.max_body_bytes, or more than 20,000 lines.", body = Details,
+            content_type = "application/problem+json"),
+        (status = 429, description = "ingest.max_mib wait to be read.", body = Details, content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds."))),
+        (status = 503, description = "Nothing can be stored now.", body = Details, content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds.")))))]
+pub(in crate::web) async fn take(desk: &Desk, request: &mut Request, source: Source) -> Answer {
     let (body, _room) = desk.body(request).await?;
     if let Err(refused) = signature::check(desk.options(), &request.headers, &body) {
         metrics().ingest_request(source.as_str(), "refused");
