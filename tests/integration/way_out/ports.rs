@@ -13,7 +13,9 @@ use whydunit::model::dead_letter::{
 };
 use whydunit::model::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
-use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, Receiver, SourceRecords, StoreError, StoreReader};
+use whydunit::model::ports::{
+    BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, Receiver, SourceRecords, StoreError, StoreReader,
+};
 use whydunit::model::position::{PartitionKey, Position};
 use whydunit::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use whydunit::model::received::{NewRecord, ReceiveError};
