@@ -103,10 +103,13 @@ impl RecordDoor {
 
 impl Receiver for RecordDoor {
     fn receive(&self, records: Vec<NewRecord>) -> BoxFuture<Result<(), ReceiveError>> {
-        // Given up, the records are not stored: the recorder sees that nobody waits for the answer.
-        let stored = tokio::time::timeout(WRITE_TIMEOUT, self.clone().stored(records));
-        let late = "the pipeline is being rebuilt, or the disk takes no writes now; see /readyz";
-        Box::pin(async move { stored.await.unwrap_or_else(|_| Err(ReceiveError::Unavailable(late.to_owned()))) })
+        let door = self.clone();
+        Box::pin(async move {
+            // Given up, the records are not stored: the recorder sees that nobody waits for the answer.
+            let stored = tokio::time::timeout(WRITE_TIMEOUT, door.stored(records)).await;
+            let late = "the pipeline is being rebuilt, or the disk takes no writes now; see /readyz";
+            stored.unwrap_or_else(|_| Err(ReceiveError::Unavailable(late.to_owned())))
+        })
     }
 }
 
