@@ -44,7 +44,7 @@ fn attribute(key: &str, value: String) -> KeyValue {
 fn body(number: usize, lines: usize, at: Timestamp) -> Vec<u8> {
     let line = |index: usize| {
         let n = number * lines + index;
-        let (severity_text, severity_number) = if n % 50 == 0 { ("ERROR", 17) } else { ("INFO", 9) };
+        let (severity_text, severity_number) = if n.is_multiple_of(50) { ("ERROR", 17) } else { ("INFO", 9) };
         let text = format!("order {n} packed by station {} in {} ms", n % 50, n * 7 % 900);
         LogRecord {
             time_unix_nano: u64::try_from(at.nanos()).unwrap(),

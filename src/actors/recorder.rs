@@ -202,7 +202,8 @@ impl RecorderStage {
     /// Sees to it that what is pending is written: at once when there is much, after the gap when there is little. "At once" is
     /// after the messages that wait already: the mailbox is emptied before anything else is done.
     fn schedule(&mut self, ctx: &mut Context<Self>) {
-        let at_once = self.is_checkpointing() || self.pending.rows() >= FLUSH_ROWS;
+        // Whoever waits for an answer sends nothing meanwhile; what comes while one transaction is written shares the next.
+        let at_once = self.is_checkpointing() || self.pending.rows() >= FLUSH_ROWS || self.receiving.is_waited_for();
         if let Some(flush) = self.flush {
             if flush.at_once || !at_once {
                 return;

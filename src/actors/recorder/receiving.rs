@@ -96,6 +96,11 @@ impl Receiving {
         self.refused_bytes.max(PROBE_BYTES)
     }
 
+    /// Somebody is told when what is pending is durable.
+    pub const fn is_waited_for(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// They are durable.
     pub fn stored(&mut self) {
         self.refused_bytes = 0;
