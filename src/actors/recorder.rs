@@ -202,7 +202,8 @@ impl RecorderStage {
     /// Sees to it that what is pending is written: at once when there is much, after the gap when there is little. "At once" is
     /// after the messages that wait already: the mailbox is emptied before anything else is done.
     fn schedule(&mut self, ctx: &mut Context<Self>) {
-        let at_once = self.is_checkpointing() || self.pending.rows() >= FLUSH_ROWS;
+        // Whoever waits for an answer sends nothing meanwhile; what comes while one transaction is written shares the next.
+        let at_once = self.is_checkpointing() || self.pending.rows() >= FLUSH_ROWS || self.receiving.is_waited_for();
         if let Some(flush) = self.flush {
             if flush.at_once || !at_once {
                 return;
@@ -226,8 +227,7 @@ impl RecorderStage {
         self.add_checkpoint();
         if self.pending.is_empty() {
             self.messages = 0;
-            self.recovered();
-            self.publish_watermark();
+            self.ask_the_disk(ctx);
             return;
         }
         let began = Instant::now();
@@ -260,7 +260,21 @@ impl RecorderStage {
         }
     }
 
-    /// It writes again, or nothing waits for it to.
+    /// Nothing waits to be written: records that came over HTTP were refused. After a failure only a write says that the disk takes
+    /// writes again, and whoever sends may have been told to stay away until then.
+    fn ask_the_disk(&mut self, ctx: &mut Context<Self>) {
+        if self.backoff.attempt() > 0 {
+            match self.writer.probe(self.receiving.refused_bytes()) {
+                Ok(()) => {}
+                Err(error @ (StoreError::DiskFull(_) | StoreError::Busy(_))) => return self.try_again(&error, ctx),
+                Err(error) => return self.give_up(error, ctx),
+            }
+        }
+        self.recovered();
+        self.publish_watermark();
+    }
+
+    /// It writes again.
     fn recovered(&mut self) {
         if self.backoff.attempt() > 0 {
             tracing::info!(attempts = self.backoff.attempt(), "store writes again");

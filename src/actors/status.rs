@@ -170,6 +170,11 @@ impl StatusBoard {
         self.inner().blocked().is_some()
     }
 
+    /// Why nothing can be stored now; `None` where it can.
+    pub fn blocked(&self) -> Option<String> {
+        self.inner().blocked().map(|(who, trouble)| format!("{who}: {}", trouble.reason))
+    }
+
     pub fn well(&self, who: &str) {
         self.inner().troubles.remove(who);
     }

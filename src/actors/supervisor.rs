@@ -83,6 +83,8 @@ pub struct Doors {
     pub execute: Option<Recipient<Execute>>,
     pub receive: Option<Recipient<Receive>>,
     pub steer: BTreeMap<String, Recipient<Steer>>,
+    /// For good: what comes now is not taken any more.
+    pub is_ending: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +250,8 @@ impl Supervisor {
     fn take_down(&mut self, state: State, ctx: &mut Context<Self>) {
         self.state = state;
         self.checkpointing = false;
-        *self.doors() = Doors::default();
+        let is_ending = self.doors().is_ending || matches!(self.state, State::Ending(_));
+        *self.doors() = Doors { is_ending, ..Doors::default() };
         if let Some(pipeline) = self.pipeline.take() {
             pipeline.sources.iter().for_each(|source| source.stop.do_send(Stop));
             pipeline.stops.iter().for_each(|stop| stop.do_send(Stop));
@@ -406,6 +409,7 @@ impl Handler<Shutdown> for Supervisor {
     fn handle(&mut self, _: Shutdown, ctx: &mut Self::Context) -> Self::Result {
         let (sender, drained) = oneshot::channel();
         self.drained.push(sender);
+        self.doors().is_ending = true;
         match self.state {
             State::Running => self.drain(ctx),
             State::Falling { .. } => self.end(Ending::Finished, ctx),

@@ -155,6 +155,10 @@ impl StoreWriter for Located {
         self.inner.remove_received().map_err(|error| located(error, &self.options))
     }
 
+    fn probe(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.inner.probe(bytes).map_err(|error| located(error, &self.options))
+    }
+
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {
         self.inner.load_snapshot().map_err(|error| located(error, &self.options))
     }

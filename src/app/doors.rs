@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::pipeline::{SourcePart, redecoder};
 use crate::actors::aliases::SharedAliases;
 use crate::actors::messages::{Execute, Receive, Steer};
+use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::Doors;
 use crate::clock;
 use crate::engine::decode;
@@ -28,7 +29,7 @@ use crate::settings::Settings;
 /// Longest a person's write waits for the disk.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pause between two looks for a pipeline that is being built. Some who send do not send again.
+/// Pause between two looks for a pipeline that is being built.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The API's side of [`Doors`].
@@ -57,36 +58,57 @@ impl Commands for SharedDoors {
     }
 }
 
-impl SharedDoors {
-    /// The recorder of the running pipeline; while there is none, waits for the next.
-    async fn receive(&self) -> Recipient<Receive> {
+/// The way of records that come over HTTP.
+#[derive(Clone, Debug)]
+pub struct RecordDoor {
+    pub doors: SharedDoors,
+    pub status: Arc<StatusBoard>,
+}
+
+impl RecordDoor {
+    /// The recorder of the running pipeline; while there is none, waits for the next: some who send do not send again.
+    async fn recorder(&self) -> Result<Recipient<Receive>, ReceiveError> {
         loop {
-            let receive = self.0.lock().unwrap_or_else(PoisonError::into_inner).receive.clone();
+            let (receive, is_ending) = {
+                let doors = self.doors.0.lock().unwrap_or_else(PoisonError::into_inner);
+                (doors.receive.clone(), doors.is_ending)
+            };
+            if is_ending {
+                return Err(ReceiveError::Ending);
+            }
+            // The recorder itself finds out when that is over; a request that waited for it would wait in vain.
+            if let Some(reason) = self.status.blocked() {
+                return Err(ReceiveError::Unavailable(reason));
+            }
             match receive {
-                Some(receive) => return receive,
+                Some(receive) => return Ok(receive),
                 None => tokio::time::sleep(LOOK_EVERY).await,
             }
         }
     }
+
+    async fn stored(self, records: Vec<NewRecord>) -> Result<(), ReceiveError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.recorder().await?.send(Receive { records, answer }).await;
+        let answer = match sent {
+            Ok(()) => answered.await.ok(),
+            Err(_) => None,
+        };
+        let is_ending = || self.doors.0.lock().unwrap_or_else(PoisonError::into_inner).is_ending;
+        answer.unwrap_or_else(|| {
+            Err(if is_ending() { ReceiveError::Ending } else { ReceiveError::Unavailable("the recorder is being restarted".to_owned()) })
+        })
+    }
 }
 
-impl Receiver for SharedDoors {
+impl Receiver for RecordDoor {
     fn receive(&self, records: Vec<NewRecord>) -> BoxFuture<Result<(), ReceiveError>> {
-        let doors = self.clone();
+        let door = self.clone();
         Box::pin(async move {
-            let unavailable = |reason: &str| ReceiveError::Unavailable(reason.to_owned());
-            let stored = async {
-                let (answer, answered) = oneshot::channel();
-                let sent = doors.receive().await.send(Receive { records, answer }).await;
-                let answer = match sent {
-                    Ok(()) => answered.await.ok(),
-                    Err(_) => None,
-                };
-                answer.unwrap_or_else(|| Err(unavailable("the recorder is being restarted")))
-            };
             // Given up, the records are not stored: the recorder sees that nobody waits for the answer.
-            let stored = tokio::time::timeout(WRITE_TIMEOUT, stored).await;
-            stored.unwrap_or_else(|_| Err(unavailable("the pipeline is being rebuilt, or the disk takes no writes now; see /readyz")))
+            let stored = tokio::time::timeout(WRITE_TIMEOUT, door.stored(records)).await;
+            let late = "the pipeline is being rebuilt, or the disk takes no writes now; see /readyz";
+            stored.unwrap_or_else(|_| Err(ReceiveError::Unavailable(late.to_owned())))
         })
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use super::disk::{self, Located};
-use super::doors::{BrokerRecords, DryRunner, SharedDoors};
+use super::doors::{BrokerRecords, DryRunner, RecordDoor, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::{kafka_sources, received_sources};
 use super::verify;
@@ -119,7 +119,10 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         explain: correlate::explain,
         join_changes: changes::changes,
         live: hub.clone(),
-        ingest: received.is_taking.then(|| Ingest { options: Arc::new(settings.ingest.clone()), receiver: Arc::new(doors.clone()) }),
+        ingest: received.is_taking.then(|| Ingest {
+            options: Arc::new(settings.ingest.clone()),
+            receiver: Arc::new(RecordDoor { doors: doors.clone(), status: status.clone() }),
+        }),
         now: clock::now,
         version: env!("CARGO_PKG_VERSION"),
     };

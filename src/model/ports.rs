@@ -212,6 +212,12 @@ pub trait StoreWriter: Send {
     fn remove_received(&mut self) -> Result<ReceivedRemoved, StoreError> {
         Ok(ReceivedRemoved::default())
     }
+    /// Whether so many bytes could be made durable now: they are written and taken back. The answer to "does the disk take writes
+    /// again" while nothing waits to be written.
+    fn probe(&mut self, bytes: u64) -> Result<(), StoreError> {
+        let _ = bytes;
+        Ok(())
+    }
     /// What the last whole checkpoint left; state parts of an unfinished one are forgotten.
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError>;
 }

@@ -91,4 +91,7 @@ pub enum ReceiveError {
     /// The store cannot write now.
     #[error("{0}")]
     Unavailable(String),
+    /// The process was told to end.
+    #[error("this whydunit is ending; send to the next one")]
+    Ending,
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use warp::http::{HeaderValue, StatusCode, header};
+use warp::http::{HeaderMap, HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
 use crate::model::command::CommandError;
@@ -46,6 +46,10 @@ pub struct Details {
     #[serde(skip)]
     #[schema(ignore)]
     pub retry_after_s: Option<u32>,
+    /// Nothing more is taken on this connection; sent as `Connection: close`.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub closes: bool,
     /// Methods that the path takes; sent as `Allow`.
     #[serde(skip)]
     #[schema(ignore)]
@@ -69,6 +73,7 @@ impl Problem {
             instance: String::new(),
             errors: Vec::new(),
             retry_after_s: None,
+            closes: false,
             allow: None,
         }))
     }
@@ -135,6 +140,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     }
 
+    /// Too much to be stored at once.
+    pub fn too_many_lines(limit: usize) -> Self {
+        let detail = format!("a body may have at most {limit} lines; send them in several requests");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
     pub fn unsupported_media(found: &str) -> Self {
         let detail = format!("send `Content-Type: application/json`, not `{found}`");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media", "The body is not of a type we read", detail)
@@ -186,6 +197,23 @@ impl Problem {
         self
     }
 
+    /// Whoever asks is to come again on another connection, which may lead elsewhere.
+    #[must_use]
+    pub fn and_close(mut self) -> Self {
+        self.0.closes = true;
+        self
+    }
+
+    /// When and how to come again.
+    pub fn write_wishes(&self, headers: &mut HeaderMap) {
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.closes {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
     /// The response to a request for `path`.
     pub fn into_response_for(mut self, path: &str) -> Response {
         path.clone_into(&mut self.0.instance);
@@ -194,9 +222,7 @@ impl Problem {
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after_s {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        self.write_wishes(headers);
         if let Some(Ok(allow)) = self.allow.as_deref().map(HeaderValue::from_str) {
             headers.insert(header::ALLOW, allow);
         }

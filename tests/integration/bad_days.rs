@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod crowds;
-pub(crate) mod disk;
+mod disk;
 mod flood;
 mod growing;
 mod input;

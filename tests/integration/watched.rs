@@ -12,10 +12,10 @@ use serde_json::Value;
 use whydunit::kafka::Options;
 use whydunit::kafka::producer::{OutgoingRecord, Producer};
 
-use crate::bad_days::disk::SmallDisk;
 use crate::support::kafka::KafkaServer;
 use crate::support::ports::Port;
 use crate::support::process::{Home, Run};
+use crate::support::small_disk::SmallDisk;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// It watches for defects that no user can bring about: promtool's own tests make it fire.

@@ -1,8 +1,11 @@
 //! Without Kafka: everything comes over HTTP, and what was answered with success is there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod aliases;
 mod bodies;
+mod ending;
 mod full;
+mod kept;
 mod kills;
 mod telemetry;
 mod webhooks;

@@ -9,3 +9,5 @@ pub mod process;
 pub mod seed;
 
 pub mod shop;
+
+pub mod small_disk;

@@ -15,6 +15,8 @@ use crate::telemetry::metrics::metrics;
 
 /// Bytes of waiting requests that make a transaction large enough.
 const FULL_BYTES: u64 = 8 << 20;
+/// A disk that takes this takes small requests.
+const PROBE_BYTES: u64 = 64 << 10;
 /// Pause between two pieces of a removal, so that writes come between.
 const REMOVE_GAP: Duration = Duration::from_millis(5);
 /// A disk in trouble comes first.
@@ -57,6 +59,8 @@ pub(super) struct Receiving {
     /// Of the requests whose records are pending.
     answers: Vec<Answer>,
     pending_bytes: u64,
+    /// The most that was refused at once since the store last took something, bytes.
+    refused_bytes: u64,
     is_removing: bool,
 }
 
@@ -87,8 +91,19 @@ impl Receiving {
         self.pending_bytes >= FULL_BYTES
     }
 
+    /// With room for so many bytes the next to come will find room.
+    pub fn refused_bytes(&self) -> u64 {
+        self.refused_bytes.max(PROBE_BYTES)
+    }
+
+    /// Somebody is told when what is pending is durable.
+    pub const fn is_waited_for(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// They are durable.
     pub fn stored(&mut self) {
+        self.refused_bytes = 0;
         if self.answers.is_empty() {
             return;
         }
@@ -106,7 +121,7 @@ impl Receiving {
         for (connector, bytes) in bytes_by_source(&records) {
             self.freed(connector, bytes);
         }
-        self.pending_bytes = 0;
+        self.refused_bytes = self.refused_bytes.max(std::mem::take(&mut self.pending_bytes));
         for answer in self.answers.drain(..) {
             let _ = answer.send(Err(ReceiveError::Unavailable(error.to_string())));
         }

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_record_tells_by_itself_what_it_is() {
         let push = br#"{"ref":"refs/heads/main","before":"a","after":"b","repository":{"name":"cart","full_name":"shop/cart"},"commits":[{"id":"0123456789012345678901234567890123456789","message":"x","timestamp":"2026-11-23T14:02:10Z","author":{"name":"a"}}]}"#;
-        let cases: [(&[u8], (Source, &str)); 12] = [
+        let cases: [(&[u8], (Source, &str)); 13] = [
             (b"no seats left", (Source::Logs, "text")),
             (br#"{"message":"no seats left","level":"error"}"#, (Source::Logs, "json_logs")),
             (br#"{"version":"1.1","host":"a","short_message":"b"}"#, (Source::Logs, "gelf")),
@@ -101,6 +101,10 @@ mod tests {
             (b"cpu,host=a usage_idle=98.5 1795442530000000000", (Source::Metrics, "influx_line")),
             (
                 br#"{"labels":{"job":"cart"},"name":"up","timestamp":"2026-11-23T14:02:10Z","value":"1"}"#,
+                (Source::Metrics, "prometheus_json"),
+            ),
+            (
+                br#"{"labels":{"__name__":"up","job":"cart"},"name":"up","timestamp":"2026-11-23T14:02:10Z","value":"NaN"}"#,
                 (Source::Metrics, "prometheus_json"),
             ),
             (

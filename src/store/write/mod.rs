@@ -267,6 +267,12 @@ impl StoreWriter for SqliteWriter {
         Ok(removed)
     }
 
+    fn probe(&mut self, bytes: u64) -> Result<(), StoreError> {
+        let probed = received::probe(&self.connection, bytes);
+        self.log.after_commit(&self.connection);
+        Ok(probed?)
+    }
+
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {
         self.replaced = Replaced::default();
         let loaded = checkpoint::load_snapshot(&mut self.connection, &mut self.index);

@@ -36,6 +36,17 @@ pub(super) fn store(tx: &Transaction<'_>, records: &[NewRecord]) -> Result<(), F
     Ok(())
 }
 
+/// Key of [`probe`]'s row, which no reader looks for.
+const PROBE: &str = "probe";
+
+/// Writes a row of so many bytes, durably, and removes it. Its pages are free for what comes next; a row that could not be removed goes
+/// with the next probe.
+pub(super) fn probe(connection: &Connection, bytes: u64) -> Result<(), Fault> {
+    connection.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?, zeroblob(?))")?.execute(params![PROBE, bytes])?;
+    connection.prepare_cached("DELETE FROM meta WHERE key = ?")?.execute([PROBE])?;
+    Ok(())
+}
+
 /// Bytes that are there, by connector.
 pub(super) fn waiting(connection: &Connection) -> Result<Vec<(String, u64)>, Fault> {
     let mut statement = connection.prepare_cached("SELECT connector, bytes FROM received_queues ORDER BY connector")?;

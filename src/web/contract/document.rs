@@ -6,6 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi as Document, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use crate::web::ingest::{otlp, remote_write, webhook};
 use crate::web::rejection::Details;
 use crate::web::routes::{
     aliases, analytics, changes, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, stream, topology,
@@ -27,7 +28,8 @@ use crate::web::routes::{
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
         dead_letters::dry_run, dead_letters::replay, dead_letters::replay_many, dead_letters::discard_many,
         dead_letters::replay_runs, dead_letters::restore, dead_letters::restore_many, ledger::show,
-        analytics::summary, changes::list, changes::show, aliases::list, aliases::set, aliases::remove, topology::topology, health::health, health::openapi, stream::stream
+        analytics::summary, changes::list, changes::show, aliases::list, aliases::set, aliases::remove, topology::topology, health::health, health::openapi, stream::stream,
+        otlp::logs, otlp::metrics, otlp::traces, remote_write::write, webhook::take
     ),
     components(schemas(Details)),
     modifiers(&Common)
@@ -84,7 +86,8 @@ fn complete(operation: &mut Operation, writes: bool, of_one: bool) {
         add_page_headers(operation);
         return;
     }
-    if writes {
+    // Of what brings records nobody asks who, and each record has an identity of its own.
+    if writes && !operation.tags.iter().flatten().any(|tag| tag == "ingest") {
         parameters.push(header("X-Whydunit-User", "Your name, percent-encoded where it is not ASCII; `local` when absent."));
         parameters.push(header("Idempotency-Key", "The same key again gives the first answer again and does nothing twice."));
         if of_one && operation.tags.iter().flatten().any(|tag| tag == "investigation" || tag == "notes") {

@@ -6,14 +6,15 @@
 //! | POST | `/api/v1/write` | Prometheus remote write 1.0 |
 //! | POST | `/ingest/{source}` | webhooks, and any format that a topic of that source may hold |
 //!
-//! Bodies are stored as they come and decoded later: one that cannot be read becomes a dead letter. A source of which too much waits
-//! is refused with `Retry-After`.
+//! Bodies are stored as they come and decoded later: one that cannot be read becomes a dead letter, whatever its headers say of it.
+//! A source of which too much waits is refused with `Retry-After`.
 
+mod bodies;
 mod options;
-mod otlp;
-mod remote_write;
+pub(super) mod otlp;
+pub(super) mod remote_write;
 mod signature;
-mod webhook;
+pub(super) mod webhook;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use super::rejection::Problem;
 use super::request::{Api, Request, asked_with_body};
 use crate::model::Source;
 use crate::model::ports::Receiver;
-use crate::model::received::{Headers, NewRecord, ReceiveError};
+use crate::model::received::{FORMAT_HEADER, Headers, NewRecord, ReceiveError};
 use crate::telemetry::metrics::metrics;
 
 pub use options::{Auto, Enabled, IngestOptions};
@@ -42,6 +43,9 @@ const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// When to come again, seconds: by then a checkpoint has made room, or the disk is asked again.
 const FULL_RETRY_S: u32 = 5;
 const UNAVAILABLE_RETRY_S: u32 = 2;
+
+/// Kept for whoever looks at a dead letter: decoders know packing by its first bytes.
+const ENCODING_HEADER: &str = "content-encoding";
 
 /// What takes records, and how much.
 #[derive(Clone)]
@@ -56,10 +60,17 @@ impl fmt::Debug for Ingest {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    Logs,
+    Metrics,
+    Traces,
+}
+
 /// What a path takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    Otlp(Source),
+    Otlp(Signal),
     RemoteWrite,
     /// `None`: of no source there is.
     Webhook(Option<Source>),
@@ -68,9 +79,9 @@ enum Target {
 impl Target {
     fn of(path: &str) -> Option<Self> {
         match path {
-            "/v1/logs" => Some(Self::Otlp(Source::Logs)),
-            "/v1/metrics" => Some(Self::Otlp(Source::Metrics)),
-            "/v1/traces" => Some(Self::Otlp(Source::Traces)),
+            "/v1/logs" => Some(Self::Otlp(Signal::Logs)),
+            "/v1/metrics" => Some(Self::Otlp(Signal::Metrics)),
+            "/v1/traces" => Some(Self::Otlp(Signal::Traces)),
             "/api/v1/write" => Some(Self::RemoteWrite),
             "/ingest" => Some(Self::Webhook(None)),
             other => other.strip_prefix("/ingest/").map(|name| Self::Webhook(Source::parse(name))),
@@ -103,8 +114,10 @@ async fn answer(target: Target, method: Method, mut request: Request, desk: Opti
     let answer = match (&desk, target) {
         (None, _) => Err(Problem::not_found("nothing is taken over HTTP here; the setting ingest.enabled = true changes that")),
         _ if method != Method::POST => Err(Problem::method_not_allowed("POST".to_owned())),
-        (Some(desk), Target::Otlp(source)) => Ok(otlp::take(desk, &mut request, source).await),
-        (Some(desk), Target::RemoteWrite) => remote_write::take(desk, &mut request).await,
+        (Some(desk), Target::Otlp(Signal::Logs)) => Ok(otlp::logs(desk, &mut request).await),
+        (Some(desk), Target::Otlp(Signal::Metrics)) => Ok(otlp::metrics(desk, &mut request).await),
+        (Some(desk), Target::Otlp(Signal::Traces)) => Ok(otlp::traces(desk, &mut request).await),
+        (Some(desk), Target::RemoteWrite) => remote_write::write(desk, &mut request).await,
         (Some(desk), Target::Webhook(Some(source))) => webhook::take(desk, &mut request, source).await,
         (_, Target::Webhook(None)) => Err(Problem::not_found(format!(
             "{} is no source; there are {}",
@@ -119,7 +132,7 @@ async fn answer(target: Target, method: Method, mut request: Request, desk: Opti
 }
 
 /// Where bodies are taken.
-struct Desk {
+pub(super) struct Desk {
     ingest: Ingest,
     /// One permit a KiB of a body in memory.
     room: Semaphore,
@@ -154,13 +167,16 @@ impl Desk {
         let outcome = match &stored {
             Ok(()) => "stored",
             Err(ReceiveError::Full { .. }) => "full",
-            Err(ReceiveError::Unavailable(_)) => "unavailable",
+            Err(ReceiveError::Unavailable(_) | ReceiveError::Ending) => "unavailable",
         };
         metrics().ingest_request(source.as_str(), outcome);
         stored.map_err(|error| match error {
             ReceiveError::Full { .. } => Problem::inbox_full(format!("{error}; nothing of this request is stored"), FULL_RETRY_S),
             ReceiveError::Unavailable(_) => {
                 Problem::unavailable(format!("{error}; nothing of this request is stored"), UNAVAILABLE_RETRY_S)
+            }
+            ReceiveError::Ending => {
+                Problem::unavailable(format!("{error}; nothing of this request is stored"), UNAVAILABLE_RETRY_S).and_close()
             }
         })
     }
@@ -188,13 +204,11 @@ fn content_encoding(headers: &HeaderMap) -> String {
     if name == "identity" { String::new() } else { name }
 }
 
-/// Refuses a body that is packed otherwise than by gzip; whether it is.
-fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
-    match content_encoding(headers).as_str() {
-        "" => Ok(false),
-        "gzip" => Ok(true),
-        other => Err(Problem::unsupported(format!("send the body as it is or with `Content-Encoding: gzip`, not `{other}`"))),
-    }
+/// Headers of a record whose path says what it is: `format` where the media type is the one that goes with it.
+fn headers_of(headers: &HeaderMap, media: &str, format: Option<&str>) -> Headers {
+    let encoding = content_encoding(headers);
+    let kept = [("content-type", media), (ENCODING_HEADER, &encoding), (FORMAT_HEADER, format.unwrap_or_default())];
+    kept.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()
 }
 
 /// An answer with a body.
@@ -210,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_path_says_what_it_takes() {
-        assert_eq!(Target::of("/v1/traces"), Some(Target::Otlp(Source::Traces)));
+        assert_eq!(Target::of("/v1/traces"), Some(Target::Otlp(Signal::Traces)));
         assert_eq!(Target::of("/api/v1/write"), Some(Target::RemoteWrite));
         assert_eq!(Target::of("/ingest/git"), Some(Target::Webhook(Some(Source::Git))));
         assert_eq!(Target::of("/ingest/smoke"), Some(Target::Webhook(None)));

@@ -1,74 +1,21 @@
 //! No room on the disk, and a database that is taken away: nothing is lost, and it is said.
 
 use std::cell::Cell;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tempfile::TempDir;
 
 use super::{PATIENCE, records_read};
 use crate::support::kafka::KafkaServer;
 use crate::support::process::{Home, Run, assert_same_export};
 use crate::support::shop::{ShopFeed, read_to_the_end, settings, write_shop};
+use crate::support::small_disk::SmallDisk;
 
 /// Small batches, so that little is under way when the disk is full.
 const SMALL_BATCHES: &str = "[kafka.batch]\nmax_records = 50\nqueue = 1\n";
 /// What cannot be stored is not waited for at an end.
 const NO_DRAIN: [(&str, &str); 1] = [("WHYDUNIT__PIPELINE__DRAIN_S", "1")];
-
-/// A file system of a few megabytes; unmounted when dropped.
-pub(crate) struct SmallDisk {
-    folder: TempDir,
-}
-
-impl SmallDisk {
-    /// `None`, with a message, where file systems cannot be mounted.
-    pub(crate) fn mount(mib: u32) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(folder.path()).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(Self { folder }),
-            Ok(output) => {
-                println!("skipped: no file system to fill: {}", String::from_utf8_lossy(&output.stderr));
-                None
-            }
-            Err(error) => {
-                println!("skipped: no file system to fill: {error}");
-                None
-            }
-        }
-    }
-
-    pub(crate) fn database(&self) -> PathBuf {
-        self.folder.path().join("whydunit.db")
-    }
-
-    /// Takes the room that is left, but for so many KiB.
-    pub(crate) fn fill(&self, left_kib: u64) {
-        let disk = rustix::fs::statvfs(self.folder.path()).unwrap();
-        let bytes = (disk.f_bavail * disk.f_frsize).saturating_sub(left_kib * 1_024);
-        let mut ballast = std::fs::OpenOptions::new().create(true).append(true).open(self.ballast()).unwrap();
-        ballast.write_all(&vec![0; usize::try_from(bytes).unwrap()]).unwrap();
-    }
-
-    pub(crate) fn make_room(&self) {
-        std::fs::remove_file(self.ballast()).unwrap();
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.folder.path().join("ballast")
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a process that just ended may hold it for a moment.
-        let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
-    }
-}
 
 fn undisturbed(settings: &str) -> String {
     let home = Home::new(settings);

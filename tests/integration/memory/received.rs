@@ -2,10 +2,10 @@
 
 use whydunit::model::Source;
 use whydunit::model::ledger::{LedgerRow, LedgerSums};
-use whydunit::model::ports::{StoreReader as _, StoreWriter as _, WriteBatch};
+use whydunit::model::ports::{StoreError, StoreReader as _, StoreWriter as _, WriteBatch};
 use whydunit::model::received::{NewRecord, connector_of, partition_of};
 use whydunit::model::snapshot::Checkpoint;
-use whydunit::store::{SqliteWriter, open_reader, open_writer};
+use whydunit::store::{Options, SqliteWriter, open_reader, open_writer};
 
 use super::Database;
 use super::things::at;
@@ -98,4 +98,16 @@ fn a_page_holds_so_many_bytes_but_always_a_record() {
     }
     assert_eq!(reader.received(LOGS, 4, 2, u64::MAX).unwrap().records.iter().map(|record| record.offset).collect::<Vec<_>>(), [4, 5]);
     assert_eq!(reader.received("http-none", 0, 100, u64::MAX).unwrap().end_offset, 0);
+}
+
+#[test]
+fn a_probe_tells_whether_there_is_room_for_so_many_bytes_and_leaves_it_to_what_comes() {
+    let database = Database::new();
+    let mut writer = open_writer(&Options { max_size_mib: 2, ..database.options() }).unwrap();
+    writer.probe(1 << 20).unwrap();
+    assert!(matches!(writer.probe(4 << 20), Err(StoreError::DiskFull(_))), "there is no room for twice as much");
+    let record = NewRecord { value: vec![b'x'; 1 << 20], ..records(Source::Logs, 0..1).remove(0) };
+    receive(&mut writer, vec![record]);
+    assert!(matches!(writer.probe(1 << 20), Err(StoreError::DiskFull(_))), "the room is taken");
+    writer.probe(1 << 10).unwrap();
 }

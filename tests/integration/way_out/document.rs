@@ -23,9 +23,15 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
         .collect()
 }
 
+/// A path as [`Running::send`] takes it.
 fn concrete(path: &str) -> String {
-    let segments = path.trim_start_matches("/api/v1").split('/').map(|segment| if segment.starts_with('{') { "known" } else { segment });
-    segments.collect::<Vec<_>>().join("/")
+    let segment = |segment| match segment {
+        "{source}" => "logs",
+        parameter if parameter.starts_with('{') => "known",
+        literal => literal,
+    };
+    let path = path.split('/').map(segment).collect::<Vec<_>>().join("/");
+    path.strip_prefix("/api/v1").map_or(format!("/{path}"), str::to_owned)
 }
 
 #[test]
@@ -49,6 +55,26 @@ fn every_documented_operation_exists_and_every_other_method_is_refused_with_thos
                 assert!(answer.header("allow").split(", ").any(|allowed| allowed == known), "{method} {path}: {}", answer.header("allow"));
             }
         }
+    }
+}
+
+#[test]
+fn every_path_that_takes_records_says_how_it_answers() {
+    let document = web().get("/openapi.json").json();
+    for (path, statuses) in [
+        ("/v1/logs", "200 400 401 413 429 503"),
+        ("/v1/metrics", "200 400 401 413 429 503"),
+        ("/v1/traces", "200 400 401 413 429 503"),
+        ("/api/v1/write", "204 400 401 413 415 503"),
+        ("/ingest/{source}", "200 400 401 404 413 429 503"),
+    ] {
+        let operation = &document["paths"][path]["post"];
+        let responses = operation["responses"].as_object().unwrap_or_else(|| panic!("{path} is not described"));
+        let named: Vec<_> = responses.keys().map(String::as_str).filter(|status| *status != "default").collect();
+        assert_eq!(named.join(" "), statuses, "{path}");
+        let waits = responses.iter().filter(|(status, _)| matches!(status.as_str(), "429" | "503"));
+        assert!(waits.into_iter().all(|(_, response)| response["headers"]["Retry-After"].is_object()), "{path}");
+        assert!(!operation["parameters"].to_string().contains("Idempotency-Key"), "{path}");
     }
 }
 

@@ -13,14 +13,17 @@ use whydunit::model::dead_letter::{
 };
 use whydunit::model::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
-use whydunit::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, SourceRecords, StoreError, StoreReader};
+use whydunit::model::ports::{
+    BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, Receiver, SourceRecords, StoreError, StoreReader,
+};
 use whydunit::model::position::{PartitionKey, Position};
 use whydunit::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
+use whydunit::model::received::{NewRecord, ReceiveError};
 use whydunit::model::suspect::{Suspect, SuspectKind, Verdict};
 use whydunit::model::topology::Topology;
 use whydunit::model::view::{AnalyticsSummary, Facet, ServiceGraph, Timeline};
 use whydunit::model::{Event, Severity, Source, Timestamp};
-use whydunit::web::{self, Hub, Options, Parts, Server};
+use whydunit::web::{self, Hub, Ingest, Options, Parts, Server};
 
 pub const NOW_S: i64 = 1_774_274_530;
 /// The id that is known everywhere.
@@ -235,6 +238,12 @@ impl ConnectorControl for Memory {
     }
 }
 
+impl Receiver for Memory {
+    fn receive(&self, _: Vec<NewRecord>) -> BoxFuture<Result<(), ReceiveError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
 /// A server of its own runtime and port; ends when dropped.
 pub struct Running {
     pub memory: Arc<Memory>,
@@ -276,7 +285,7 @@ pub fn start_with_clock(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let hub = Hub::new(now());
     let parts = Parts {
-        ingest: None,
+        ingest: Some(Ingest { options: Arc::default(), receiver: memory.clone() }),
         reader,
         commands,
         status: memory.clone(),

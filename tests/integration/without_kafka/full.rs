@@ -1,12 +1,19 @@
 //! More comes than is read.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use whydunit::clock;
 
 use super::bodies::{JSON, PROTOBUF, log_json, remote_write};
 use super::{PATIENCE, assert_closes, send, settings, wait_booked};
 use crate::support::process::{Home, Run};
+use crate::support::small_disk::SmallDisk;
+
+/// Longer than several waits between two tries to write.
+const SOME_TRIES: Duration = Duration::from_secs(6);
+/// An answer that waits for nothing, on a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(3);
 
 fn state(run: &Run, connector: &str) -> String {
     run.api(&format!("/api/v1/connectors/{connector}"))["state"].as_str().unwrap_or_default().to_owned()
@@ -68,11 +75,48 @@ fn while_the_disk_takes_no_writes_requests_are_told_to_come_again_and_nothing_an
     let refused = refused.unwrap();
     assert_eq!((refused.status, refused.header("retry-after")), (503, "2"), "{}", refused.text());
     assert!(taken > 0 && refused.text().contains("nothing of this request is stored"), "{}", refused.text());
+    assert!(!run.within(SOME_TRIES, |run| run.ops("/readyz")["status"] != "not_ready"), "not steadily: {}", run.ops("/readyz"));
     run.killed();
 
     let run = home.run();
     wait_booked(&run, "http-logs", "items_decoded", taken * 100);
     assert_eq!(send(&run, "/v1/logs", &[JSON], &body).status, 200);
+    run.terminate();
+    assert_closes(&home);
+}
+
+#[test]
+fn on_a_full_disk_it_is_not_ready_until_it_has_written_again_and_says_so_at_once_to_whoever_sends() {
+    let Some(disk) = SmallDisk::mount(16) else { return };
+    let home = Home::with_database(&settings(""), tempfile::tempdir().unwrap(), disk.database());
+    let run = home.run();
+    run.wait_until("it is ready", PATIENCE, |run| run.ops("/readyz")["status"] == "ready");
+    let body = log_json("cart", 1_000, clock::now());
+    assert_eq!(send(&run, "/v1/logs", &[JSON], &body).status, 200);
+    disk.fill(0);
+    let mut taken = 1;
+    let refused = loop {
+        let answer = send(&run, "/v1/logs", &[JSON], &body);
+        if answer.status != 200 {
+            break answer;
+        }
+        taken += 1;
+    };
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "2"), "{}", refused.text());
+    // Nobody sends: nothing but the process itself can find out.
+    assert!(!run.within(SOME_TRIES, |run| run.ops("/readyz")["status"] != "not_ready"), "not steadily: {}", run.ops("/readyz"));
+    let ready = run.ops("/readyz").to_string();
+    assert!(["disk full", "make room there", "since 20"].iter().all(|word| ready.contains(word)), "{ready}");
+    for _ in 0..3 {
+        let began = Instant::now();
+        let answer = send(&run, "/v1/logs", &[JSON], &body);
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "2"), "{}", answer.text());
+        assert!(answer.text().contains("disk full") && began.elapsed() < AT_ONCE, "{:?}: {}", began.elapsed(), answer.text());
+    }
+    disk.make_room();
+    run.wait_until("it is ready again", PATIENCE, |run| run.ops("/readyz")["status"] == "ready");
+    assert_eq!(send(&run, "/v1/logs", &[JSON], &body).status, 200);
+    wait_booked(&run, "http-logs", "items_decoded", (taken + 1) * 1_000);
     run.terminate();
     assert_closes(&home);
 }

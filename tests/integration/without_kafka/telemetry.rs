@@ -101,23 +101,25 @@ fn what_cannot_be_read_is_a_dead_letter_with_its_reason() {
 }
 
 #[test]
-fn bodies_of_another_kind_are_refused_with_what_to_send() {
+fn a_refusal_says_what_to_do_instead() {
     let home = Home::new(&settings("[ingest]\nmax_body_bytes = 65536\n"));
     let run = home.run();
     let too_large = vec![b'x'; 65_537];
+    let many_lines = b"x\n".repeat(20_001);
+    let bomb = gzipped(&vec![b'\n'; 1 << 20]);
+    let text = ("content-type", "text/plain");
     for (path, headers, body, status, says) in [
-        ("/v1/logs", vec![("content-type", "text/plain")], &b"x"[..], 415, "application/x-protobuf"),
-        ("/v1/logs", vec![JSON, ("content-encoding", "zstd")], b"x", 415, "gzip"),
-        ("/v1/logs", vec![JSON], &too_large, 413, "65536"),
+        ("/v1/logs", vec![JSON], too_large.as_slice(), 413, "65536"),
+        ("/ingest/logs", vec![text], &many_lines, 413, "20000 lines"),
+        ("/ingest/logs", vec![text, GZIP], &bomb, 413, "65536"),
         ("/ingest/smoke", vec![JSON], b"{}", 404, "/ingest/git"),
         ("/ingest/git", vec![JSON], b"", 400, "empty"),
-        ("/api/v1/write", vec![JSON], b"{}", 415, "application/x-protobuf"),
         ("/v1/logs", vec![JSON, ("origin", "http://elsewhere.test")], b"{}", 403, "elsewhere"),
     ] {
         let answer = send(&run, path, &headers, body);
         assert!(answer.status == status && answer.text().contains(says), "{path} {}: {}", answer.status, answer.text());
     }
-    let refused = send(&run, "/v1/logs", &[JSON, ("content-encoding", "br")], b"x");
+    let refused = send(&run, "/v1/logs", &[JSON], &too_large);
     let status: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
     assert_eq!(status["code"], 3, "a google.rpc.Status: {status}");
     run.terminate();

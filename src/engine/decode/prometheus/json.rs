@@ -5,7 +5,8 @@
 //!  "value": "1"}
 //! ```
 //!
-//! A list of samples and samples one after the other are read too.
+//! A list of samples and samples one after the other are read too. The adapter writes every NaN as `"NaN"`, so that a staleness marker,
+//! which is a NaN of certain bits, looks like any other: all of them measured nothing.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -56,6 +57,7 @@ fn sample(raw: &RawValue, sink: &mut RecordSink<'_>) -> Result<MetricPoint, Refu
         Leaf::Null => return Err(Refusal::field("value is missing")),
         value => value.float().ok_or_else(|| Refusal::field(format!("value is no number but {}", value.kind())))?,
     };
+    let value = if value.is_nan() { f64::from_bits(super::STALE) } else { value };
     let timestamp = time(&sample.timestamp, sink)?;
     super::point(name, &labels, value, timestamp, sink)
 }

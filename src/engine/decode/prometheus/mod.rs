@@ -4,7 +4,8 @@
 //! label `le`) repeats in parts what `_sum` and `_count` say and is counted, not judged; the rest are levels. A `_count` and a
 //! `_sum` of request durations are two series that say requests and nanoseconds of the same service.
 //!
-//! A staleness marker and a quantile of an empty interval (NaN) measured nothing; any other NaN and infinity is a bad item.
+//! A staleness marker and a quantile of an empty interval (NaN) measured nothing, and so did every NaN of the JSON, which may be such a
+//! marker; any other NaN and infinity is a bad item.
 
 mod json;
 mod remote_write;

@@ -303,7 +303,6 @@ fn what_a_sample_lacks_is_named() {
         sample
     };
     for (sample, named) in [
-        (with("value", json!("NaN")), "is NaN"),
         (with("value", json!("+Inf")), "is inf"),
         (with("value", json!("-Inf")), "is -inf"),
         (with("value", json!(null)), "value is missing"),
@@ -321,6 +320,16 @@ fn what_a_sample_lacks_is_named() {
     let mut nameless = adapter(json!("1"));
     nameless.as_object_mut().unwrap().remove("name");
     assert_eq!(decode_json(Source::Metrics, &nameless).points.len(), 1, "the label says it too");
+}
+
+/// The adapter writes numbers with Go's `strconv.FormatFloat`, which gives every NaN the same three letters.
+#[test]
+fn a_nan_of_the_adapter_may_be_a_staleness_marker_and_measured_nothing() {
+    for value in ["NaN", "nan"] {
+        let batch = decode_json(Source::Metrics, &adapter(json!(value)));
+        let kinds: Vec<PointKind> = batch.points.iter().map(|point| point.kind).collect();
+        assert_eq!((kinds.as_slice(), batch.rejections.len()), ([PointKind::Empty].as_slice(), 0), "{value}");
+    }
 }
 
 proptest! {

@@ -31,6 +31,8 @@ export const commands = {
   editNote: async (id: string, note: string, body: string) =>
     (await ask<Note>(`${inv(id)}/notes/${segment(note)}`, { method: 'PATCH', body: { body } })).data,
   deleteNote: async (id: string, note: string) => void (await ask(`${inv(id)}/notes/${segment(note)}`, { method: 'DELETE' })),
+  setAlias: async (name: string, service: string, reason: string) => void (await ask(`/aliases/${segment(name)}`, { method: 'PUT', body: { service, reason } })),
+  removeAlias: async (name: string) => void (await ask(`/aliases/${segment(name)}`, { method: 'DELETE' })),
   connector: (name: string, verb: 'pause' | 'resume' | 'reset') => post<unknown>(`/connectors/${segment(name)}/${verb}`, {}),
   trip: (name: string, reason: string) => post<unknown>(`/connectors/${segment(name)}/trip`, { reason }),
   reset: (name: string, reason: string) => post<unknown>(`/connectors/${segment(name)}/reset`, { reason }),

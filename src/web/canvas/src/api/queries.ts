@@ -3,7 +3,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { ask, queryText, segment, type Query } from './client';
 import type {
-  Activity, ConnectorStatus, DeadLetter, DeadLetterGroup, DryRun, EventItem, Explanation, Facet, Health, Investigation, InvestigationSummary, Ledger, LetterStatus, Note, ReplayRun, SourceRecord,
+  Activity, Alias, ConnectorStatus, DeadLetter, DeadLetterGroup, DryRun, EventItem, Explanation, Facet, Health, Investigation, InvestigationSummary, Ledger, LetterStatus, Note, ReplayRun, SourceRecord,
   Timeline,
 } from './types';
 
@@ -97,6 +97,7 @@ export const queries = {
       staleTime: Infinity,
       retry: false,
     }),
+  aliases: () => queryOptions({ queryKey: ['aliases'], queryFn: ({ signal }) => read<Alias[]>('/aliases', signal) }),
   ledger: () => queryOptions({ queryKey: ['ledger'], queryFn: ({ signal }) => read<Ledger>('/ledger', signal), refetchInterval: 10_000 }),
   deadLetters: (fingerprint: string, status: LetterStatus) =>
     pages<DeadLetter>(['dead-letters', 'list'], '/dead-letters', { fingerprint, status, per_page: 50 }),

@@ -51,6 +51,7 @@ export type DeadLetterGroup = Answered<Schemas['DeadLetterGroup']>;
 export type ReplayRun = Answered<Schemas['ReplayRun']>;
 export type LettersTaken = Answered<Schemas['LettersTaken']>;
 export type DryRun = Omit<Answered<Schemas['DryRun']>, 'preview'> & { preview: unknown[] };
+export type Alias = Answered<Schemas['Alias']>;
 export type LedgerSums = Answered<Schemas['LedgerSums']>;
 export type PartitionBooks = Answered<Schemas['PartitionBooks']>;
 export type ConnectorBooks = Omit<Answered<Schemas['ConnectorBooks']>, 'partitions'> & { partitions: PartitionBooks[] };

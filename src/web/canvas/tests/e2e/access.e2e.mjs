@@ -12,6 +12,7 @@ const SCREENS = [
   ['investigation as tables', `/investigations/${ID}?t=1&gt=1&tab=activity`],
   ['connectors', '/connectors'],
   ['books', '/connectors?books=1&of=logs'],
+  ['names', '/connectors?names=1'],
   ['dead letters', '/dead-letters'],
   ['a dead letter edited', '/dead-letters?edit=1&dry=1'],
   ['events', '/events?event=ev-pool'],
@@ -71,7 +72,7 @@ for (const mode of ['incident', 'odd']) {
     test(`${mode} data at ${width} px: nothing overlaps, nothing is cut without its whole text at hand`, { timeout: 600_000 }, async () => {
       const own = await serve({ mode });
       try {
-        for (const path of ['/investigations', '/investigations?peek=1', `/investigations/${ID}`, '/connectors', '/connectors?books=1&of=logs', '/dead-letters', '/dead-letters?edit=1&dry=1', '/events']) {
+        for (const path of ['/investigations', '/investigations?peek=1', `/investigations/${ID}`, '/connectors', '/connectors?books=1&of=logs', '/connectors?names=1', '/dead-letters', '/dead-letters?edit=1&dry=1', '/events']) {
           const { page, troubles, close } = await openPage(browser, own.url + path, { width, height });
           await page.waitForSelector(READY, WAIT);
           await page.waitForFunction(() => !document.querySelector('.ghost-row'));

@@ -334,6 +334,25 @@ story('the books say what became of every record, unfold by partition, and a gap
   assert.match(page.url(), /books=1&of=logs/);
 });
 
+story('a name is given the service that it means, with the reason, and is taken back', async () => {
+  const { page, troubles } = await at('/connectors');
+  await page.waitForSelector('.names summary >> text=Names that mean another service: 1', WAIT);
+  await page.keyboard.press('a');
+  await page.waitForSelector('.names-table >> text=pay-svc', WAIT);
+  assert.equal(await page.getByRole('button', { name: 'Take back pay-svc' }).count(), 0, 'one of the settings is removed there');
+  for (const [field, words] of [['name', 'svc-a'], ['service', 'checkout'], ['reason', 'renamed in March']]) await page.fill(`.names-form [name=${field}]`, words);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.toast >> text=svc-a means checkout from now on', WAIT);
+  const row = page.locator('.names-table tr', { hasText: 'svc-a' });
+  await until('who, when and why', async () => /svc-a\s*checkout\s*local\s*.*\d\d:\d\d\s*renamed in March/.test(await row.textContent()));
+  await page.getByRole('button', { name: 'Take back svc-a' }).click();
+  await until('it is gone', async () => (await row.count()) === 0);
+  await page.locator('.top h1').click();
+  await page.keyboard.press('Control+z');
+  await until('undo sets it again', async () => /checkout/.test(await row.textContent()));
+  assert.deepEqual(troubles, []);
+});
+
 story('every place is two letters away, and the palette runs what the sheet lists', async () => {
   const { page, troubles } = await at('/investigations');
   for (const [key, title] of [['e', 'Events'], ['c', 'Connectors'], ['d', 'Dead letters'], ['i', 'Investigations']]) {

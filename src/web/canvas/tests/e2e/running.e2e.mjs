@@ -314,6 +314,18 @@ story('the books of the running pipeline close, and unfold by partition', async 
   assert.ok(ledger.closes && ledger.sums.records_read > 0);
 });
 
+story('a name is given the service that it means, and what comes under it counts there', async () => {
+  await on('/connectors?names=1', async (page) => {
+    for (const [field, words] of [['name', 'svc-a'], ['service', 'checkout'], ['reason', 'renamed in March']]) await page.fill(`.names-form [name=${field}]`, words);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.names-table tr >> text=renamed in March', WAIT);
+  });
+  const [alias] = await demo.read('/aliases');
+  assert.deepEqual([alias.name, alias.service, alias.set_by, alias.reason, alias.origin], ['svc-a', 'checkout', 'local', 'renamed in March', 'person']);
+  await demo.produce('shop.manual', Buffer.from(JSON.stringify({ type: 'note', title: 'told of svc-a', service: 'svc-a', timestamp: new Date().toISOString() })));
+  await until('its event is of checkout', async () => (await demo.read('/events?service=checkout&source=manual')).some(({ title }) => title === 'told of svc-a'));
+});
+
 story('events are searched, filtered and read', async () => {
   await on('/events', async (page) => {
     await page.keyboard.press('/');
@@ -330,7 +342,7 @@ story('events are searched, filtered and read', async () => {
   });
 });
 
-const PAGES = ['/investigations', '/investigations?peek=1', '@', '@?t=1&gt=1&tab=activity', '@?clock=seen&tab=linked', '/connectors', '/connectors?books=1&of=logs', '/dead-letters', '/dead-letters?edit=1&dry=1', '/events'];
+const PAGES = ['/investigations', '/investigations?peek=1', '@', '@?t=1&gt=1&tab=activity', '@?clock=seen&tab=linked', '/connectors', '/connectors?books=1&of=logs', '/connectors?names=1', '/dead-letters', '/dead-letters?edit=1&dry=1', '/events'];
 for (const [dark, width, height] of [[false, 1440, 900], [true, 1024, 768]]) {
   story(`axe finds nothing and nothing is cut or lies on another, ${dark ? 'dark' : 'light'} at ${width} px`, async () => {
     for (const path of PAGES) {

@@ -218,6 +218,10 @@ export function letter(connectorName, index, status = 'waiting') {
   };
 }
 
+export const aliases = [
+  { name: 'pay-svc', service: 'payment', origin: 'settings', set_by: 'settings', reason: 'entities.aliases of the settings', set_at: '2026-11-23T08:00:00Z', in_force: true },
+];
+
 const NO_SUMS = { records_read: 0, records_decoded: 0, records_seen_before: 0, records_rejected: 0, absent: 0, missed: 0, items_decoded: 0, items_stored: 0, items_folded: 0, items_seen_before: 0, items_rejected: 0 };
 const booksOf = (name, topic, partitions) => {
   const rows = partitions.map((more, index) => {

@@ -15,13 +15,13 @@ const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 's
 /** A fresh copy of the sample data; writes change it. */
 function world(mode) {
   const clone = (value) => structuredClone(value);
-  if (mode === 'empty') return { list: [], investigations: new Map(), notes: [], activity: [], events: [], connectors: [], groups: [], letters: [], runs: [] };
+  if (mode === 'empty') return { list: [], investigations: new Map(), notes: [], activity: [], events: [], connectors: [], groups: [], letters: [], runs: [], aliases: [] };
   const list = mode === 'large' ? largeList(2_000) : clone(data.list);
   const main = mode === 'odd' ? oddInvestigation() : clone(data.investigation);
   if (mode === 'large') main.event_count = 10_000;
   if (mode === 'odd') list[0] = { ...list[0], title: main.title, symptom: main.findings.symptom, service_affected: main.service_affected };
   return {
-    list, investigations: new Map([[main.id, main]]), notes: clone(data.notes), activity: clone(data.activity), events: clone(data.events), connectors: clone(data.connectors), groups: clone(data.letterGroups),
+    list, investigations: new Map([[main.id, main]]), notes: clone(data.notes), activity: clone(data.activity), events: clone(data.events), connectors: clone(data.connectors), groups: clone(data.letterGroups), aliases: clone(data.aliases),
     runs: [], letters: data.letterGroups.flatMap(({ connector, count }) => Array.from({ length: Math.min(count, 120) }, (_, i) => data.letter(connector, i))),
   };
 }
@@ -94,6 +94,7 @@ export async function startMock({ mode = 'incident', port = 0 } = {}) {
     if (kind === 'health') return { json: { ready: true, degraded: mode !== 'empty', reasons: [], watermark: new Date(data.T0).toISOString(), learning_until: mode === 'empty' ? new Date(data.T0 + 600_000).toISOString() : null, stages: [] } };
     if (kind === 'connectors') return connectors(method, id, sub);
     if (kind === 'dead-letters') return letters(method, id, sub, url, body, who);
+    if (kind === 'aliases') return aliases(method, id, body, who);
     if (kind === 'ledger') return { json: mode === 'empty' ? { closes: true, sums: data.ledger().sums, connectors: [] } : data.ledger(control.missed ?? 0) };
     if (kind === 'events') return events(id, url);
     if (kind !== 'investigations') return problem(404, 'Not found', `no path ${url.pathname}`);
@@ -172,6 +173,17 @@ export async function startMock({ mode = 'incident', port = 0 } = {}) {
       publish({ type: 'connectors_changed' });
     }
     return { json: found };
+  }
+
+  function aliases(method, name, body, who) {
+    if (!name) return { json: state.aliases };
+    const found = state.aliases.find((one) => one.name === name && one.origin === 'person');
+    if (method === 'DELETE' && !found) return problem(404, 'Not found', `no alias with id ${name}`);
+    state.aliases = state.aliases.filter((one) => one !== found);
+    if (method === 'DELETE') return { status: 204 };
+    const made = { name, service: body.service, origin: 'person', set_by: who, reason: body.reason, set_at: new Date(data.T0).toISOString(), in_force: true };
+    state.aliases = [...state.aliases, made].sort((a, b) => a.name.localeCompare(b.name));
+    return { json: made };
   }
 
   function letters(method, id, sub, url, body, who) {

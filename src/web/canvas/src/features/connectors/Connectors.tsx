@@ -13,6 +13,7 @@ import { PageTop } from '../../ui/PageTop';
 import { Empty, Failed, GhostRows } from '../../ui/states';
 import { say } from '../../ui/toasts';
 import { useUrl } from '../../ui/url';
+import { Aliases } from './Aliases';
 import { Books } from './Books';
 import { BreakerDialog } from './BreakerDialog';
 import { Card, type Verb } from './Card';
@@ -83,6 +84,7 @@ export default function Connectors() {
         <Books />
         {others.length > 0 && <div className="banner" role="note"><TriangleAlert size={15} aria-hidden="true" /><span className="grow">{others.join('. ')}.</span></div>}
         {health.data && <Stages stages={health.data.stages} />}
+        <Aliases />
         {error && <Failed error={error} what="The connectors" shownSince={data ? dataUpdatedAt : undefined} retry={() => void refetch()} />}
       </div>
       {isPending && !error ? <GhostRows rows={6} /> : (
