@@ -10,7 +10,7 @@ CANVAS := src/web/canvas
 CANVAS_SOURCES := $(shell find $(CANVAS) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo build test proof chaos soak producers fuzz canvas lint bench setup setup-build setup-test clean
+.PHONY: help demo build test proof chaos soak producers fuzz canvas lint bench release release-check setup setup-build setup-test clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -20,6 +20,7 @@ help:
 	@echo 'make soak   half an hour of load: memory must not grow'
 	@echo 'make producers  lets an OpenTelemetry Collector, Telegraf, Alertmanager, rsyslog and kcat write to Kafka, and counts'
 	@echo 'make fuzz   gives each decoder random bytes; WHYDUNIT_FUZZ_S seconds each (60)'
+	@echo 'make release  packs the binary for other machines; make release-check tries it on a bare Debian, as root'
 	@echo 'make bench  runs the benchmarks and prints their ratios'
 	@echo 'make lint   formats, clippy'
 
@@ -83,6 +84,15 @@ producers: build setup-test
 # Each decoder on random bytes; WHYDUNIT_FORMAT names one.
 fuzz:
 	@tests/fuzz/run.sh
+
+# One binary with page, SQLite, librdkafka and OpenSSL inside, and what belongs to it.
+release: setup-build $(CANVAS)/dist/index.html
+	cargo build --locked --release --bin whydunit
+	@docker/pack.sh
+
+# In a folder with a bare Debian and nothing else, as root.
+release-check: release
+	@tests/support/bare-debian.sh
 
 bench: build
 	cargo bench --locked

@@ -1,5 +1,6 @@
 //! Asks the API of a running whydunit.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -7,6 +8,25 @@ use serde_json::Value;
 
 /// An answer that takes longer is none.
 const WAIT: Duration = Duration::from_secs(15);
+
+/// The JSON answer to a question, whatever its status; `hint` says what to do when nobody answers.
+///
+/// # Errors
+/// No answer, or none in JSON.
+pub fn get(url: &str, hint: &str) -> anyhow::Result<Value> {
+    let request = ureq::get(url).config().http_status_as_error(false).timeout_global(Some(WAIT)).build();
+    let mut answer = request.call().with_context(|| hint.to_owned())?;
+    let status = answer.status();
+    answer.body_mut().read_json().with_context(|| format!("{url} answered {status}, not as whydunit does. {hint}"))
+}
+
+/// Where to ask who listens at an address: who listens on every address is asked on this machine's own.
+pub fn reachable(mut listen: SocketAddr) -> SocketAddr {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    listen
+}
 
 /// Sends a JSON body and reads the JSON answer; `hint` says what to do when nobody answers.
 ///

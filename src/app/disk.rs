@@ -40,6 +40,13 @@ pub fn check_place(options: &Options) -> anyhow::Result<()> {
         Err(error) => anyhow::bail!("store.path: the folder {} cannot be looked into: {error}", folder.display()),
         Ok(found) => anyhow::ensure!(found.is_dir(), "store.path: {} is no folder", folder.display()),
     }
+    if let Some(kind) = network_file_system(&folder) {
+        anyhow::bail!(
+            "store.path: {} lies on {kind}, a file system of another machine: SQLite's write-ahead log needs memory shared with it, and locks \
+             that hold; set a path on a disk of this machine",
+            folder.display()
+        );
+    }
     let writable = rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
     writable.map_err(|error| {
         anyhow::anyhow!(
@@ -47,6 +54,32 @@ pub fn check_place(options: &Options) -> anyhow::Result<()> {
             folder.display()
         )
     })
+}
+
+/// The name of the network file system a folder lies on.
+#[cfg(target_os = "linux")]
+fn network_file_system(folder: &Path) -> Option<&'static str> {
+    let kind = rustix::fs::statfs(folder).ok()?.f_type;
+    // The lowest 32 bits: some kernels give the rest its sign.
+    network_name(kind as u32)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn network_file_system(_: &Path) -> Option<&'static str> {
+    None
+}
+
+/// By their magic numbers. Source: statfs(2).
+#[cfg(target_os = "linux")]
+const fn network_name(kind: u32) -> Option<&'static str> {
+    match kind {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x5346_414f | 0x6b41_4653 => Some("AFS"),
+        0x00c3_6400 => Some("CephFS"),
+        0x0bd0_0bd0 => Some("Lustre"),
+        _ => None,
+    }
 }
 
 fn folder_of(path: &Path) -> PathBuf {
@@ -244,5 +277,13 @@ mod tests {
         assert_eq!(gone(&path, opened), Some("deleted or moved"));
         fs::write(&path, "another").unwrap();
         assert_eq!(gone(&path, opened), Some("replaced"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn network_file_systems_are_known_by_their_numbers() {
+        assert_eq!(network_name(0x6969), Some("NFS"));
+        let (ext4, tmpfs) = (0xef53, 0x0102_1994);
+        assert_eq!((network_name(ext4), network_name(tmpfs)), (None, None));
     }
 }

@@ -8,6 +8,7 @@ mod demo;
 mod discover;
 mod evaluate;
 mod export;
+mod health;
 mod note;
 mod progress;
 mod replay;
@@ -24,14 +25,18 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::settings::Settings;
 
+const FIRST_STEPS: &str = "\
+Try it:          whydunit demo
+Your own Kafka:  whydunit discover --brokers HOST:PORT --write whydunit.toml
+                 whydunit run --config whydunit.toml
+Without Kafka:   whydunit run, then send to http://127.0.0.1:8080: /v1/logs, /v1/metrics, /v1/traces,
+                 /api/v1/write, /ingest/git …";
+
 /// Reads logs, metrics, traces, commits and builds from Kafka or over HTTP, opens an investigation by itself when something
 /// breaks, and ranks what caused it, with the evidence for and against.
-///
-/// Try it:          whydunit demo
-/// Your own Kafka:  whydunit discover --brokers HOST:PORT --write whydunit.toml, whydunit run --config whydunit.toml
-/// Without Kafka:   whydunit run, and send to http://127.0.0.1:8080/v1/logs, /v1/metrics, /v1/traces, /api/v1/write, /ingest/git …
 #[derive(Debug, Parser)]
 #[command(name = "whydunit", version, long_version = LONG_VERSION.as_str(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = FIRST_STEPS)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -49,6 +54,8 @@ enum Command {
     Discover(discover::Arguments),
     /// Shows what records become: one JSON line an item, with the format recognised; exits with 1 if any cannot be read.
     Decode(decode::Arguments),
+    /// Says whether a running whydunit is well; exits with 1 when it is not.
+    Health(health::Arguments),
     /// Puts a manual event on the timeline of a running whydunit.
     Note(note::Arguments),
     /// Writes the records of a shop that breaks on purpose to a Kafka.
@@ -91,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Discover(arguments) => discover::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Note(arguments) => note::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

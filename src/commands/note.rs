@@ -1,7 +1,6 @@
 //! `whydunit note`: a manual event from the command line.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
@@ -64,7 +63,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = arguments.settings.load()?;
     let base = match &arguments.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", reachable(settings.web.listen)),
+        None => format!("http://{}", ask::reachable(settings.web.listen)),
     };
     let token = arguments.token.as_deref().or(settings.web.token.as_deref());
     let hint = format!(
@@ -74,14 +73,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let id = event["id"].as_str().with_context(|| format!("{base} answered without an id; is it a whydunit?"))?;
     writeln!(std::io::stdout().lock(), "{id}\n{base}/api/v1/events/{id}")?;
     Ok(())
-}
-
-/// Who listens on every address is asked on this machine's own.
-fn reachable(mut listen: SocketAddr) -> SocketAddr {
-    if listen.ip().is_unspecified() {
-        listen.set_ip(if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
-    }
-    listen
 }
 
 fn body(arguments: &Arguments) -> Value {

@@ -1,6 +1,7 @@
 //! Opening a database: lock, settings of a connection, migrations, the look for damage.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +60,12 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
         ))),
         Err(TryLockError::Error(error)) => Err(cannot(&error)),
     }
+}
+
+/// Makes an empty database that only its owner may read; one that is there stays as it is. What SQLite puts beside it has the same
+/// rights. What stands in the way, SQLite will say.
+pub(super) fn make_private(path: &Path) {
+    let _ = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
 }
 
 /// A connection beside the writer's that empties the log, and does nothing else.
@@ -127,6 +134,9 @@ fn usable(found: &Found, known: usize) -> Result<usize, StoreError> {
 pub(super) fn open_for_writing(options: &Options) -> Result<Connection, StoreError> {
     let (path, flags) = target(&options.location);
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    if let Location::File(path) = &options.location {
+        make_private(path);
+    }
     let mut connection = Connection::open_with_flags(&path, flags).map_err(|error| opening(&error, options))?;
     prepare_writer(&connection, options).map_err(|error| opening(&error, options))?;
     if options.check_on_open {
@@ -302,5 +312,20 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE theirs (x)").unwrap();
         assert!(apply(&mut connection, &MIGRATIONS).is_err());
+    }
+
+    #[test]
+    fn only_its_owner_may_read_a_database_its_log_and_its_copies() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { location: Location::File(folder.path().join("whydunit.db")), ..Options::default() };
+        let connection = open_for_writing(&options).unwrap();
+        connection.execute_batch("CREATE TABLE written (id INTEGER); INSERT INTO written VALUES (1)").unwrap();
+        copies::backup(&options, &folder.path().join("copy.db"), &mut |_, _| ()).unwrap();
+        for name in ["whydunit.db", "whydunit.db-wal", "copy.db"] {
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{name}: {mode:o}");
+        }
     }
 }

@@ -105,6 +105,7 @@ fn copy_whole(source: &Connection, target: &Path, progress: &mut Progress<'_>) -
         }
         let moment = source.unchecked_transaction()?;
         moment.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        connection::make_private(target);
         let mut copy = Connection::open(target)?;
         {
             let backup = Backup::new(&moment, &mut copy)?;
