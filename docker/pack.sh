@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 release="${CARGO_TARGET_DIR:-target}/release"
-version=$("$release/whydunit" --version | cut -d ' ' -f 2)
+version=$("$release/whydunit" --version | head -n 1 | cut -d ' ' -f 2)
 name="whydunit-$version-$(uname -m)-linux-gnu"
 folder="$release/$name"
 

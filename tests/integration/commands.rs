@@ -52,6 +52,33 @@ fn a_signal_drains_and_ends() {
 }
 
 #[test]
+fn health_says_ready_or_what_is_wrong_and_what_to_do() {
+    let home = Home::new("[web]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"\n");
+    let health = |url: &str| {
+        let output = binary().args(["health", "--url", url]).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let run = home.run();
+    run.wait_until("it is ready", PATIENCE, |run| run.ops("/readyz")["status"] == "ready");
+    assert_eq!(health(&run.ops_url()), (true, "ready\n".to_owned()));
+
+    let other = rusqlite::Connection::open(home.database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    run.post("/api/v1/events", &serde_json::json!({ "title": "nobody can write this down" }));
+    run.wait_until("it waits", PATIENCE, |run| run.ops("/readyz")["status"] == "not_ready");
+    let (well, said) = health(&run.ops_url());
+    assert!(!well && said.contains("not ready: ") && said.contains("another program holds"), "{said}");
+    other.execute_batch("ROLLBACK").unwrap();
+
+    let (page_only, said) = health(&run.url());
+    assert!(!page_only && said.contains("not as whydunit does"), "{said}");
+    let url = run.ops_url();
+    run.terminate();
+    let (well, said) = health(&url);
+    assert!(!well && said.contains("no whydunit answers") && said.contains("--config FILE"), "{said}");
+}
+
+#[test]
 fn wrong_settings_are_named_before_a_port_opens() {
     for (text, key) in [
         ("[kafka]\nbrokerss = \"x:1\"\n", "kafka.brokerss"),

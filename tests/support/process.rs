@@ -215,6 +215,11 @@ impl Run {
         format!("http://{}", self.page)
     }
 
+    /// Where probes and metrics are.
+    pub fn ops_url(&self) -> String {
+        format!("http://{}", self.ops)
+    }
+
     /// Where the page and the API are.
     pub fn address(&self) -> &str {
         &self.page
