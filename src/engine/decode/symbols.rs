@@ -49,6 +49,7 @@ impl Symbols {
     }
 
     /// The symbol of a message's template, and the ids that stood in the message.
+    #[inline]
     pub(super) fn template<'m>(&mut self, message: &'m str) -> (Symbol, template::Ids<'m>) {
         let ids = template::scan(message, &mut self.template);
         let name = symbol_of(self.template.bytes());

@@ -405,9 +405,32 @@ fn is_quantity(token: &[u8]) -> bool {
     true
 }
 
+/// Second letters of weekdays and months by their first, as bits: letters count from 1, in either case. Other characters may have the
+/// number of a letter.
+static CALENDAR_PAIRS: [u32; 32] = calendar_pairs();
+
+const fn calendar_pairs() -> [u32; 32] {
+    const PAIRS: [[u8; 2]; 17] = [
+        *b"mo", *b"tu", *b"we", *b"th", *b"fr", *b"sa", *b"su", *b"ja", *b"fe", *b"ma", *b"ap", *b"ju", *b"au", *b"se", *b"oc", *b"no",
+        *b"de",
+    ];
+    let mut bits = [0; 32];
+    let mut at = 0;
+    while at < PAIRS.len() {
+        let [first, second] = PAIRS[at];
+        bits[(first & 0x1f) as usize] |= 1 << (second & 0x1f);
+        at += 1;
+    }
+    bits
+}
+
 /// Names of weekdays and months, short and long.
 fn is_calendar_word(token: &[u8]) -> bool {
     let [a, b, c, rest @ ..] = token else { return false };
+    // Nearly every word ends here, without a jump that would have to be guessed.
+    if CALENDAR_PAIRS[usize::from(a & 0x1f)] & 1 << (b & 0x1f) == 0 {
+        return false;
+    }
     let long: &[u8] = match &[a | 0x20, b | 0x20, c | 0x20] {
         b"mon" | b"fri" | b"sun" => b"day",
         b"tue" => b"sday",
@@ -468,6 +491,9 @@ mod tests {
     fn weekdays_and_months_are_variables_in_any_case() {
         assert_eq!(template("Mon tuesday WED Thursday fri satur SUNDAY march"), "* * * * * satur * *");
         assert_eq!(template("may Sept moon"), "* Sept moon");
+        for word in ["jan", "February", "MAR", "april", "May", "June", "jul", "August", "sep", "October", "nov", "December"] {
+            assert_eq!(template(word), "*", "{word}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl<'a> LogFacts<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn finish(&self, resource: &Resource<'_>, sink: &mut RecordSink<'_>) -> Result<LogLine, Refusal> {
         let timestamp = self.time(sink)?;
         let message = self.message()?;
@@ -53,6 +54,7 @@ impl<'a> LogFacts<'a> {
     }
 
     /// When it happened, else when it was first observed, else the record's Kafka time.
+    #[inline]
     fn time(&self, sink: &RecordSink<'_>) -> Result<Timestamp, Refusal> {
         match (self.time_ns, self.observed_ns) {
             (0, 0) => sink
@@ -62,6 +64,7 @@ impl<'a> LogFacts<'a> {
         }
     }
 
+    #[inline]
     fn message(&self) -> Result<&str, Refusal> {
         let bytes = match &self.body {
             Some(body) => body.as_ref(),
