@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::entity::Alias;
+use crate::model::notification::DeliveryOutcome;
 use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::received::ReceivedRemoved;
 use crate::model::retention::{Holdings, Removal, Removed};
@@ -138,6 +139,10 @@ impl StoreWriter for Located {
 
     fn remove_received(&mut self) -> Result<ReceivedRemoved, StoreError> {
         self.inner.remove_received().map_err(|error| located(error, &self.options))
+    }
+
+    fn book_deliveries(&mut self, outcomes: &[DeliveryOutcome]) -> Result<(), StoreError> {
+        self.inner.book_deliveries(outcomes).map_err(|error| located(error, &self.options))
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

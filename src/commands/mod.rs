@@ -14,6 +14,7 @@ mod replay;
 mod restore;
 mod run;
 mod simulate;
+mod tell;
 mod verify;
 
 use std::path::PathBuf;
@@ -49,6 +50,8 @@ enum Command {
     Discover(discover::Arguments),
     /// Shows what records become: one JSON line an item, with the format recognised; exits with 1 if any cannot be read.
     Decode(decode::Arguments),
+    /// Shows who is told of investigations, and whether they are there; with --test sends each a test.
+    Tell(tell::Arguments),
     /// Puts a manual event on the timeline of a running whydunit.
     Note(note::Arguments),
     /// Writes the records of a shop that breaks on purpose to a Kafka.
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Discover(arguments) => discover::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
+        Command::Tell(arguments) => tell::run(&arguments),
         Command::Note(arguments) => note::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
