@@ -19,7 +19,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("actors", &["model", "engine", "clock", "telemetry"]),
     // Each part's own Options, and nothing else of it: see `settings_take_only_options`.
     ("settings", &["model", "engine", "kafka", "store", "web", "outlets", "telemetry", "actors", "simulator"]),
-    ("app", &["model", "engine", "clock", "telemetry", "kafka", "store", "web", "outlets", "actors", "settings", "simulator", "evaluation"]),
+    (
+        "app",
+        &["model", "engine", "clock", "telemetry", "kafka", "store", "web", "outlets", "actors", "settings", "simulator", "evaluation"],
+    ),
     ("commands", &["model", "clock", "app", "settings", "simulator", "evaluation", "telemetry", "kafka"]),
     ("lib", &[]),
     ("main", &["commands"]),

@@ -135,7 +135,9 @@ impl Office {
                 let asked = channel.clone();
                 // All of them, however long they were to wait.
                 let far = Timestamp::from_nanos(i64::MAX);
-                let Some(due) = self.read(move |outbox| outbox.due(&asked, far, AT_ONCE)).await.filter(|due| !due.is_empty()) else { break };
+                let Some(due) = self.read(move |outbox| outbox.due(&asked, far, AT_ONCE)).await.filter(|due| !due.is_empty()) else {
+                    break;
+                };
                 for outgoing in due {
                     let result = DeliveryResult::GivenUp { error: "this channel is no longer in the settings".to_owned() };
                     if !self.book(outcome(&outgoing, &channel, outgoing.attempts, result)).await {

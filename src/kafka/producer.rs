@@ -190,7 +190,9 @@ impl Produce for SingleProducer {
             // Of all topics: asked for one, some brokers make it.
             let metadata = this.with(|producer| Ok(producer.inner.client().fetch_metadata(None, this.wait)?))?;
             let found = metadata.topics().iter().find(|found| found.name() == topic).map(|found| found.partitions().len());
-            found.ok_or_else(|| format!("topic `{topic}` is not there, or may not be described: create it, or grant Write and Describe on it"))
+            found.ok_or_else(|| {
+                format!("topic `{topic}` is not there, or may not be described: create it, or grant Write and Describe on it")
+            })
         })
     }
 }

@@ -7,9 +7,9 @@
 
 use serde_json::{Value, json};
 
+use super::Problem;
 use super::http::{Client, join};
 use super::options::{self, Options};
-use super::Problem;
 use crate::model::Timestamp;
 use crate::model::notification::{Firing, Notification, NotificationKind, Outgoing};
 use crate::model::ports::{BoxFuture, Outlet};

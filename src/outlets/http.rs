@@ -66,7 +66,8 @@ impl Client {
             if status.is_success() {
                 return Ok(());
             }
-            let hint = if status.is_redirection() { "; it redirects, and redirects are not followed: set the address it leads to" } else { "" };
+            let hint =
+                if status.is_redirection() { "; it redirects, and redirects are not followed: set the address it leads to" } else { "" };
             Err(format!("{} answered {status}{}{hint}", options::origin(&url), said(&mut response)))
         })
     }

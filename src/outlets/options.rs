@@ -118,9 +118,15 @@ impl Options {
             refuse("webhook.url", reason);
         }
         match (&self.webhook.url, &self.webhook.secret) {
-            (Some(_), None) => refuse("webhook.secret", "is missing: receivers tell by it that a webhook is whydunit's; make one with: echo whsec_$(openssl rand -base64 32)"),
+            (Some(_), None) => refuse(
+                "webhook.secret",
+                "is missing: receivers tell by it that a webhook is whydunit's; make one with: echo whsec_$(openssl rand -base64 32)",
+            ),
             (_, Some(secret)) if key_of(secret).is_none() => {
-                refuse("webhook.secret", "is not whsec_ and the base64 of 24 to 64 bytes; make one with: echo whsec_$(openssl rand -base64 32)");
+                refuse(
+                    "webhook.secret",
+                    "is not whsec_ and the base64 of 24 to 64 bytes; make one with: echo whsec_$(openssl rand -base64 32)",
+                );
             }
             _ => {}
         }

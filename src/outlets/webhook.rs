@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::Problem;
 use super::http::Client;
 use super::options::{self, Options};
 use super::payload::payload;
-use super::Problem;
 use crate::model::Timestamp;
 use crate::model::notification::Outgoing;
 use crate::model::ports::{BoxFuture, Outlet};

@@ -59,7 +59,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use crate::model::Timestamp;
-use crate::model::ports::{Channels, Commands, ConnectorControl, DryRuns, Explain, JoinChanges, PipelineStatus, SourceRecords, StoreReader};
+use crate::model::ports::{
+    Channels, Commands, ConnectorControl, DryRuns, Explain, JoinChanges, PipelineStatus, SourceRecords, StoreReader,
+};
 
 pub use ingest::{Auto, Enabled, Ingest, IngestOptions};
 pub use live::Hub;

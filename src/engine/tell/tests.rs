@@ -1,6 +1,8 @@
 //! What an on-call engineer is told, of revisions that the engine made.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::engine::detect::tests::drive::Pipeline;
 use crate::engine::detect::tests::traffic::{Fault, shop};
@@ -11,12 +13,14 @@ fn telling() -> Telling {
     Telling { channels: vec!["webhook".to_owned()], page_url: "http://page".to_owned(), max_age_s: 3_600 }
 }
 
-/// Every revision of an incident that ends by itself.
+/// Every revision of an incident.
 fn revisions() -> Vec<EngineFindings> {
-    let mut pipeline = Pipeline::new(1, None);
-    let broken = shop(21, 14, Fault::Failing(0.6), 600);
-    pipeline.run(&broken, 500, 0, 1);
-    pipeline.findings
+    static MADE: LazyLock<Vec<EngineFindings>> = LazyLock::new(|| {
+        let mut pipeline = Pipeline::new(1, None);
+        pipeline.run(&shop(21, 14, Fault::Failing(0.6), 600), 500, 0, 1);
+        pipeline.findings
+    });
+    MADE.clone()
 }
 
 /// What is told of revisions, each stored as it comes.

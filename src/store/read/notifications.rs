@@ -7,9 +7,7 @@ use super::filter::{Filter, check_lengths, check_range};
 use super::investigations::time;
 use super::paging::{EXACT_UP_TO, SortValue, Window, told_total};
 use crate::model::Timestamp;
-use crate::model::notification::{
-    Delivery, DeliveryState, Firing, Notification, NotificationQuery, NotificationView, Outgoing, Waiting,
-};
+use crate::model::notification::{Delivery, DeliveryState, Firing, Notification, NotificationQuery, NotificationView, Outgoing, Waiting};
 use crate::model::ports::StoreError;
 use crate::model::query::Page;
 use crate::store::error::Fault;

@@ -9,7 +9,12 @@ use crate::model::ports::Tell;
 use crate::store::error::Fault;
 
 /// Makes what a revision that is being stored is worth telling, with a delivery for each channel.
-pub(super) fn make(tx: &Transaction<'_>, tell: &dyn Tell, findings: &EngineFindings, now: Timestamp) -> Result<Option<Notification>, Fault> {
+pub(super) fn make(
+    tx: &Transaction<'_>,
+    tell: &dyn Tell,
+    findings: &EngineFindings,
+    now: Timestamp,
+) -> Result<Option<Notification>, Fault> {
     let last: Option<Notification> = tx
         .prepare_cached("SELECT content FROM notifications WHERE investigation_id = ? ORDER BY n DESC LIMIT 1")?
         .query_row([&findings.id], |row| row.get::<_, String>(0))

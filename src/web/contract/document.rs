@@ -8,7 +8,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::web::rejection::Details;
 use crate::web::routes::{
-    aliases, analytics, changes, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, notifications, stream, topology,
+    aliases, analytics, changes, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, notifications,
+    stream, topology,
 };
 
 #[derive(OpenApi)]
