@@ -218,7 +218,9 @@ fn a_wire_format_is_one_file_and_its_lines_in_one_list() {
         let is_own =
             |path: &str| path == format!("src/engine/decode/{format}.rs") || path.starts_with(&format!("src/engine/decode/{format}/"));
         let sources = sources();
-        let elsewhere: Vec<_> = sources.iter().filter(names).filter(|source| !is_own(&source.path)).collect();
+        // A room of its own may be of the same program: what is told to an Alertmanager is no format.
+        let elsewhere: Vec<_> =
+            sources.iter().filter(|source| source.room == "engine").filter(names).filter(|source| !is_own(&source.path)).collect();
         assert_eq!(elsewhere.iter().map(|source| source.path.as_str()).collect::<Vec<_>>(), ["src/engine/decode/mod.rs"], "{format}");
         let mentions =
             elsewhere[0].code.matches(&format!("mod {format};")).count() + elsewhere[0].code.matches(&format!("{format}::WIRE")).count();

@@ -84,14 +84,15 @@ impl std::fmt::Debug for Office {
 }
 
 impl Office {
+    /// Also when nobody is left to say so.
     fn is_stopped(&self) -> bool {
-        *self.stop.borrow()
+        *self.stop.borrow() || self.stop.has_changed().is_err()
     }
 
     /// Waits, or less when it is to stop.
     async fn rest(&self, time: Duration) {
         let mut stop = self.stop.clone();
-        // An error means that nobody is left to stop it: the end.
+        // However it ends, what is to be done next shows by itself.
         let _ = tokio::time::timeout(time, stop.wait_for(|stop| *stop)).await;
     }
 

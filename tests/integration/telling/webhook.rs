@@ -1,5 +1,8 @@
 //! A webhook receiver with bad days.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use super::receiver::Receiver;
@@ -89,7 +92,23 @@ fn the_log_of_deliveries_is_filtered_and_paged_like_every_list() {
     {
         assert!(metrics.contains(name), "{name} is missing in\n{metrics}");
     }
+    assert_eq!(complaints(&metrics), "");
     run.terminate();
+}
+
+/// What promtool says of our metrics' names and texts.
+fn complaints(metrics: &str) -> String {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    said.lines().filter(|line| line.contains("notifications") || line.contains("deliveries")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
