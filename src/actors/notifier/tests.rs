@@ -10,10 +10,13 @@ use crate::model::ports::BoxFuture;
 
 const NAME: &str = "webhook";
 
+/// A notification, times it was tried, when it is tried next, and its state.
+type Row = (Notification, u32, Option<Timestamp>, &'static str);
+
 /// An outbox in memory, its books, a receiver that answers by script, and a page: all that a notifier meets.
 #[derive(Default)]
 struct World {
-    rows: Mutex<BTreeMap<i64, (Notification, u32, Option<Timestamp>, &'static str)>>,
+    rows: Mutex<BTreeMap<i64, Row>>,
     /// What came of the next bookings; then they succeed.
     refuses: Mutex<u32>,
     answers: Mutex<VecDeque<Result<(), String>>>,
@@ -65,7 +68,7 @@ impl Outbox for World {
     fn due(&self, _: &str, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, StoreError> {
         let rows = self.rows.lock().unwrap();
         let due = rows.iter().filter(|(_, (.., at, state))| *state == "waiting" && at.is_some_and(|at| at <= now));
-        let outgoing = |(seq, (notification, attempts, ..)): (&i64, &(Notification, u32, Option<Timestamp>, &str))| Outgoing {
+        let outgoing = |(seq, (notification, attempts, ..)): (&i64, &Row)| Outgoing {
             seq: *seq,
             notification: notification.clone(),
             content: String::new(),

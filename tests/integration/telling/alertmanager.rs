@@ -117,3 +117,17 @@ fn an_alert_that_a_person_ends_is_ended_and_one_that_alertmanager_forgot_is_told
     until("it is over", PATIENCE, || alertmanager.alerts().is_empty());
     run.terminate();
 }
+
+#[test]
+fn a_test_of_the_command_line_reaches_the_receiver_behind_a_real_alertmanager() {
+    let receiver = Receiver::up();
+    let alertmanager = Alertmanager::start(&receiver);
+    let home = Home::new(&settings(&format!("[tell.alertmanager]\nurl = \"{}\"\n", alertmanager.url())));
+    for (arguments, answer) in [(&[][..], "Alertmanager 0."), (&["--test"], "took a test notification")] {
+        let output = home.command("tell").args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains(answer), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    until("the receiver has it", PATIENCE, || !receiver.got().is_empty());
+    assert_eq!(receiver.got()[0].json()["alerts"][0]["labels"]["alertname"], "WhydunitTest");
+}

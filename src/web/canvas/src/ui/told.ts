@@ -7,7 +7,7 @@ export type Tone = 'well' | 'medium' | 'critical';
 
 export const KIND_WORDS: Record<NotificationKind, string> = {
   opened: 'Opened',
-  suspect_changed: 'First suspect',
+  suspect_changed: 'Changed',
   recovered: 'Recovered',
   merged: 'Merged',
   test: 'Test',
