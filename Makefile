@@ -49,7 +49,7 @@ $(CANVAS)/dist/index.html: $(CANVAS)/node_modules/.package-lock.json $(CANVAS)/s
 setup-build:
 	@tests/support/install.sh build
 
-# What the tests need beyond that: Kafka, Chromium, promtool, kcat.
+# What the tests need beyond that: Kafka, Chromium, promtool, kcat, Alertmanager.
 setup-test:
 	@tests/support/install.sh test
 

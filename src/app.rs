@@ -17,6 +17,7 @@ pub mod samples;
 pub mod service;
 pub mod signals;
 pub mod sources;
+pub mod telling;
 pub mod verify;
 
 pub use crate::engine::decode::WATERMARK_HEADER;

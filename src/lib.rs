@@ -12,6 +12,7 @@ pub mod engine;
 pub mod evaluation;
 pub mod kafka;
 pub mod model;
+pub mod outlets;
 pub mod settings;
 pub mod simulator;
 pub mod store;

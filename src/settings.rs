@@ -18,6 +18,7 @@ use crate::engine::entities::EntityOptions;
 use crate::engine::resilience::retention::RetentionOptions;
 use crate::kafka::{self, SourceOptions};
 use crate::model::received::is_connector;
+use crate::outlets;
 use crate::telemetry::tracing_setup as telemetry;
 use crate::web::{Auto, Enabled};
 use crate::{store, web};
@@ -48,6 +49,7 @@ pub struct Settings {
     pub web: web::Options,
     pub ops: web::OpsOptions,
     pub ingest: web::IngestOptions,
+    pub tell: outlets::Options,
     pub telemetry: telemetry::Options,
 }
 
@@ -174,6 +176,7 @@ impl Settings {
         problems.extend(self.web.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.ops.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.ingest.validate().err().map(|error| (error.key.to_owned(), error.reason)));
+        problems.extend(self.tell.problems().into_iter().map(|(key, reason)| (format!("tell.{key}"), reason)));
         problems.extend(self.telemetry.validate());
         problems.extend(self.pipeline.problems());
         problems.extend(self.dead_letters.problems());
@@ -190,6 +193,14 @@ impl Settings {
             Enabled::Fixed(on) => Some(on),
             Enabled::Unless(Auto::Auto) if self.connectors.is_empty() => Some(true),
             Enabled::Unless(Auto::Auto) => None,
+        }
+    }
+
+    /// Where people open the page, without a slash at its end.
+    pub fn page_url(&self) -> String {
+        match self.tell.page_url.trim_end_matches('/') {
+            "" => format!("http://{}", self.web.listen),
+            url => url.to_owned(),
         }
     }
 

@@ -59,6 +59,9 @@ impl Handler<Stored> for BroadcasterStage {
         if report.letters_replayed > 0 {
             self.publish.publish(LiveUpdate::LettersReplayed { count: report.letters_replayed });
         }
+        for (_, investigation_id) in report.told {
+            self.publish.publish(LiveUpdate::NotificationsChanged { investigation_id });
+        }
         for (id, revision, version) in report.investigations {
             self.publish.publish(LiveUpdate::InvestigationChanged { id, revision, version });
         }

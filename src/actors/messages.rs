@@ -12,6 +12,7 @@ use crate::model::command::{Command, CommandError, CommandOutcome, InboxRow};
 use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::Rejection;
 use crate::model::ledger::LedgerRow;
+use crate::model::notification::DeliveryOutcome;
 use crate::model::ports::{StoreError, WriteBatch, WriteReport};
 use crate::model::received::{NewRecord, ReceiveError};
 use crate::model::record::RecordBatch;
@@ -120,6 +121,11 @@ pub struct Receive {
     pub records: Vec<NewRecord>,
     pub answer: oneshot::Sender<Result<(), ReceiveError>>,
 }
+
+/// notifier → recorder; answered when it is durable.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct BookDeliveries(pub Vec<DeliveryOutcome>);
 
 /// connector → dead_letter; answered once the recorder has the letters.
 #[derive(Debug, Message)]

@@ -19,6 +19,7 @@ pub mod kept;
 pub mod let_go;
 pub mod life_line;
 pub mod messages;
+pub mod notifier;
 pub mod pace;
 pub mod recorder;
 pub mod replay;

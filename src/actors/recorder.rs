@@ -18,7 +18,7 @@ pub use receiving::Intake;
 use receiving::Receiving;
 
 use super::life_line::LifeLine;
-use super::messages::{CommandStored, Execute, Ping, Record, Stop, StoreFailed, Stored};
+use super::messages::{BookDeliveries, CommandStored, Execute, Ping, Record, Stop, StoreFailed, Stored};
 use super::retention::Retention;
 use super::status::StatusBoard;
 use super::suspects::SharedSuspects;
@@ -238,6 +238,7 @@ impl RecorderStage {
             Ok(report) => {
                 metrics().transaction(began.elapsed().as_secs_f64());
                 metrics().stored(report.events_stored, report.letters_stored, report.opened);
+                report.told.iter().for_each(|(kind, _)| metrics().notified(kind.as_str()));
                 self.recovered();
                 self.traces.clear();
                 self.publish_watermark();
@@ -396,6 +397,14 @@ impl Handler<Execute> for RecorderStage {
             }
         }
         MessageResult(result)
+    }
+}
+
+impl Handler<BookDeliveries> for RecorderStage {
+    type Result = MessageResult<BookDeliveries>;
+
+    fn handle(&mut self, BookDeliveries(outcomes): BookDeliveries, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.writer.book_deliveries(&outcomes))
     }
 }
 

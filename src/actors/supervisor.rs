@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::books::SourceBooks;
 use super::cut::Joins;
 use super::life_line::StageDied;
-use super::messages::{Committed, Execute, Hold, Ping, Receive, SourceEnded, Steer, Stop, StoreFailed, Stored};
+use super::messages::{BookDeliveries, Committed, Execute, Hold, Ping, Receive, SourceEnded, Steer, Stop, StoreFailed, Stored};
 use super::status::StatusBoard;
 use crate::clock;
 use crate::engine::resilience::backoff::Backoff;
@@ -58,6 +58,7 @@ pub struct Pipeline {
     pub joins: Joins,
     pub execute: Recipient<Execute>,
     pub receive: Recipient<Receive>,
+    pub book: Recipient<BookDeliveries>,
     /// Stages after the sources, in the order of the data.
     pub stops: Vec<Recipient<Stop>>,
     /// The same stages, with their names.
@@ -82,6 +83,7 @@ pub struct Reports {
 pub struct Doors {
     pub execute: Option<Recipient<Execute>>,
     pub receive: Option<Recipient<Receive>>,
+    pub book: Option<Recipient<BookDeliveries>>,
     pub steer: BTreeMap<String, Recipient<Steer>>,
     /// For good: what comes now is not taken any more.
     pub is_ending: bool,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::model::Timestamp;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::entity::Alias;
+use crate::model::notification::DeliveryOutcome;
 use crate::model::ports::{Disk, DiskSpace, StoreError, StoreWriter, WriteBatch, WriteReport};
 use crate::model::received::ReceivedRemoved;
 use crate::model::retention::{Holdings, Removal, Removed};
@@ -190,6 +191,10 @@ impl StoreWriter for Located {
 
     fn probe(&mut self, bytes: u64) -> Result<(), StoreError> {
         self.inner.probe(bytes).map_err(|error| located(error, &self.options))
+    }
+
+    fn book_deliveries(&mut self, outcomes: &[DeliveryOutcome]) -> Result<(), StoreError> {
+        self.inner.book_deliveries(outcomes).map_err(|error| located(error, &self.options))
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

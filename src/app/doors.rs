@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::pipeline::{SourcePart, redecoder};
 use crate::actors::aliases::SharedAliases;
-use crate::actors::messages::{Execute, Receive, Steer};
+use crate::actors::messages::{BookDeliveries, Execute, Receive, Steer};
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::Doors;
 use crate::clock;
@@ -20,7 +20,8 @@ use crate::kafka::{self, SourceOptions};
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::connector::{ConnectorOrder, OrderBy};
 use crate::model::dead_letter::{DryRun, LetterRecord};
-use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, Receiver, SourceRecords};
+use crate::model::notification::DeliveryOutcome;
+use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DeliveryBooks, DryRuns, Receiver, SourceRecords, StoreError};
 use crate::model::position::Position;
 use crate::model::received::{NewRecord, ReceiveError};
 use crate::model::source_record::Fetched;
@@ -109,6 +110,21 @@ impl Receiver for RecordDoor {
             let stored = tokio::time::timeout(WRITE_TIMEOUT, door.stored(records)).await;
             let late = "the pipeline is being rebuilt, or the disk takes no writes now; see /readyz";
             stored.unwrap_or_else(|_| Err(ReceiveError::Unavailable(late.to_owned())))
+        })
+    }
+}
+
+impl DeliveryBooks for SharedDoors {
+    fn book(&self, outcomes: Vec<DeliveryOutcome>) -> BoxFuture<Result<(), StoreError>> {
+        let book = self.0.lock().unwrap_or_else(PoisonError::into_inner).book.clone();
+        Box::pin(async move {
+            let busy = |reason: &str| StoreError::Busy(reason.to_owned());
+            let Some(book) = book else { return Err(busy("the pipeline is being rebuilt")) };
+            match tokio::time::timeout(WRITE_TIMEOUT, book.send(BookDeliveries(outcomes))).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(busy("the recorder is being restarted")),
+                Err(_) => Err(busy("the disk does not take writes now")),
+            }
         })
     }
 }

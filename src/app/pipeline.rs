@@ -153,6 +153,7 @@ pub fn build(parts: &PipelineParts, reports: &Reports) -> Result<Pipeline, Build
         sources,
         joins: wiring.joins,
         receive: recorder.clone().recipient(),
+        book: recorder.clone().recipient(),
         execute: recorder.recipient(),
         stops,
         pings,

@@ -14,15 +14,17 @@ use super::disk::{self, Located};
 use super::doors::{BrokerRecords, DryRunner, RecordDoor, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::{kafka_sources, received_sources};
+use super::telling::{self, Teller};
 use super::verify;
 use crate::actors::aliases::SharedAliases;
 use crate::actors::kept::Guards;
+use crate::actors::notifier::{ChannelBoard, Office};
 use crate::actors::recorder::Intake;
 use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::{self, Ending, Shutdown, Supervisor};
 use crate::clock;
 use crate::engine::{changes, correlate};
-use crate::model::ports::{PipelineStatus as _, StoreReader};
+use crate::model::ports::{PipelineStatus as _, StoreReader, Tell};
 use crate::settings::Settings;
 use crate::store::{self, SqliteWriter};
 use crate::telemetry::metrics::Exporter;
@@ -43,6 +45,7 @@ pub struct Service {
     ending: oneshot::Receiver<Ending>,
     arbiters: Vec<Arbiter>,
     web: WebThread,
+    teller: Teller,
     database: disk::Opened,
     drain_timeout: Duration,
 }
@@ -91,7 +94,10 @@ pub fn open_writer(settings: &Settings) -> anyhow::Result<SqliteWriter> {
 pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: bool) -> anyhow::Result<Service> {
     let database = disk::Opened::now(&settings.store);
     let database_id = writer.database_id().to_owned();
-    let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&settings.store).with_context(|| opening(&settings.store))?);
+    let outlets = telling::outlets(settings)?;
+    let tell = telling::telling(settings, &outlets);
+    let outbox = Arc::new(store::open_reader(&settings.store).with_context(|| opening(&settings.store))?);
+    let reader: Arc<dyn StoreReader> = outbox.clone();
 
     if forget_state {
         let closed = verify::closed_through(&store::open_reader(&settings.store)?)?;
@@ -104,6 +110,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
     let status = Arc::new(StatusBoard::default());
     let doors = SharedDoors::default();
     let hub = Hub::new(clock::now());
+    let board = Arc::new(ChannelBoard::default());
     let intake = Intake::new(settings.ingest.max_bytes());
     let received = received_sources(settings, &reader, &intake, &status).context("looking for what came over HTTP")?;
     let mut sources = kafka_sources(settings, &database_id, &status);
@@ -119,6 +126,7 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         explain: correlate::explain,
         join_changes: changes::changes,
         live: hub.clone(),
+        channels: board.clone(),
         ingest: received.is_taking.then(|| Ingest {
             options: Arc::new(settings.ingest.clone()),
             receiver: Arc::new(RecordDoor { doors: doors.clone(), status: status.clone() }),
@@ -140,15 +148,24 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         detect: settings.detect.clone(),
         correlate: settings.correlate.clone(),
         teach_until: (history_teaches_s > 0).then(|| clock::now().plus_seconds(-history_teaches_s)),
-        open_writer: reopening(settings.store.clone(), writer),
+        open_writer: reopening(settings.store.clone(), writer, tell),
         reader: reader.clone(),
-        publish: Arc::new(hub),
+        publish: Arc::new(hub.clone()),
         status: status.clone(),
         aliases,
         guards: Guards::new(settings.dead_letters.max_bytes_per_connector()),
         intake,
         placement: Placement { connectors: connectors.clone(), shards: shards.to_vec(), disk: disk.clone() },
     };
+    let teller = Teller::start(outlets, |stop| Office {
+        outbox,
+        books: Arc::new(doors.clone()),
+        board,
+        status: status.clone(),
+        publish: Arc::new(hub),
+        give_up_after_s: settings.tell.give_up_after_s,
+        stop,
+    })?;
     let (ended, ending) = oneshot::channel();
     let options = supervisor::Options {
         checkpoint_every: Duration::from_secs(u64::from(settings.pipeline.checkpoint_interval_s)),
@@ -158,17 +175,17 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
     let build = Box::new(move |reports| pipeline::build(&parts, &reports));
     let supervisor = Supervisor::new(build, options, status.clone(), doors.0, ended).start();
     let drain_timeout = Duration::from_secs(u64::from(settings.pipeline.drain_s));
-    Ok(Service { address, ops_address, reader, status, supervisor, ending, arbiters, web, database, drain_timeout })
+    Ok(Service { address, ops_address, reader, status, supervisor, ending, arbiters, web, teller, database, drain_timeout })
 }
 
 /// Gives the writer that is open already first, and opens a new one after each rebuild, without looking for damage again.
-fn reopening(options: store::Options, first: SqliteWriter) -> pipeline::OpenWriter {
+fn reopening(options: store::Options, first: SqliteWriter, tell: Option<Arc<dyn Tell>>) -> pipeline::OpenWriter {
     let options = store::Options { check_on_open: false, ..options };
     let first = Mutex::new(Some(first));
     Box::new(move || {
         let open = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let inner = open.map_or_else(|| store::open_writer(&options), Ok).map_err(|error| disk::located(error, &options))?;
-        Ok(Box::new(Located { inner, options: options.clone() }))
+        Ok(Box::new(Located { inner: inner.telling(tell.clone()), options: options.clone() }))
     })
 }
 
@@ -246,7 +263,11 @@ impl Service {
     }
 
     async fn drain(&mut self) -> Ending {
-        if tokio::time::timeout(self.drain_timeout, self.supervisor.send(Shutdown)).await.is_ok() {
+        let began = Instant::now();
+        // What is being sent is to be booked while there is somebody to book it; the pipeline needs the rest of the time.
+        self.teller.stop(self.drain_timeout / 3).await;
+        let left = self.drain_timeout.saturating_sub(began.elapsed());
+        if tokio::time::timeout(left, self.supervisor.send(Shutdown)).await.is_ok() {
             return (&mut self.ending).await.unwrap_or(Ending::Finished);
         }
         let reasons = self.status.health().reasons.join("; ");

@@ -6,7 +6,8 @@ use crate::settings::DEFAULTS;
 /// Validates the settings and prints the effective ones with secrets masked.
 ///
 /// With --connect it logs in to every connector's brokers and says what it finds: TLS and SASL result, topics matched,
-/// missing permissions with the command that grants each, partitions, oldest and newest record, compression, free disk.
+/// missing permissions with the command that grants each, partitions, oldest and newest record, compression, free disk; and
+/// whether those who are told of investigations are there.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -23,7 +24,7 @@ pub struct Arguments {
     /// change the fate of one, put its name into kafka.permanent_errors or kafka.transient_errors.
     #[arg(long)]
     errors: bool,
-    /// Try every connector against its brokers.
+    /// Try every connector against its brokers, and every channel of [tell].
     #[arg(long)]
     connect: bool,
 }
@@ -46,8 +47,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let checks = crate::app::sources::check(&settings);
         checks.iter().for_each(|check| println!("\n{check}"));
         let failed = checks.iter().filter(|check| !check.is_ok()).count();
+        let channels = crate::app::telling::ask(&settings, false)?;
+        channels.iter().for_each(|report| println!("\n{report}"));
+        let unheard = channels.iter().filter(|report| report.found.is_err()).count();
         println!("\n{}", crate::app::disk::report(&settings));
         anyhow::ensure!(failed == 0, "{failed} of {} connectors cannot read", settings.connectors.len());
+        anyhow::ensure!(unheard == 0, "{unheard} of {} channels cannot be told", channels.len());
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod replay;
 mod restore;
 mod run;
 mod simulate;
+mod tell;
 mod verify;
 
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ enum Command {
     Decode(decode::Arguments),
     /// Says whether a running whydunit is well; exits with 1 when it is not.
     Health(health::Arguments),
+    /// Shows who is told of investigations, and whether they are there; with --test sends each a test.
+    Tell(tell::Arguments),
     /// Puts a manual event on the timeline of a running whydunit.
     Note(note::Arguments),
     /// Writes the records of a shop that breaks on purpose to a Kafka.
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Discover(arguments) => discover::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
+        Command::Tell(arguments) => tell::run(&arguments),
         Command::Note(arguments) => note::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

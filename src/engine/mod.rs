@@ -7,3 +7,4 @@ pub mod detect;
 pub mod entities;
 pub mod rank;
 pub mod resilience;
+pub mod tell;

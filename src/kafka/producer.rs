@@ -1,7 +1,7 @@
-//! A small producer, for `simulate`, `replay` and the demo.
+//! A small producer, for `simulate`, `replay`, the demo and for telling people.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
@@ -18,7 +18,12 @@ use super::context::log;
 use super::error::KafkaError;
 use super::options::{Options, SourceOptions};
 use crate::model::Timestamp;
+use crate::model::ports::{BoxFuture, Produce, Produced};
 
+/// How long a record may be on its way.
+const DELIVERY_WAIT: Duration = Duration::from_secs(30);
+/// How much longer than that a single one is waited for: librdkafka looks once a second.
+const VERDICT_WAIT: Duration = Duration::from_secs(2);
 /// Wait for room in the queue before it is looked at again.
 const ROOM_WAIT: Duration = Duration::from_millis(20);
 
@@ -64,13 +69,18 @@ impl Producer {
     /// # Errors
     /// What librdkafka says against the settings.
     pub fn new(options: &Options, source: Option<&SourceOptions>) -> Result<Self, KafkaError> {
+        Self::within(options, source, DELIVERY_WAIT)
+    }
+
+    /// One that gives a record up after `wait`, where settings name no time of their own.
+    fn within(options: &Options, source: Option<&SourceOptions>, wait: Duration) -> Result<Self, KafkaError> {
         let mut config = base_config(options, source);
         for (name, value) in [
             ("enable.idempotence", "true"),
             ("linger.ms", "5"),
             ("queue.buffering.max.messages", "50000"),
             ("queue.buffering.max.kbytes", "65536"),
-            ("delivery.timeout.ms", "30000"),
+            ("delivery.timeout.ms", &wait.as_millis().to_string()),
         ] {
             if config.get(name).is_none() {
                 config.set(name, value);
@@ -122,6 +132,76 @@ impl Producer {
             None => Ok(()),
         }
     }
+}
+
+/// Writes single records, each waited for. Its client is made with the first, and made anew after a failure, so that no record that
+/// was told as failed is written later.
+#[derive(Clone, Debug)]
+pub struct SingleProducer {
+    options: Options,
+    wait: Duration,
+    producer: Arc<Mutex<Option<Producer>>>,
+}
+
+impl SingleProducer {
+    /// `wait` is the longest that a record may take.
+    pub fn new(options: &Options, wait: Duration) -> Self {
+        Self { options: options.clone(), wait, producer: Arc::default() }
+    }
+
+    /// Holds the client meanwhile: one record at a time.
+    fn with<T>(&self, work: impl FnOnce(&Producer) -> Result<T, KafkaError>) -> Result<T, String> {
+        let mut kept = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        let producer = match kept.take() {
+            Some(producer) => producer,
+            None => Producer::within(&self.options, None, self.wait).map_err(|error| error.to_string())?,
+        };
+        let done = work(&producer).map_err(|error| error.to_string())?;
+        *kept = Some(producer);
+        Ok(done)
+    }
+}
+
+impl Produce for SingleProducer {
+    fn brokers(&self) -> String {
+        self.options.brokers.clone()
+    }
+
+    fn produce(&self, record: Produced) -> BoxFuture<Result<(), String>> {
+        let this = self.clone();
+        blocking(move || {
+            let Produced { topic, key, value, headers } = &record;
+            this.with(|producer| {
+                producer.send(&OutgoingRecord {
+                    topic,
+                    key: Some(key.as_bytes()),
+                    value: Some(value.as_bytes()),
+                    headers,
+                    ..OutgoingRecord::default()
+                })?;
+                producer.flush(this.wait + VERDICT_WAIT)
+            })
+        })
+    }
+
+    fn look(&self, topic: &str) -> BoxFuture<Result<usize, String>> {
+        let (this, topic) = (self.clone(), topic.to_owned());
+        blocking(move || {
+            // Of all topics: asked for one, some brokers make it.
+            let metadata = this.with(|producer| Ok(producer.inner.client().fetch_metadata(None, this.wait)?))?;
+            let found = metadata.topics().iter().find(|found| found.name() == topic).map(|found| found.partitions().len());
+            found.ok_or_else(|| {
+                format!("topic `{topic}` is not there, or may not be described: create it, or grant Write and Describe on it")
+            })
+        })
+    }
+}
+
+fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> BoxFuture<Result<T, String>> {
+    Box::pin(async move {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|panic| Err(format!("the producer broke: {panic}")))
+    })
 }
 
 fn native<'a>(record: &OutgoingRecord<'a>) -> BaseRecord<'a, [u8], [u8]> {

@@ -28,6 +28,10 @@ pub enum LiveUpdate {
     NotesChanged {
         investigation_id: String,
     },
+    /// Something was told of an investigation, or came of telling it.
+    NotificationsChanged {
+        investigation_id: String,
+    },
     ConnectorsChanged,
     /// Sent at least every 15 s, so that a silent stream is a broken one.
     Heartbeat {

@@ -10,6 +10,7 @@ pub mod explanation;
 pub mod investigation;
 pub mod ledger;
 pub mod live;
+pub mod notification;
 pub mod observation;
 pub mod ports;
 pub mod position;

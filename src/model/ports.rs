@@ -16,6 +16,9 @@ use super::explanation::Explanation;
 use super::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note};
 use super::ledger::LedgerRow;
 use super::live::LiveUpdate;
+use super::notification::{
+    ChannelView, DeliveryOutcome, Firing, Notification, NotificationKind, NotificationQuery, NotificationView, Outgoing, Waiting,
+};
 use super::position::{PartitionKey, Position};
 use super::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use super::received::{NewRecord, ReceiveError, ReceivedPage, ReceivedRemoved};
@@ -182,6 +185,8 @@ pub struct WriteReport {
     pub investigations: Vec<(String, u64, u64)>,
     /// Of these, opened by this write.
     pub opened: u64,
+    /// What was made to be told, each with its investigation.
+    pub told: Vec<(NotificationKind, String)>,
     /// Bytes of state written, of a part or a whole checkpoint.
     pub checkpoint_bytes: u64,
 }
@@ -216,6 +221,11 @@ pub trait StoreWriter: Send {
     /// again" while nothing waits to be written.
     fn probe(&mut self, bytes: u64) -> Result<(), StoreError> {
         let _ = bytes;
+        Ok(())
+    }
+    /// What came of deliveries; one whose notification is gone is passed over.
+    fn book_deliveries(&mut self, outcomes: &[DeliveryOutcome]) -> Result<(), StoreError> {
+        let _ = outcomes;
         Ok(())
     }
     /// What the last whole checkpoint left; state parts of an unfinished one are forgotten.
@@ -267,8 +277,85 @@ pub trait StoreReader: Send + Sync {
         let _ = (connector, from, max_records, max_bytes);
         Ok(ReceivedPage::default())
     }
+    /// What people were told, and what came of it, newest first.
+    fn notifications(&self, query: &NotificationQuery) -> Result<Page<NotificationView>, StoreError> {
+        let _ = query;
+        Ok(Page { items: Vec::new(), total: 0, total_exact: true, next_cursor: None })
+    }
     /// The canonical export: everything a run determines, without wall-clock fields, one JSON value a line, sorted.
     fn export(&self, out: &mut dyn std::io::Write) -> Result<(), StoreError>;
+}
+
+// ---------------------------------------------------------------- telling people
+
+/// Says what a new revision of an investigation is worth telling. Pure: asked inside the transaction that stores the revision.
+pub trait Tell: Send + Sync {
+    /// `last` is what was told of it last; `now` is wall time.
+    fn news(&self, last: Option<&Notification>, findings: &EngineFindings, now: Timestamp) -> Option<Notification>;
+    /// Who is told.
+    fn channels(&self) -> &[String];
+}
+
+/// What is to be sent. Reads, from any thread, blocking.
+pub trait Outbox: Send + Sync {
+    /// Deliveries of a channel that are due, oldest first; of each investigation only the first that waits, so that nobody hears
+    /// of an end before its beginning.
+    fn due(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, StoreError>;
+    /// Investigations told as opened and not as over, of which nothing waits for the channel, newest first; those that a person
+    /// ended only when that was after `ended_after`.
+    fn firing(&self, channel: &str, ended_after: Timestamp, limit: u32) -> Result<Vec<Firing>, StoreError>;
+    fn waiting(&self, channel: &str) -> Result<Waiting, StoreError>;
+    /// Channels with deliveries that wait.
+    fn waiting_channels(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// A way to people outside. Sends one notification, or says in a sentence why it did not arrive.
+pub trait Outlet: Send + Sync {
+    fn name(&self) -> &'static str;
+    /// Where it sends to, without secrets.
+    fn target(&self) -> String;
+    /// Resolves when the receiver has said that it has it. Sent again it must be the same to the receiver.
+    fn send(&self, outgoing: &Outgoing, now: Timestamp) -> BoxFuture<Result<(), String>>;
+    /// How often what is open must be sent again so that the receiver does not take it for over, seconds; 0 for never.
+    fn repeat_every_s(&self) -> u32 {
+        0
+    }
+    /// Sends what is open again.
+    fn repeat(&self, firing: &[Firing], now: Timestamp) -> BoxFuture<Result<(), String>> {
+        let _ = (firing, now);
+        Box::pin(std::future::ready(Ok(())))
+    }
+    /// Looks whether the receiver is there; what it found, or why it cannot work.
+    fn check(&self) -> BoxFuture<Result<String, String>>;
+}
+
+/// Books what came of deliveries; answers when it is durable.
+pub trait DeliveryBooks: Send + Sync {
+    fn book(&self, outcomes: Vec<DeliveryOutcome>) -> BoxFuture<Result<(), StoreError>>;
+}
+
+/// Says how the channels fare.
+pub trait Channels: Send + Sync {
+    fn channels(&self) -> Vec<ChannelView>;
+}
+
+/// A record for a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Produced {
+    pub topic: String,
+    pub key: String,
+    pub value: String,
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// Writes single records to a broker.
+pub trait Produce: Send + Sync {
+    /// Where the brokers are.
+    fn brokers(&self) -> String;
+    /// Resolves when all in-sync replicas have it.
+    fn produce(&self, record: Produced) -> BoxFuture<Result<(), String>>;
+    /// Whether the topic is there: its number of partitions.
+    fn look(&self, topic: &str) -> BoxFuture<Result<usize, String>>;
 }
 
 // ---------------------------------------------------------------- the way out

@@ -34,7 +34,7 @@ pub enum Removal {
     Rows { before: Bucket },
     /// Events before this time, but for the evidence of open investigations.
     Events { before: Timestamp },
-    /// Charts and earlier rankings of investigations that ended before this; their summary stays.
+    /// Charts, earlier rankings and notifications of investigations that ended before this; their summary stays.
     Charts { before: Timestamp },
     /// Gives free pages back to the disk.
     Space,

@@ -13,7 +13,7 @@ use super::options::{Location, Options};
 use crate::model::ports::StoreError;
 
 /// Each brings the schema one version on. Never changed once released; the next number is appended.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_parts_and_duplicates.sql"),
     include_str!("migrations/0003_replays.sql"),
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0010_weak_edges.sql"),
     include_str!("migrations/0011_aliases.sql"),
     include_str!("migrations/0012_received.sql"),
+    include_str!("migrations/0013_notifications.sql"),
 ];
 
 /// Marks the file as ours ("whyd").

@@ -38,6 +38,10 @@ pub struct Metrics {
     retention_removed: Counter<u64>,
     ingest_requests: Counter<u64>,
     ingest_waiting: Gauge<u64>,
+    notifications: Counter<u64>,
+    deliveries: Counter<u64>,
+    deliveries_waiting: Gauge<u64>,
+    deliveries_oldest: Gauge<f64>,
     stage_duration: Histogram<f64>,
     transaction_duration: Histogram<f64>,
     store_phase_duration: Histogram<f64>,
@@ -104,6 +108,17 @@ impl Metrics {
                 .with_unit("By")
                 .with_description("Bytes that came without Kafka and are not removed yet, by connector")
                 .build(),
+            notifications: counter("whydunit.notifications", "Notifications made to be told, by kind"),
+            deliveries: counter("whydunit.deliveries", "Attempts to tell a channel of a notification, by outcome"),
+            deliveries_waiting: meter
+                .u64_gauge("whydunit.deliveries.waiting")
+                .with_description("Notifications that wait to be delivered, by channel")
+                .build(),
+            deliveries_oldest: meter
+                .f64_gauge("whydunit.deliveries.oldest_waiting")
+                .with_unit("s")
+                .with_description("Age of the oldest notification that waits to be delivered, by channel")
+                .build(),
             stage_duration: seconds("whydunit.stage.duration", "Time a stage took for one message"),
             transaction_duration: seconds("whydunit.store.transaction.duration", "Time of one store transaction"),
             store_phase_duration: seconds(
@@ -151,6 +166,21 @@ impl Metrics {
 
     pub fn ingest_waiting(&self, connector: &str, bytes: u64) {
         self.ingest_waiting.record(bytes, &[of_connector(connector)]);
+    }
+
+    /// `kind` is one of few: `opened`, `suspect_changed`, `recovered`, `merged`.
+    pub fn notified(&self, kind: &'static str) {
+        self.notifications.add(1, &[KeyValue::new("kind", kind)]);
+    }
+
+    /// `outcome` is one of few: `delivered`, `failed`, `given_up`, `repeated`, `not_repeated`.
+    pub fn delivery(&self, channel: &str, outcome: &'static str, count: u64) {
+        self.deliveries.add(count, &[of_channel(channel), KeyValue::new("outcome", outcome)]);
+    }
+
+    pub fn deliveries_waiting(&self, channel: &str, count: u64, oldest_s: f64) {
+        self.deliveries_waiting.record(count, &[of_channel(channel)]);
+        self.deliveries_oldest.record(oldest_s, &[of_channel(channel)]);
     }
 
     pub fn late_items(&self, count: u64) {
@@ -221,6 +251,10 @@ fn of(connector: &ConnectorStatus) -> [KeyValue; 2] {
 
 fn of_connector(connector: &str) -> KeyValue {
     KeyValue::new("connector", connector.to_owned())
+}
+
+fn of_channel(channel: &str) -> KeyValue {
+    KeyValue::new("channel", channel.to_owned())
 }
 
 /// Renders `/metrics`.

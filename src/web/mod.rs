@@ -29,6 +29,8 @@
 //! | GET | `/aliases` | names that mean another service, and who said so |
 //! | PUT DELETE | `/aliases/{name}` | sets one; takes one back |
 //! | GET | `/topology?at=` | who calls whom, now or at a time |
+//! | GET | `/notifications` | what people were told of investigations, and what came of telling each channel |
+//! | GET | `/notifications/channels` | who is told, and how that fares |
 //! | GET | `/health` `/openapi.json` | how the process fares; this API's document |
 //! | GET | `/stream` | live updates as server-sent events |
 //!
@@ -57,7 +59,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use crate::model::Timestamp;
-use crate::model::ports::{Commands, ConnectorControl, DryRuns, Explain, JoinChanges, PipelineStatus, SourceRecords, StoreReader};
+use crate::model::ports::{
+    Channels, Commands, ConnectorControl, DryRuns, Explain, JoinChanges, PipelineStatus, SourceRecords, StoreReader,
+};
 
 pub use ingest::{Auto, Enabled, Ingest, IngestOptions};
 pub use live::Hub;
@@ -77,6 +81,7 @@ pub struct Parts {
     pub explain: Explain,
     pub join_changes: JoinChanges,
     pub live: Hub,
+    pub channels: Arc<dyn Channels>,
     /// What takes records over HTTP; `None` where nothing is taken.
     pub ingest: Option<Ingest>,
     pub now: fn() -> Timestamp,

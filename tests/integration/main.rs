@@ -19,6 +19,7 @@ mod recorded;
 mod recording;
 mod scenarios;
 mod telemetry;
+mod telling;
 mod upkeep;
 mod watched;
 mod way_in;

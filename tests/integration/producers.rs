@@ -4,7 +4,7 @@
 //! They take minutes to build, so these tests are ignored; `make producers` installs all and runs them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod agent;
+pub mod agent;
 mod alertmanager;
 mod collector;
 mod lines;

@@ -52,7 +52,7 @@ say_how node "Install Node.js 20 or newer from https://nodejs.org, then run this
 say_how npm "It comes with Node.js."
 need cc make perl pkg-config
 if [ "${1:-build}" != build ]; then
-  need java mvn chromium promtool kcat zstd
+  need java mvn chromium promtool kcat zstd prometheus-alertmanager
   tests/support/install-kafka.sh
 fi
 if [ "${1:-build}" = chaos ]; then
@@ -61,6 +61,6 @@ if [ "${1:-build}" = chaos ]; then
 fi
 if [ "${1:-build}" = producers ]; then
   say_how go "Install Go 1.25 or newer from https://go.dev/dl: it builds the OpenTelemetry Collector and Telegraf."
-  need prometheus-alertmanager rsyslogd
+  need rsyslogd
   tests/support/install-producers.sh
 fi

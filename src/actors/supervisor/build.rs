@@ -78,6 +78,7 @@ impl Supervisor {
         let mut doors = self.doors();
         doors.execute = Some(pipeline.execute.clone());
         doors.receive = Some(pipeline.receive.clone());
+        doors.book = Some(pipeline.book.clone());
         let steers = pipeline.sources.iter().filter_map(|source| Some((source.name.clone(), source.steer.clone()?)));
         doors.steer = steers.collect();
         drop(doors);

@@ -74,6 +74,13 @@ impl Handler<Execute> for Pretended {
     }
 }
 
+impl Handler<BookDeliveries> for Pretended {
+    type Result = Result<(), crate::model::ports::StoreError>;
+    fn handle(&mut self, _: BookDeliveries, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
 impl Handler<Receive> for Pretended {
     type Result = ();
     fn handle(&mut self, _: Receive, _: &mut Self::Context) {}
@@ -128,6 +135,7 @@ impl Built {
             joins: Joins::default(),
             execute: stage.clone().recipient(),
             receive: stage.clone().recipient(),
+            book: stage.clone().recipient(),
             stops: vec![stage.clone().recipient()],
             pings: vec![("recorder".to_owned(), stage.recipient())],
             stages: vec!["connector/logs".to_owned(), "recorder".to_owned()],

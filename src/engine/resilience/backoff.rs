@@ -19,6 +19,11 @@ impl Backoff {
         Self { seed, attempt: 0 }
     }
 
+    /// One that goes on after so many attempts.
+    pub const fn after(seed: u64, attempt: u32) -> Self {
+        Self { seed, attempt }
+    }
+
     /// Attempts since the last success.
     pub const fn attempt(&self) -> u32 {
         self.attempt

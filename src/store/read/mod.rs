@@ -9,6 +9,7 @@ mod filter;
 mod investigation_list;
 pub(super) mod investigations;
 mod letters;
+mod notifications;
 mod paging;
 mod received;
 mod timeline;
@@ -31,7 +32,8 @@ use crate::model::dead_letter::{DeadLetterGroup, DeadLetterView, LetterRecord, R
 use crate::model::entity::Alias;
 use crate::model::investigation::{Activity, EventLink, Investigation, InvestigationSummary, Note};
 use crate::model::ledger::LedgerRow;
-use crate::model::ports::{StoreError, StoreReader};
+use crate::model::notification::{Firing, NotificationQuery, NotificationView, Outgoing, Waiting};
+use crate::model::ports::{Outbox, StoreError, StoreReader};
 use crate::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
 use crate::model::received::ReceivedPage;
 use crate::model::suspect::Suspect;
@@ -218,8 +220,30 @@ impl StoreReader for SqliteReader {
         self.read(|connection| received::page(connection, connector, from, max_records, max_bytes))
     }
 
+    fn notifications(&self, query: &NotificationQuery) -> Result<Page<NotificationView>, StoreError> {
+        self.read(|connection| notifications::page(connection, query))
+    }
+
     fn export(&self, out: &mut dyn Write) -> Result<(), StoreError> {
         self.read(|connection| export::write(connection, out))
+    }
+}
+
+impl Outbox for SqliteReader {
+    fn due(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, StoreError> {
+        self.read(|connection| notifications::due(connection, channel, now, limit))
+    }
+
+    fn firing(&self, channel: &str, ended_after: Timestamp, limit: u32) -> Result<Vec<Firing>, StoreError> {
+        self.read(|connection| notifications::firing(connection, channel, ended_after, limit))
+    }
+
+    fn waiting(&self, channel: &str) -> Result<Waiting, StoreError> {
+        self.read(|connection| notifications::waiting(connection, channel))
+    }
+
+    fn waiting_channels(&self) -> Result<Vec<String>, StoreError> {
+        self.read(notifications::waiting_channels)
     }
 }
 

@@ -9,6 +9,7 @@ mod events;
 pub(super) mod findings;
 mod forget;
 mod log;
+mod notifications;
 mod pauses;
 mod prune;
 mod received;
@@ -16,6 +17,7 @@ mod replays;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -31,7 +33,8 @@ use super::options::{Location, Options};
 use super::people;
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::entity::Alias;
-use crate::model::ports::{StoreError, StoreWriter, WriteBatch, WriteReport};
+use crate::model::notification::DeliveryOutcome;
+use crate::model::ports::{StoreError, StoreWriter, Tell, WriteBatch, WriteReport};
 use crate::model::received::ReceivedRemoved;
 use crate::model::retention::{Holdings, Removal, Removed};
 use crate::model::snapshot::Snapshot;
@@ -39,7 +42,6 @@ use crate::model::{Bucket, Timestamp};
 use crate::telemetry::metrics::metrics;
 
 /// The only connection that writes. Holds the database's lock file until it is dropped.
-#[derive(Debug)]
 pub struct SqliteWriter {
     connection: Connection,
     index: EventIndex,
@@ -47,7 +49,14 @@ pub struct SqliteWriter {
     pruner: Pruner,
     database_id: String,
     log: Log,
+    tell: Option<Arc<dyn Tell>>,
     _lock: Option<File>,
+}
+
+impl std::fmt::Debug for SqliteWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteWriter").field("database_id", &self.database_id).finish_non_exhaustive()
+    }
 }
 
 /// Opens the database for writing: takes its lock, creates it or looks for damage, brings its schema up to date.
@@ -69,6 +78,7 @@ pub fn open_writer(options: &Options) -> Result<SqliteWriter, StoreError> {
         pruner: Pruner::default(),
         database_id,
         log,
+        tell: None,
         _lock: lock,
     })
 }
@@ -81,6 +91,13 @@ fn database_id(connection: &Connection) -> Result<String, Fault> {
 }
 
 impl SqliteWriter {
+    /// Keeps with each revision of an investigation what of it people are to be told.
+    #[must_use]
+    pub fn telling(mut self, tell: Option<Arc<dyn Tell>>) -> Self {
+        self.tell = tell;
+        self
+    }
+
     /// Names this database in Kafka group ids: two databases never share a group.
     pub fn database_id(&self) -> &str {
         &self.database_id
@@ -128,7 +145,7 @@ impl SqliteWriter {
         store_letters(&tx, batch, &mut report)?;
         batch.pauses.iter().try_for_each(|change| pauses::store(&tx, change))?;
         received::store(&tx, &batch.received)?;
-        store_findings(&tx, batch, now, &mut report)?;
+        store_findings(&tx, batch, self.tell.as_deref(), now, &mut report)?;
         phases.end("findings");
         for (epoch, entries) in &state {
             report.checkpoint_bytes += checkpoint::store_state(&tx, *epoch, entries, &mut self.replaced)?;
@@ -194,12 +211,20 @@ fn store_letters(tx: &Transaction<'_>, batch: &WriteBatch, report: &mut WriteRep
     Ok(())
 }
 
-fn store_findings(tx: &Transaction<'_>, batch: &WriteBatch, now: Timestamp, report: &mut WriteReport) -> Result<(), Fault> {
+fn store_findings(
+    tx: &Transaction<'_>,
+    batch: &WriteBatch,
+    tell: Option<&dyn Tell>,
+    now: Timestamp,
+    report: &mut WriteReport,
+) -> Result<(), Fault> {
     for findings in &batch.findings {
         let revised = findings::store(tx, findings, now)?;
         if revised.changed {
             report.investigations.push((findings.id.clone(), findings.revision, revised.version));
             report.opened += u64::from(revised.opened);
+            let news = tell.map(|tell| notifications::make(tx, tell, findings, now)).transpose()?.flatten();
+            report.told.extend(news.map(|news| (news.kind, news.investigation_id)));
         }
     }
     Ok(())
@@ -271,6 +296,10 @@ impl StoreWriter for SqliteWriter {
         let probed = received::probe(&self.connection, bytes);
         self.log.after_commit(&self.connection);
         Ok(probed?)
+    }
+
+    fn book_deliveries(&mut self, outcomes: &[DeliveryOutcome]) -> Result<(), StoreError> {
+        Ok(notifications::book(&mut self.connection, outcomes)?)
     }
 
     fn load_snapshot(&mut self) -> Result<Snapshot, StoreError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::events::EventIndex;
-use super::{ahead, edges};
+use super::{ahead, edges, notifications};
 use crate::model::event::Provenance;
 use crate::model::position::{PartitionKey, Position};
 use crate::model::retention::{Holdings, Removal, Removed, RemovedTotal};
@@ -345,7 +345,7 @@ fn remove_letters(tx: &Transaction<'_>, before: Timestamp) -> Result<Removed, Fa
     Ok(removed)
 }
 
-/// Of investigations that ended before this: signals with their charts, the graph, and all rankings but the last.
+/// Of investigations that ended before this: signals with their charts, the graph, all rankings but the last, and what was told.
 fn remove_charts(tx: &Transaction<'_>, before: Timestamp, now: Timestamp) -> Result<Removed, Fault> {
     let ids: Vec<String> = tx
         .prepare_cached(
@@ -375,7 +375,7 @@ fn remove_charts(tx: &Transaction<'_>, before: Timestamp, now: Timestamp) -> Res
             [&id],
         )?;
         removed.count += 1;
-        removed.bytes += full.saturating_sub(size(tx)?);
+        removed.bytes += full.saturating_sub(size(tx)?) + notifications::remove(tx, &id)?;
     }
     Ok(removed)
 }

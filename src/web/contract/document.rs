@@ -9,7 +9,8 @@ use utoipa::{Modify, OpenApi};
 use crate::web::ingest::{otlp, remote_write, webhook};
 use crate::web::rejection::Details;
 use crate::web::routes::{
-    aliases, analytics, changes, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, stream, topology,
+    aliases, analytics, changes, connectors, dead_letters, events, health, investigation, investigations, ledger, notes, notifications,
+    stream, topology,
 };
 
 #[derive(OpenApi)]
@@ -23,6 +24,7 @@ use crate::web::routes::{
         investigation::suspects, investigation::set_verdict, investigation::graph, investigation::activity,
         investigation::explain,
         notes::list, notes::add, notes::edit, notes::remove,
+        notifications::list, notifications::channels,
         events::list, events::create, events::search, events::facets, events::show, events::source_record,
         connectors::list, connectors::show, connectors::pause, connectors::resume, connectors::trip, connectors::reset,
         dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,

@@ -142,6 +142,7 @@ const fn name(update: &LiveUpdate) -> &'static str {
         LiveUpdate::DeadLettersStored { .. } => "dead_letters_stored",
         LiveUpdate::LettersReplayed { .. } => "letters_replayed",
         LiveUpdate::NotesChanged { .. } => "notes_changed",
+        LiveUpdate::NotificationsChanged { .. } => "notifications_changed",
         LiveUpdate::ConnectorsChanged => "connectors_changed",
         LiveUpdate::Heartbeat { .. } => "heartbeat",
     }

@@ -11,6 +11,7 @@ pub mod investigation;
 pub mod investigations;
 pub mod ledger;
 pub mod notes;
+pub mod notifications;
 pub mod stream;
 pub mod topology;
 
@@ -34,6 +35,7 @@ pub fn routes(api: &Api, streams: Arc<Semaphore>, closing: &watch::Sender<bool>)
         investigations::routes(api),
         investigation::routes(api),
         notes::routes(api),
+        notifications::routes(api),
         events::routes(api),
         connectors::routes(api),
         dead_letters::routes(api),

@@ -13,8 +13,9 @@ use whydunit::model::dead_letter::{
 };
 use whydunit::model::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
+use whydunit::model::notification::{ChannelView, NotificationQuery, NotificationView};
 use whydunit::model::ports::{
-    BoxFuture, Commands, ConnectorControl, DryRuns, PipelineStatus, Receiver, SourceRecords, StoreError, StoreReader,
+    BoxFuture, Channels, Commands, ConnectorControl, DryRuns, PipelineStatus, Receiver, SourceRecords, StoreError, StoreReader,
 };
 use whydunit::model::position::{PartitionKey, Position};
 use whydunit::model::query::{DeadLetterQuery, EventQuery, InvestigationQuery, Page, TimeRange};
@@ -59,7 +60,17 @@ fn page<T>(items: Vec<T>) -> Page<T> {
     Page { items, total: 10_000, total_exact: false, next_cursor: Some("next/1 2".to_owned()) }
 }
 
+impl Channels for Memory {
+    fn channels(&self) -> Vec<ChannelView> {
+        Vec::new()
+    }
+}
+
 impl StoreReader for Memory {
+    fn notifications(&self, query: &NotificationQuery) -> Result<Page<NotificationView>, StoreError> {
+        self.asked(query)?;
+        Ok(page(Vec::new()))
+    }
     fn investigations(&self, query: &InvestigationQuery) -> Result<Page<InvestigationSummary>, StoreError> {
         self.asked(query)?;
         if query.paging.sort == "nonsense" {
@@ -295,6 +306,7 @@ pub fn start_with_clock(
         explain: whydunit::engine::correlate::explain,
         join_changes: whydunit::engine::changes::changes,
         live: hub.clone(),
+        channels: memory.clone(),
         now,
         version: "0.0.0-test",
     };

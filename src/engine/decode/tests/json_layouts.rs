@@ -83,9 +83,9 @@ fn lines_of_one_shape() -> impl Strategy<Value = Vec<Vec<u8>>> {
     })
 }
 
-fn unnumbered(batch: ObservationBatch) -> (Vec<LogLine>, Vec<(RejectionClass, String, &'static str, Vec<u32>)>) {
+fn unnumbered(batch: ObservationBatch) -> (Vec<LogLine>, Vec<Rejection>) {
     let logs = batch.logs.into_iter().map(|line| LogLine { record: 0, ..line }).collect();
-    (logs, batch.rejections.into_iter().map(|letter| (letter.class, letter.reason, letter.format, letter.items)).collect())
+    (logs, batch.rejections.into_iter().map(|letter| Rejection { record: 0, ..letter }).collect())
 }
 
 fn assert_as_if_first(records: &[&[u8]]) {

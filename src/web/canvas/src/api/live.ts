@@ -51,6 +51,8 @@ export function keysTouchedBy(update: LiveUpdate): readonly (readonly string[])[
       return [['dead-letters'], ['ledger']];
     case 'notes_changed':
       return [['notes', update.investigation_id], ['activity', update.investigation_id]];
+    case 'notifications_changed':
+      return [['notifications']];
     case 'connectors_changed':
       return [['connectors'], ['health']];
     case 'reset':

@@ -3,7 +3,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { ask, queryText, segment, type Query } from './client';
 import type {
-  Activity, Alias, ConnectorStatus, DeadLetter, DeadLetterGroup, DryRun, EventItem, Explanation, Facet, Health, Investigation, InvestigationSummary, Ledger, LetterStatus, Note, ReplayRun, SourceRecord,
+  Activity, Alias, Channel, ConnectorStatus, DeadLetter, DeadLetterGroup, DryRun, EventItem, Explanation, Facet, Health, Investigation, InvestigationSummary, Ledger, LetterStatus, Note, Notification, ReplayRun, SourceRecord,
   Timeline,
 } from './types';
 
@@ -74,6 +74,10 @@ export const queries = {
   /** Why an event is in an investigation, or is not: asked again when either changes. */
   explain: (id: string, eventId: string) =>
     queryOptions({ queryKey: ['investigation', id, 'explain', eventId], queryFn: ({ signal }) => read<Explanation>(`/investigations/${segment(id)}/explain${queryText({ event: eventId })}`, signal) }),
+  notifications: (query: Query) => pages<Notification>(['notifications', 'list'], '/notifications', { per_page: 50, ...query }),
+  /** Asked again while the page looks at it: a breaker changes by itself. */
+  channels: () =>
+    queryOptions({ queryKey: ['notifications', 'channels'], queryFn: ({ signal }) => read<Channel[]>('/notifications/channels', signal), refetchInterval: 5_000 }),
   connectors: () =>
     queryOptions({ queryKey: ['connectors'], queryFn: ({ signal }) => read<ConnectorStatus[]>('/connectors', signal), refetchInterval: 5_000 }),
   health: () => queryOptions({ queryKey: ['health'], queryFn: ({ signal }) => read<Health>('/health', signal), refetchInterval: 15_000 }),

@@ -786,6 +786,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people were told, newest first, each with its deliveries. */
+        get: operations["notifications_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is told of investigations, and how that fares; empty where nobody is. */
+        get: operations["notifications_channels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -1103,6 +1137,22 @@ export interface components {
             /** Format: date-time */
             to: string;
         };
+        /** @description How a channel fares, for people. */
+        ChannelView: {
+            breaker: components["schemas"]["BreakerView"];
+            /** Format: date-time */
+            last_delivered_at?: string | null;
+            last_error?: string | null;
+            /** Format: date-time */
+            last_error_at?: string | null;
+            name: string;
+            /** Format: date-time */
+            oldest_waiting_at?: string | null;
+            /** @description Where it sends to, without secrets. */
+            target: string;
+            /** Format: int64 */
+            waiting: number;
+        };
         Check: {
             about: components["schemas"]["About"];
             holds: boolean;
@@ -1283,6 +1333,28 @@ export interface components {
             /** @description Value as text where it is UTF-8, at most 64 KiB. */
             value_text?: string | null;
         };
+        /** @description How telling one channel of one notification fares. */
+        Delivery: {
+            /** Format: int32 */
+            attempts: number;
+            /** @description `alertmanager`, `webhook` or `kafka`. */
+            channel: string;
+            /**
+             * Format: date-time
+             * @description When it was delivered or given up.
+             */
+            ended_at?: string | null;
+            /** @description Why it did not arrive the last time it was tried; stays when it arrived later. */
+            last_error?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is tried next, while it waits.
+             */
+            next_attempt_at?: string | null;
+            state: components["schemas"]["DeliveryState"];
+        };
+        /** @enum {string} */
+        DeliveryState: "waiting" | "delivered" | "given_up";
         /** @description Which waiting dead letters (exactly one of the first three), and why nobody will need them. */
         DiscardManyRequest: {
             /** @description `true` for all that wait. */
@@ -1848,6 +1920,10 @@ export interface components {
             /** @enum {string} */
             type: "notes_changed";
         } | {
+            investigation_id: string;
+            /** @enum {string} */
+            type: "notifications_changed";
+        } | {
             /** @enum {string} */
             type: "connectors_changed";
         } | {
@@ -1952,6 +2028,64 @@ export interface components {
         NoteEdit: {
             /** @description Markdown. */
             body: string;
+        };
+        /** @description One thing told. Every channel is given the same content, each time it is tried. */
+        Notification: {
+            /**
+             * Format: date-time
+             * @description Event time of what it tells of.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description 0 to 1, of the first service being the cause.
+             */
+            confidence: number;
+            environment: string;
+            /** @description Of investigation, number and kind: told twice, it is the same. */
+            id: string;
+            investigation_id: string;
+            kind: components["schemas"]["NotificationKind"];
+            /** @description Its page. */
+            link: string;
+            merged_into?: string | null;
+            /**
+             * Format: int32
+             * @description Counts what was told of the investigation, from 1.
+             */
+            n: number;
+            /** Format: date-time */
+            recovered_at?: string | null;
+            /** @description What it tells, whole. */
+            sentence: string;
+            /** @description The same of the service where the symptom was seen. */
+            service: string;
+            /** @description Services with evidence, most suspect first, at most 20. */
+            services: string[];
+            severity: components["schemas"]["Severity"];
+            /** @description As it was when the investigation was told first: what an alert is known by must not change. */
+            severity_at_opening: components["schemas"]["Severity"];
+            /**
+             * Format: date-time
+             * @description When it began, as it was told first.
+             */
+            started_at: string;
+            suspect?: components["schemas"]["ToldSuspect"] | null;
+            /** @description What is wrong, without the cause: "checkout is failing for 14 % of requests". */
+            title: string;
+            /** @description Which service owns the trouble, and how much of it. */
+            where_sentence: string;
+        };
+        /** @enum {string} */
+        NotificationKind: "opened" | "suspect_changed" | "recovered" | "merged" | "test";
+        /** @description A notification with its deliveries, as the API shows it. */
+        NotificationView: components["schemas"]["Notification"] & {
+            deliveries: components["schemas"]["Delivery"][];
+            /**
+             * Format: date-time
+             * @description When it was stored, wall time.
+             */
+            made_at: string;
         };
         /** @description A detector's key at a service, whose signal had a part in opening an investigation. */
         Opener: {
@@ -2280,6 +2414,16 @@ export interface components {
             step_s: number;
             /** Format: date-time */
             to: string;
+        };
+        /** @description Who is suspected first, as far as people are told. */
+        ToldSuspect: {
+            /** @description Service or change, as a person names it. */
+            entity: string;
+            /** @description Stable inside its investigation. */
+            id: string;
+            kind: components["schemas"]["SuspectKind"];
+            /** @description The strongest reason, as a sentence. */
+            sentence: string;
         };
         /** @description Services and the calls between them, as they were at a time. */
         Topology: {
@@ -4504,6 +4648,97 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ledger"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notifications_list: {
+        parameters: {
+            query?: {
+                /** @description Of this investigation. */
+                investigation_id?: string;
+                /** @description Any of these. */
+                kind?: ("opened" | "suspect_changed" | "recovered" | "merged")[];
+                /** @description With a delivery to any of these. */
+                channel?: string[];
+                /** @description With a delivery in any of these states; to that channel, where one is asked for. */
+                state?: ("waiting" | "delivered" | "given_up")[];
+                /** @description Made at or after. */
+                from?: string;
+                /** @description Made before. */
+                to?: string;
+                /** @description Field to sort by; `-` in front sorts downwards. */
+                sort?: string;
+                /** @description Number of the page, from 1. Not together with `cursor`. */
+                page?: number;
+                /** @description Items a page; 20 when absent. */
+                per_page?: number;
+                /** @description Where to go on: `X-Next-Cursor` of the page before. Stays right while data arrives. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    /** @description The next page, `rel="next"`; absent on the last. */
+                    Link?: string;
+                    /** @description Where the next page starts; absent on the last. */
+                    "X-Next-Cursor"?: string;
+                    /** @description Number of this page. */
+                    "X-Page"?: string;
+                    /** @description Items a page. */
+                    "X-Per-Page"?: string;
+                    /** @description Items in all; exact up to 10,000. */
+                    "X-Total-Count"?: string;
+                    /** @description `false` when there are more. */
+                    "X-Total-Count-Exact"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationView"][];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notifications_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelView"][];
                 };
             };
             /** @description Refused, with the reason. */

@@ -18,6 +18,7 @@ import { schemeManager, useScheme } from './scheme';
 const Investigate = lazy(() => import('../features/investigate/Investigate'));
 const Connectors = lazy(() => import('../features/connectors/Connectors'));
 const DeadLetters = lazy(() => import('../features/dead-letters/DeadLetters'));
+const Told = lazy(() => import('../features/told/Told'));
 const Events = lazy(() => import('../features/events/Events'));
 const Palette = lazy(() => import('./Palette'));
 
@@ -72,6 +73,7 @@ function Shell() {
             <Route path="/connectors"><Connectors /></Route>
             <Route path="/dead-letters"><DeadLetters /></Route>
             <Route path="/events"><Events /></Route>
+            <Route path="/told"><Told /></Route>
             <Route><main id="main" className="page"><Empty title="There is no page here" center page><a className="link" href="/investigations">To the investigations</a></Empty></main></Route>
           </Switch>
         </Suspense>

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { HelpCircle, Inbox, List, MailX, Moon, Plug, Sun } from 'lucide-react';
+import { Bell, HelpCircle, Inbox, List, MailX, Moon, Plug, Sun } from 'lucide-react';
 import { Link, useLocation } from 'wouter';
 import { identity } from '../api/client';
 import { queries } from '../api/queries';
@@ -9,7 +9,7 @@ import { openKeySheet, setOverlay } from '../ui/overlays';
 import { PLACES } from './places';
 import { useScheme } from './scheme';
 
-const ICONS = { investigations: Inbox, events: List, connectors: Plug, 'dead-letters': MailX } as const;
+const ICONS = { investigations: Inbox, events: List, connectors: Plug, 'dead-letters': MailX, told: Bell } as const;
 
 export function Rail() {
   const [path] = useLocation();

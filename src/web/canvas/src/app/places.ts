@@ -4,4 +4,5 @@ export const PLACES = [
   { place: 'events', title: 'Events', keys: 'g e' },
   { place: 'connectors', title: 'Connectors', keys: 'g c' },
   { place: 'dead-letters', title: 'Dead letters', keys: 'g d' },
+  { place: 'told', title: 'Told', keys: 'g t' },
 ] as const;

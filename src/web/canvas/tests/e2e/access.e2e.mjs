@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { ID } from '../mock/data.mjs';
 import { WAIT, openBrowser, openPage, outOfPlace, serve, violations } from './browser.mjs';
 
-const READY = '#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row, .empty)';
+const READY = '#main :is(.card, .tr:not(.th), .connector, .dead-group, .event-row, .told-one, .empty)';
 const SCREENS = [
   ['investigations', '/investigations'],
   ['investigation', `/investigations/${ID}?event=ev-pool&b0=2026-11-23T14:01:30Z&b1=2026-11-23T14:03:30Z`],
@@ -16,6 +16,8 @@ const SCREENS = [
   ['dead letters', '/dead-letters'],
   ['a dead letter edited', '/dead-letters?edit=1&dry=1'],
   ['events', '/events?event=ev-pool'],
+  ['what was told of an investigation', `/investigations/${ID}?tab=told`],
+  ['told', '/told'],
 ];
 
 let browser;

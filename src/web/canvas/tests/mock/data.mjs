@@ -243,3 +243,21 @@ export function ledger(missed = 0) {
   const sums = Object.fromEntries(Object.keys(NO_SUMS).map((key) => [key, connectors.reduce((sum, one) => sum + one.sums[key], 0)]));
   return { closes: true, sums, connectors };
 }
+
+/** What people were told: it arrived at one, waits for another, and was given up for the third. */
+export const notifications = [
+  { n: 2, kind: 'suspect_changed', sentence: 'First suspect now payment (87 % sure). checkout is failing for 14 % of requests since 14:02', deliveries: [['alertmanager', 'delivered', 1, null], ['kafka', 'given_up', 812, 'topic told partition 0: UnknownTopicOrPartition'], ['webhook', 'waiting', 3, 'http://hooks.example.org answered 500 Internal Server Error']] },
+  { n: 1, kind: 'opened', sentence: 'checkout is failing for 14 % of requests since 14:02, perhaps checkout', deliveries: [['alertmanager', 'delivered', 1, null], ['webhook', 'delivered', 2, 'http://hooks.example.org did not answer in time']] },
+].map(({ n, kind, sentence, deliveries }) => {
+  const at = new Date(T0 - 60_000 + n * 15_000).toISOString();
+  return {
+    id: `${ID}-${n}-${kind}`, investigation_id: ID, n, kind, at, title: 'checkout is failing for 14 % of requests', sentence, where_sentence: '', suspect: null, confidence: 0.87, severity: 'high', severity_at_opening: 'high', service: 'checkout', environment: 'production',
+    services: ['checkout'], started_at: at, recovered_at: null, merged_into: null, link: '', made_at: at,
+    deliveries: deliveries.map(([channel, state, attempts, error]) => ({ channel, state, attempts, last_error: error, next_attempt_at: state === 'waiting' ? new Date(T0 + 20_000).toISOString() : null, ended_at: state === 'waiting' ? null : at })),
+  };
+});
+const closed = { state: 'closed', failures: 0, opened_at: null, retry_at: null, history: [] };
+export const channels = [
+  { name: 'alertmanager', target: 'http://alertmanager:9093', waiting: 0, oldest_waiting_at: null, breaker: closed, last_delivered_at: new Date(T0).toISOString(), last_error: null, last_error_at: null },
+  { name: 'webhook', target: 'https://hooks.example.org', waiting: 1, oldest_waiting_at: new Date(T0).toISOString(), breaker: { ...closed, state: 'open', failures: 5, retry_at: new Date(T0 + 40_000).toISOString() }, last_delivered_at: null, last_error: 'http://hooks.example.org answered 500 Internal Server Error', last_error_at: new Date(T0).toISOString() },
+];

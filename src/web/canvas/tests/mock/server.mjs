@@ -96,6 +96,7 @@ export async function startMock({ mode = 'incident', port = 0 } = {}) {
     if (kind === 'dead-letters') return letters(method, id, sub, url, body, who);
     if (kind === 'aliases') return aliases(method, id, body, who);
     if (kind === 'ledger') return { json: mode === 'empty' ? { closes: true, sums: data.ledger().sums, connectors: [] } : data.ledger(control.missed ?? 0) };
+    if (kind === 'notifications') return id === 'channels' ? { json: mode === 'empty' ? [] : data.channels } : page((mode === 'empty' ? [] : data.notifications).filter(({ investigation_id: of }) => [null, of].includes(url.searchParams.get('investigation_id'))), url);
     if (kind === 'events') return events(id, url);
     if (kind !== 'investigations') return problem(404, 'Not found', `no path ${url.pathname}`);
     if (!id) {

@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { Problem, queryText } from '../../../api/client';
 import { queries } from '../../../api/queries';
+import { Told } from '../../../ui/Deliveries';
 import { EventFields } from '../../../ui/EventFields';
 import { clock, count, words } from '../../../ui/format';
 import { Hint, Kbd } from '../../../ui/Kbd';
@@ -9,7 +10,7 @@ import { Avatar, SeverityMark, SourceIcon } from '../../../ui/marks';
 import { Empty, Failed, GhostRows } from '../../../ui/states';
 import type { Span } from '../timeline/model';
 
-export type EventTab = 'event' | 'linked' | 'activity';
+export type EventTab = 'event' | 'linked' | 'activity' | 'told';
 
 interface Props {
   id: string;
@@ -25,7 +26,7 @@ interface Props {
   close?: () => void;
 }
 
-const TABS: readonly { tab: EventTab; title: string }[] = [{ tab: 'event', title: 'Event' }, { tab: 'linked', title: 'Linked' }, { tab: 'activity', title: 'Activity' }];
+const TABS: readonly { tab: EventTab; title: string }[] = [{ tab: 'event', title: 'Event' }, { tab: 'linked', title: 'Linked' }, { tab: 'activity', title: 'Activity' }, { tab: 'told', title: 'Told' }];
 
 export function EventPane({ id, eventId, picked, brush, eventCount, tab, setTab, pick, close }: Props) {
   return (
@@ -40,6 +41,7 @@ export function EventPane({ id, eventId, picked, brush, eventCount, tab, setTab,
         {tab === 'event' && (eventId ? <OneEvent eventId={eventId} here={id} picked={picked} /> : <Empty title="Pick a mark"><span>On the timeline, or with <Hint text="" keys={['[', ']']} /> the previous and next change.</span></Empty>)}
         {tab === 'linked' && <Linked id={id} current={eventId} pick={pick} brush={brush} />}
         {tab === 'activity' && <ActivityList id={id} brush={brush} />}
+        {tab === 'told' && <ToldList id={id} />}
       </div>
     </section>
   );
@@ -96,4 +98,20 @@ function ActivityList({ id, brush }: { id: string; brush: Span | null }) {
   const within = brush ? data.filter(({ at }) => Date.parse(at) >= brush.from && Date.parse(at) <= brush.to) : data;
   if (!within.length) return <Empty title={data.length ? 'Nobody did anything in the brush' : 'Nothing happened yet'} />;
   return <ul className="activity">{[...within].sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).map((one) => <li key={one.id}><span className="dim small">{clock(one.at)}</span><Avatar name={one.who} /><span><b>{words(one.what)}</b> <span className="sec">{one.detail}</span></span></li>)}</ul>;
+}
+
+/** When and to whom it was told, or why not yet. */
+function ToldList({ id }: { id: string }) {
+  const { data, error, isPending, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(queries.notifications({ investigation_id: id }));
+  const channels = useQuery(queries.channels());
+  if (error) return <Failed error={error} what="What was told" retry={() => void refetch()} />;
+  if (isPending) return <GhostRows rows={3} />;
+  const told = data.pages.flatMap(({ items }) => items);
+  if (!told.length) return <Empty title="Nobody was told">{channels.data?.length ? <span>It was opened before anybody was to be told, by a person, or long before it was read.</span> : <span>Name who is to be told under <span className="mono">[tell]</span> in the settings.</span>}</Empty>;
+  return (
+    <ul className="told-of">
+      {told.map((one) => <Told key={one.id} one={one} />)}
+      {hasNextPage && <li><button type="button" className="link" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>{isFetchingNextPage ? 'Reading…' : 'More'}</button></li>}
+    </ul>
+  );
 }
