@@ -42,7 +42,10 @@ fn what_broke_and_who_is_suspected_is_told_on_a_real_topic_and_to_a_webhook_alik
     assert!(!missing.status.success() && said.contains("topic `told.notifications` is not there"), "{said}");
     let run = home.run();
     feed.write_until(760);
-    run.wait_until("the webhook hears what broke", PATIENCE * 2, |_| receiver.types() == ["investigation.opened"]);
+    // Which records are read first is Kafka's choice: by itself too the first suspect may become another.
+    run.wait_until("the webhook hears what broke", PATIENCE * 2, |_| {
+        receiver.types().first().is_some_and(|first| first == "investigation.opened")
+    });
     // A person knows better: the first suspect becomes another.
     let opened = notifications(&run).remove(0);
     let (id, suspect) = (opened["investigation_id"].as_str().unwrap(), opened["suspect"]["id"].as_str().unwrap());
