@@ -15,6 +15,7 @@ use crate::engine::decode::DecodeOptions;
 use crate::engine::decode::described::{self, FormatOptions};
 use crate::engine::detect::DetectOptions;
 use crate::engine::entities::EntityOptions;
+use crate::engine::redact::{RedactOptions, Redactor};
 use crate::engine::resilience::retention::RetentionOptions;
 use crate::kafka::{self, SourceOptions};
 use crate::model::received::is_connector;
@@ -39,6 +40,8 @@ pub struct Settings {
     /// Formats described by their users, by name.
     #[serde(default)]
     pub formats: BTreeMap<String, FormatOptions>,
+    #[serde(default)]
+    pub redact: RedactOptions,
     pub detect: DetectOptions,
     pub correlate: CorrelateOptions,
     pub pipeline: PipelineOptions,
@@ -79,11 +82,13 @@ pub struct DeadLetterOptions {
     pub replays_per_second: u32,
     /// MiB of letters that may wait of each connector; at that it pauses.
     pub max_mib_per_connector: u32,
+    /// False keeps of a record only where it stands, its size, a digest and the reason; replays ask the broker for it.
+    pub store_payloads: bool,
 }
 
 impl Default for DeadLetterOptions {
     fn default() -> Self {
-        Self { replays_per_second: 500, max_mib_per_connector: 1_024 }
+        Self { replays_per_second: 500, max_mib_per_connector: 1_024, store_payloads: true }
     }
 }
 
@@ -97,7 +102,11 @@ impl DeadLetterOptions {
 
     /// The cap of each connector's letters, bytes.
     pub const fn max_bytes_per_connector(self) -> u64 {
-        self.max_mib_per_connector as u64 * 1_024 * 1_024
+        match self.store_payloads {
+            true => self.max_mib_per_connector as u64 * 1_024 * 1_024,
+            // Nothing is kept that could fill the disk.
+            false => u64::MAX,
+        }
     }
 }
 
@@ -143,6 +152,8 @@ impl Settings {
             figment.extract().map_err(|errors| SettingsError { problems: errors.into_iter().map(problem).collect() })?;
         // What is wrong with a description is told with all else by `validate`.
         settings.decode.described = described::compile(&settings.formats).unwrap_or_default();
+        settings.decode.redactor = Arc::new(Redactor::new(&settings.redact));
+        settings.store.secure_delete = !settings.dead_letters.store_payloads;
         Ok(settings)
     }
 
@@ -171,6 +182,7 @@ impl Settings {
             }
         }
         problems.extend(self.entities.problems().into_iter().map(|(key, reason)| (format!("entities.{key}"), reason)));
+        problems.extend(self.redact.problems().into_iter().map(|(key, reason)| (format!("redact.{key}"), reason)));
         problems.extend(self.web.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.ops.validate().err().map(|error| (error.key.to_owned(), error.reason)));
         problems.extend(self.ingest.validate().err().map(|error| (error.key.to_owned(), error.reason)));

@@ -8,19 +8,21 @@ use super::life_line::LifeLine;
 use super::messages::{Ping, Record, Rejected, Stop};
 use super::status::StatusBoard;
 use crate::clock;
-use crate::engine::resilience::letters::letter;
+use crate::engine::resilience::letters::{letter, letter_without_payload};
 use crate::model::ports::WriteBatch;
 
 #[derive(Debug)]
 pub struct DeadLetterStage {
     recorder: Recipient<Record>,
     status: Arc<StatusBoard>,
+    /// Letters keep the bytes of their records.
+    store_payloads: bool,
     _life: LifeLine,
 }
 
 impl DeadLetterStage {
-    pub const fn new(recorder: Recipient<Record>, status: Arc<StatusBoard>, life: LifeLine) -> Self {
-        Self { recorder, status, _life: life }
+    pub const fn new(recorder: Recipient<Record>, status: Arc<StatusBoard>, store_payloads: bool, life: LifeLine) -> Self {
+        Self { recorder, status, store_payloads, _life: life }
     }
 }
 
@@ -39,6 +41,7 @@ impl Handler<Rejected> for DeadLetterStage {
     fn handle(&mut self, rejected: Rejected, _: &mut Self::Context) -> Self::Result {
         let now = clock::now();
         let _span = rejected.trace.stage("dead_letter").entered();
+        let letter = if self.store_payloads { letter } else { letter_without_payload };
         let letters: Vec<_> = rejected.rejections.iter().filter_map(|rejection| letter(&rejected.records, rejection, now)).collect();
         if let Some(last) = letters.last() {
             let message = format!("{}: {}", last.error_class.as_str(), last.error_message);

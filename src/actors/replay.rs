@@ -1,5 +1,6 @@
 //! Stage: decodes dead letters again that a person asked for, like one more partition, at a limited rate.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +18,19 @@ use super::suspects::SharedSuspects;
 use crate::clock;
 use crate::engine::decode;
 use crate::engine::detect::{DetectOptions, ShardInput, probe};
-use crate::engine::resilience::redecode::{Redecoder, failure, outcome};
-use crate::model::dead_letter::{Replay, ReplayOutcome};
+use crate::engine::resilience::redecode::{Redecoder, failure, outcome, refilled};
+use crate::model::dead_letter::{LetterFailure, LetterRecord, Replay, ReplayOutcome};
 use crate::model::observation::ObservationBatch;
-use crate::model::ports::{StoreReader, WriteBatch};
+use crate::model::ports::{SourceRecords, StoreReader, WriteBatch};
+use crate::model::source_record::is_on_a_broker;
 
 /// Replays announce themselves; this only catches an announcement that was dropped.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Records fetched at a time, each over a connection of its own: some seconds where a broker does not answer.
+const FETCHED_AT_A_TIME: usize = 4;
+
+type Refilled = Result<LetterRecord, LetterFailure>;
 
 pub struct ReplayStage {
     redecoder: Redecoder,
@@ -35,6 +42,9 @@ pub struct ReplayStage {
     suspects: SharedSuspects,
     aliases: SharedAliases,
     detect: DetectOptions,
+    broker_records: Option<Arc<dyn SourceRecords>>,
+    /// Letters whose bytes were not kept, by replay, with what the broker has; until they are decoded.
+    refilled: BTreeMap<i64, Refilled>,
     /// Ahead of what is sent, and of the outcomes: this stage stops for every cut.
     books: Arc<QueueBooks>,
     /// Fired when a person's write was stored.
@@ -54,15 +64,22 @@ impl std::fmt::Debug for ReplayStage {
 }
 
 /// Where replays lead, and how fast.
-#[derive(Debug)]
 pub struct Ways {
     pub joins: Joins,
     pub recorder: Recipient<Record>,
     /// At most so many letters are decoded again each second.
     pub per_second: u32,
+    /// Has the records whose bytes were not kept.
+    pub broker_records: Option<Arc<dyn SourceRecords>>,
     pub suspects: SharedSuspects,
     pub aliases: SharedAliases,
     pub detect: DetectOptions,
+}
+
+impl std::fmt::Debug for Ways {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ways").field("per_second", &self.per_second).finish_non_exhaustive()
+    }
 }
 
 impl ReplayStage {
@@ -84,6 +101,8 @@ impl ReplayStage {
             suspects: ways.suspects,
             aliases: ways.aliases,
             detect: ways.detect,
+            broker_records: ways.broker_records,
+            refilled: BTreeMap::new(),
             books,
             written,
             status,
@@ -103,15 +122,24 @@ impl ReplayStage {
             return;
         }
         let next = self.books.lock().next_offset;
-        let replays = match self.reader.replays(next, self.step()) {
+        let mut replays = match self.reader.replays(next, self.step()) {
             Ok(replays) => replays,
             Err(error) => {
                 tracing::warn!(%error, "replays not read; trying again");
                 return;
             }
         };
-        let Some(last) = replays.last() else { return };
+        if replays.is_empty() {
+            return;
+        }
         self.status.note_activity();
+        let is_there = |replay: &Replay| replay.edited.is_some() || !replay.letter.is_withheld() || self.refilled.contains_key(&replay.id);
+        let there = replays.iter().take_while(|replay| is_there(replay)).count();
+        let missing = replays.split_off(there);
+        let Some(last) = replays.last() else {
+            self.refill(missing, ctx);
+            return;
+        };
         self.books.lock().next_offset = last.id + 1;
         self.waiting = true;
         let pause = Duration::from_secs_f64(replays.len() as f64 / f64::from(self.per_second));
@@ -124,13 +152,46 @@ impl ReplayStage {
         });
     }
 
+    /// Fetches records whose bytes were not kept, off this thread, and looks again. The books stay before them meanwhile.
+    fn refill(&mut self, replays: Vec<Replay>, ctx: &mut Context<Self>) {
+        self.waiting = true;
+        let records = self.broker_records.clone();
+        let fetch = move || {
+            let missing = replays.into_iter().take(FETCHED_AT_A_TIME).filter(|replay| replay.letter.is_withheld());
+            let refill = |Replay { id, letter, .. }: Replay| {
+                let records = records.as_ref().filter(|_| is_on_a_broker(&letter.position));
+                let fetched = records.map(|records| records.fetch(&letter.connector, &letter.position));
+                (id, refilled(&letter, fetched))
+            };
+            missing.map(refill).collect::<Vec<_>>()
+        };
+        ctx.spawn(tokio::task::spawn_blocking(fetch).into_actor(self).map(|found, stage, ctx| {
+            stage.waiting = false;
+            match found {
+                Ok(found) => {
+                    stage.refilled.extend(found);
+                    stage.look(ctx);
+                }
+                Err(_) => ctx.stop(),
+            }
+        }));
+    }
+
     /// What one letter became, booked; a panic is its failure, not the stage's.
     fn decode(&mut self, replay: &Replay) -> (Option<ObservationBatch>, ReplayOutcome) {
         let now = clock::now();
-        let letter = &replay.letter;
+        let (letter, missing) = match self.refilled.remove(&replay.id) {
+            Some(Ok(letter)) => (letter, None),
+            Some(Err(failure)) => (replay.letter.clone(), Some(failure)),
+            None => (replay.letter.clone(), None),
+        };
+        let letter = &letter;
         let redecoder = &mut self.redecoder;
         let (suspects, detect) = (&self.suspects, &self.detect);
         let decoded = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(failure) = missing {
+                return Err(failure);
+            }
             redecoder.decode_unless(letter, replay.edited.as_deref(), now, |decoded| {
                 let known = suspects.lock().of(&letter.connector, &letter.position).filter(|suspect| suspect.is_guilty()).cloned();
                 let reason = probe::survives(decoded, detect).err().or(known.map(|suspect| suspect.reason))?;

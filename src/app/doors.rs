@@ -15,7 +15,8 @@ use crate::actors::status::StatusBoard;
 use crate::actors::supervisor::Doors;
 use crate::clock;
 use crate::engine::decode;
-use crate::engine::resilience::redecode::{dry_run, failure};
+use crate::engine::redact::Redactor;
+use crate::engine::resilience::redecode::{dry_run, failure, refilled};
 use crate::kafka::{self, SourceOptions};
 use crate::model::command::{Command, CommandError, CommandOutcome};
 use crate::model::connector::{ConnectorOrder, OrderBy};
@@ -23,7 +24,7 @@ use crate::model::dead_letter::{DryRun, LetterRecord};
 use crate::model::ports::{BoxFuture, Commands, ConnectorControl, DryRuns, Receiver, SourceRecords};
 use crate::model::position::Position;
 use crate::model::received::{NewRecord, ReceiveError};
-use crate::model::source_record::Fetched;
+use crate::model::source_record::{Fetched, is_on_a_broker};
 use crate::settings::Settings;
 
 /// Longest a person's write waits for the disk.
@@ -122,17 +123,68 @@ impl ConnectorControl for SharedDoors {
 
 /// Decodes with the settings of the connectors and the aliases of now, and stores nothing.
 #[derive(Clone, Debug)]
-pub struct DryRunner(pub Vec<SourcePart>, pub SharedAliases);
+pub struct DryRunner {
+    pub sources: Vec<SourcePart>,
+    pub aliases: SharedAliases,
+    /// Has the records whose bytes were not kept.
+    pub records: Arc<BrokerRecords>,
+}
 
 impl DryRuns for DryRunner {
     fn dry_run(&self, letter: &LetterRecord, edited: Option<&[u8]>) -> DryRun {
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            let mut redecoder = redecoder(&self.0);
-            redecoder.use_aliases(self.1.now());
-            redecoder.decode(letter, edited, clock::now())
+            let mut redecoder = redecoder(&self.sources);
+            redecoder.use_aliases(self.aliases.now());
+            match edited.is_none() && letter.is_withheld() {
+                true => {
+                    let letter = refilled(letter, is_on_a_broker(&letter.position).then(|| self.records.fetch(&letter.connector, &letter.position)))?;
+                    redecoder.decode(&letter, None, clock::now())
+                }
+                false => redecoder.decode(letter, edited, clock::now()),
+            }
         }));
         let decoded = decoded.unwrap_or_else(|_| Err(failure(&letter.connector, &decode::panicked(0, "a dry run"))));
         dry_run(decoded.as_ref())
+    }
+}
+
+/// Takes secrets out of what people write.
+#[derive(Clone, Debug)]
+pub struct RedactedCommands {
+    pub doors: SharedDoors,
+    pub redactor: Arc<Redactor>,
+}
+
+impl Commands for RedactedCommands {
+    fn submit(&self, mut command: Command) -> BoxFuture<Result<CommandOutcome, CommandError>> {
+        self.redactor.redact_action(&mut command.action);
+        self.doors.submit(command)
+    }
+}
+
+/// Takes secrets out of records that people look at.
+#[derive(Clone, Debug)]
+pub struct RedactedRecords {
+    pub records: Arc<BrokerRecords>,
+    pub redactor: Arc<Redactor>,
+}
+
+impl SourceRecords for RedactedRecords {
+    fn fetch(&self, connector: &str, position: &Position) -> Fetched {
+        let mut fetched = self.records.fetch(connector, position);
+        if let Fetched::Record(record) = &mut fetched {
+            for bytes in [&mut record.key, &mut record.value].into_iter().flatten() {
+                if let Some(shown) = self.redactor.redact_bytes(bytes) {
+                    *bytes = shown;
+                }
+            }
+            for (name, value) in &mut record.headers {
+                if let Some(shown) = value.as_deref().and_then(|value| self.redactor.redact_header(name, value)) {
+                    *value = Some(shown);
+                }
+            }
+        }
+        fetched
     }
 }
 

@@ -32,7 +32,7 @@ use crate::engine::resilience::offset_ledger::OffsetLedger;
 use crate::engine::resilience::redecode::Redecoder;
 use crate::engine::resilience::retention::RetentionOptions;
 use crate::model::dead_letter::REPLAY;
-use crate::model::ports::{FeedTrouble, Publish, StoreError, StoreReader, StoreWriter, StoredOffsets};
+use crate::model::ports::{FeedTrouble, Publish, SourceRecords, StoredOffsets, StoreError, StoreReader, StoreWriter};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Bucket, Source, Timestamp};
 
@@ -78,6 +78,10 @@ pub struct PipelineParts {
     pub shards: usize,
     /// Dead letters decoded again a second, at most.
     pub replays_per_second: u32,
+    /// Dead letters keep the bytes of their records.
+    pub store_payloads: bool,
+    /// Where replays find records whose bytes were not kept; `None` where there is no broker.
+    pub broker_records: Option<Arc<dyn SourceRecords>>,
     pub detect: DetectOptions,
     pub correlate: CorrelateOptions,
     pub retention: RetentionOptions,
@@ -252,7 +256,8 @@ impl Builder<'_> {
 
     fn dead_letter(&mut self, recorder: &Addr<RecorderStage>) -> Addr<DeadLetterStage> {
         let (recorder, status, life) = (recorder.clone().recipient(), self.parts.status.clone(), self.life("dead_letter"));
-        DeadLetterStage::start_in_arbiter(&self.parts.placement.connectors, move |_| DeadLetterStage::new(recorder, status, life))
+        let keeps = self.parts.store_payloads;
+        DeadLetterStage::start_in_arbiter(&self.parts.placement.connectors, move |_| DeadLetterStage::new(recorder, status, keeps, life))
     }
 
     fn investigator(&mut self, core: Investigator, recorder: &Addr<RecorderStage>) -> Addr<InvestigatorStage> {
@@ -320,6 +325,7 @@ impl Builder<'_> {
             joins: wiring.joins.clone(),
             recorder: recorder.clone().recipient(),
             per_second: self.parts.replays_per_second,
+            broker_records: self.parts.broker_records.clone(),
             suspects: wiring.suspects.clone(),
             aliases: wiring.aliases.clone(),
             detect: self.parts.detect.clone(),

@@ -224,6 +224,8 @@ fn parts(
     status: Arc<StatusBoard>,
 ) -> PipelineParts {
     PipelineParts {
+        store_payloads: true,
+        broker_records: None,
         sources,
         shards: run.shards,
         replays_per_second: 1_000,

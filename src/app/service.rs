@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use super::disk::{self, Located};
-use super::doors::{BrokerRecords, DryRunner, RecordDoor, SharedDoors};
+use super::doors::{BrokerRecords, DryRunner, RecordDoor, RedactedCommands, RedactedRecords, SharedDoors};
 use super::pipeline::{self, PipelineParts, Placement};
 use super::sources::{kafka_sources, received_sources};
 use super::verify;
@@ -109,13 +109,15 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
     let mut sources = kafka_sources(settings, &database_id, &status);
     sources.extend(received.sources);
     let exporter = Exporter::install(status.clone(), reader.clone(), disk::space(&settings.store)).context("setting up metrics")?;
+    let broker_records = Arc::new(BrokerRecords::new(settings));
+    let redactor = settings.decode.redactor.clone();
     let parts = web::Parts {
         reader: reader.clone(),
-        commands: Arc::new(doors.clone()),
+        commands: Arc::new(RedactedCommands { doors: doors.clone(), redactor: redactor.clone() }),
         status: status.clone(),
         control: Arc::new(doors.clone()),
-        dry_runs: Arc::new(DryRunner(sources.clone(), aliases.clone())),
-        source_records: Arc::new(BrokerRecords::new(settings)),
+        dry_runs: Arc::new(DryRunner { sources: sources.clone(), aliases: aliases.clone(), records: broker_records.clone() }),
+        source_records: Arc::new(RedactedRecords { records: broker_records.clone(), redactor }),
         explain: correlate::explain,
         join_changes: changes::changes,
         live: hub.clone(),
@@ -136,6 +138,8 @@ pub fn start_on(mut writer: SqliteWriter, settings: &Settings, forget_state: boo
         sources,
         shards: settings.pipeline.shards,
         replays_per_second: settings.dead_letters.replays_per_second,
+        store_payloads: settings.dead_letters.store_payloads,
+        broker_records: Some(broker_records.clone()),
         retention: settings.retention,
         detect: settings.detect.clone(),
         correlate: settings.correlate.clone(),

@@ -6,4 +6,5 @@ pub mod decode;
 pub mod detect;
 pub mod entities;
 pub mod rank;
+pub mod redact;
 pub mod resilience;

@@ -96,6 +96,10 @@ pub enum Action {
     RemoveAlias {
         name: String,
     },
+    /// Kept as activity: a person wants to see a letter's bytes.
+    RevealDeadLetter {
+        id: String,
+    },
     /// Decodes letters again, with the settings as they are now.
     ReplayDeadLetters {
         select: LetterSelection,

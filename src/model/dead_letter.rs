@@ -120,6 +120,43 @@ pub struct LetterRecord {
     pub bad_items: Vec<u32>,
 }
 
+/// Header of a letter whose payload was not kept, in the place of all its headers: what is known of it.
+const WITHHELD: &str = "whydunit-payload-not-kept";
+
+/// What is known of a payload that was not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// `None` of a record without a value.
+    pub value_bytes: Option<u64>,
+    /// SHA-256 of the value, in hexadecimal digits.
+    pub value_sha256: String,
+}
+
+impl Withheld {
+    /// In the headers of a letter; `None` where its payload was kept.
+    pub fn of(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(String, Option<Vec<u8>>)]) -> Option<Self> {
+        match (key, value, headers) {
+            (None, None, [(name, Some(known))]) if name == WITHHELD => serde_json::from_slice(known).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl DeadLetter {
+    /// Keeps of the payload only what is known of it.
+    pub fn withhold(&mut self, known: &Withheld) {
+        (self.key, self.value) = (None, None);
+        self.headers = vec![(WITHHELD.to_owned(), serde_json::to_vec(known).ok())];
+    }
+}
+
+impl LetterRecord {
+    /// True where only the broker has the payload.
+    pub fn is_withheld(&self) -> bool {
+        Withheld::of(self.key.as_deref(), self.value.as_deref(), &self.headers).is_some()
+    }
+}
+
 /// A letter that a person wants decoded again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replay {
@@ -188,6 +225,17 @@ pub struct DeadLetter {
     pub fingerprint: String,
 }
 
+/// Whether a letter's key, value and header values are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    Shown,
+    /// They are kept, and shown to who asks for them.
+    Hidden,
+    /// `dead_letters.store_payloads` was false: only the broker has them.
+    NotKept,
+}
+
 /// A dead letter as the API shows it; bytes are base64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeadLetterView {
@@ -195,11 +243,14 @@ pub struct DeadLetterView {
     pub connector: String,
     #[serde(flatten)]
     pub position: Position,
+    pub payload: Payload,
     pub key_base64: Option<String>,
     pub value_base64: Option<String>,
     /// Value as text where it is UTF-8, at most 64 KiB.
     pub value_text: Option<String>,
     pub value_bytes: u64,
+    /// SHA-256 of a value that was not kept.
+    pub value_sha256: Option<String>,
     /// Names of Kafka Connect where it knows the fact: `__connect.errors.topic`, `.partition`, `.offset`,
     /// `.exception.class.name`, `.exception.message`; the record's own headers follow.
     pub headers: Vec<HeaderView>,
@@ -220,6 +271,21 @@ pub struct DeadLetterView {
     /// Why it was discarded; `None` while it is not.
     pub discard_reason: Option<String>,
 }
+
+impl DeadLetterView {
+    /// Without the bytes of its record; the names of its headers stay.
+    pub fn hide(&mut self) {
+        if self.payload != Payload::Shown {
+            return;
+        }
+        self.payload = Payload::Hidden;
+        (self.key_base64, self.value_base64, self.value_text) = (None, None, None);
+        self.headers.iter_mut().skip(CONNECT_FACTS).for_each(|header| header.value = None);
+    }
+}
+
+/// Headers of whydunit's own, which come before the record's.
+pub const CONNECT_FACTS: usize = 5;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HeaderView {

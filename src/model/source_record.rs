@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::dead_letter::HeaderView;
 use super::event::{Event, Provenance};
-use super::position::PartitionKey;
+use super::position::{PartitionKey, Position};
 use super::{Source, Timestamp};
 
 /// Bytes of a value that are shown.
@@ -88,7 +88,12 @@ pub struct SourceRecord {
 
 /// Where to look for an event's record; `None` where there never was one on a broker.
 pub fn place_of(event: &Event) -> Option<&Provenance> {
-    event.provenance.as_ref().filter(|provenance| !LOCAL.contains(&&*provenance.position.partition.cluster))
+    event.provenance.as_ref().filter(|provenance| is_on_a_broker(&provenance.position))
+}
+
+/// False of what never was on a broker.
+pub fn is_on_a_broker(position: &Position) -> bool {
+    !LOCAL.contains(&&*position.partition.cluster)
 }
 
 /// What a person is shown; `encode` writes bytes as base64.
@@ -165,7 +170,6 @@ fn header((name, value): &(String, Option<Vec<u8>>)) -> HeaderView {
 mod tests {
     use super::*;
     use crate::model::Severity;
-    use crate::model::position::Position;
 
     fn event(cluster: &str) -> Event {
         let at = Timestamp::from_seconds(1_795_442_530);

@@ -159,6 +159,9 @@ fn prepare_writer(connection: &Connection, options: &Options) -> rusqlite::Resul
 pub(super) fn prepare_common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
     connection.set_prepared_statement_cache_capacity(128);
+    if options.secure_delete {
+        connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+    }
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;

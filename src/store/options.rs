@@ -73,6 +73,9 @@ pub struct Options {
     pub max_size_mib: u32,
     /// Copies the file before a newer version changes its schema; the copy's name has the old version.
     pub copy_before_upgrade: bool,
+    /// Overwrites what is deleted; set where dead letters must keep no payloads.
+    #[serde(skip)]
+    pub secure_delete: bool,
 }
 
 impl Default for Options {
@@ -88,6 +91,7 @@ impl Default for Options {
             check_on_open: true,
             max_size_mib: 0,
             copy_before_upgrade: true,
+            secure_delete: false,
         }
     }
 }

@@ -18,6 +18,7 @@ mod producers;
 mod recorded;
 mod recording;
 mod scenarios;
+mod secrets;
 mod telemetry;
 mod upkeep;
 mod watched;

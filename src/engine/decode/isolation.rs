@@ -30,6 +30,8 @@ impl Decoder {
                 }
             }
         }
+        // A panic may quote what it stumbled over.
+        self.options.redactor.redact_batch(&mut whole);
         (whole, culprits)
     }
 }

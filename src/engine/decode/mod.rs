@@ -9,6 +9,8 @@
 //! except on events such as commits, which then belong to any; no time → the
 //! record's Kafka time, and a rejection where there is none either. A time that is there but cannot be read is a rejection.
 //!
+//! Secrets are taken out of all texts before they leave: see [`crate::engine::redact`].
+//!
 //! Metric points that measured nothing (staleness markers, histograms of an empty interval) are decoded as
 //! [`PointKind::Empty`](crate::model::observation::PointKind::Empty): counted, never judged. NaN and infinite values are bad items.
 
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::entities::{Aliases, EntityOptions};
+use crate::engine::redact::Redactor;
 use crate::model::dead_letter::{Rejection, RejectionClass};
 use crate::model::observation::ObservationBatch;
 use crate::model::position::PartitionKey;
@@ -130,6 +133,9 @@ pub struct DecodeOptions {
     /// Formats described in settings, under a table of their own.
     #[serde(skip)]
     pub described: Arc<[Described]>,
+    /// What is taken out of all texts that leave, by a table of its own in settings.
+    #[serde(skip)]
+    pub redactor: Arc<Redactor>,
 }
 
 impl Default for DecodeOptions {
@@ -142,6 +148,7 @@ impl Default for DecodeOptions {
             max_skew_s: 300,
             entities: Arc::default(),
             described: Arc::default(),
+            redactor: Arc::default(),
         }
     }
 }
@@ -196,7 +203,7 @@ impl Decoder {
     pub fn new(options: DecodeOptions) -> Self {
         let named = Chosen::named(&options);
         let aliases = Arc::new(Aliases::lenient(options.entities.aliases.clone()));
-        let symbols = Symbols::meaning(aliases);
+        let symbols = Symbols::meaning(aliases, options.redactor.clone());
         let lines = LineReader::asking(&options.entities.service_attributes);
         Self { options, named, symbols, lines, clocks: Clocks::default(), room: Vec::new(), last: (0, [0; 3]) }
     }
@@ -261,6 +268,7 @@ impl Decoder {
         self.last = (records.records.len(), [batch.logs.len(), batch.points.len(), batch.spans.len()]);
         batch.definitions = self.symbols.take_fresh();
         batch.formats = mix.counts;
+        self.options.redactor.redact_batch(&mut batch);
         batch.clocks = self.clocks.look(&batch);
         batch
     }

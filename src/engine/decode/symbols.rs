@@ -1,11 +1,13 @@
 //! Which texts a decoder has already sent, so that each travels once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
 use super::template;
 use crate::engine::entities::Aliases;
+use crate::engine::redact::Redactor;
 use crate::model::observation::Definition;
 use crate::model::{EntityKey, Symbol, symbol, symbol_of};
 
@@ -20,17 +22,19 @@ pub(super) struct Symbols {
     fresh: Vec<Definition>,
     template: template::Scratch,
     pub(super) aliases: Arc<Aliases>,
+    /// Of texts, not of symbols: a symbol is of the text as it came.
+    redactor: Arc<Redactor>,
 }
 
 impl Symbols {
-    pub(super) fn meaning(aliases: Arc<Aliases>) -> Self {
-        Self { aliases, ..Self::default() }
+    pub(super) fn meaning(aliases: Arc<Aliases>, redactor: Arc<Redactor>) -> Self {
+        Self { aliases, redactor, ..Self::default() }
     }
 
     pub(super) fn define(&mut self, text: &str) -> Symbol {
         let name = symbol(text);
         if !name.is_none() && self.sent.remember(name) {
-            self.fresh.push(Definition { symbol: name, text: Arc::from(text) });
+            self.fresh.push(Definition { symbol: name, text: Arc::from(&*self.redactor.redact(text)) });
         }
         name
     }
@@ -53,7 +57,12 @@ impl Symbols {
         let ids = template::scan(message, &mut self.template);
         let name = symbol_of(self.template.bytes());
         if !name.is_none() && self.sent.remember(name) {
-            self.fresh.push(Definition { symbol: name, text: Arc::from(self.template.text()) });
+            // A template has lost the marks between a name and its secret, so that only the message shows it.
+            let text = match self.redactor.redact(message) {
+                Cow::Borrowed(_) => Arc::from(self.template.text()),
+                Cow::Owned(shown) => Arc::from(template::template(&shown)),
+            };
+            self.fresh.push(Definition { symbol: name, text });
         }
         (name, ids)
     }

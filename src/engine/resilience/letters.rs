@@ -1,10 +1,25 @@
 //! A rejection → a dead letter, and which letters are alike.
 
 use crate::model::Timestamp;
-use crate::model::dead_letter::{DeadLetter, Rejection};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::dead_letter::{DeadLetter, Rejection, Withheld};
 use crate::model::event::truncate;
 use crate::model::position::derived_id;
 use crate::model::record::RecordBatch;
+
+/// The letter of one rejection with what is known of its record, but not its bytes and headers: for who must not store payloads.
+pub fn letter_without_payload(batch: &RecordBatch, rejection: &Rejection, now: Timestamp) -> Option<DeadLetter> {
+    let mut letter = letter(batch, rejection, now)?;
+    let value = letter.value.as_deref();
+    let digest = Sha256::digest(value.unwrap_or_default());
+    let known = Withheld {
+        value_bytes: value.map(|value| value.len() as u64),
+        value_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    letter.withhold(&known);
+    Some(letter)
+}
 
 /// The letter of one rejection, with the record's bytes, headers and position. `None` when the rejection names no record
 /// of the batch.

@@ -9,6 +9,7 @@ use crate::engine::entities::Aliases;
 use crate::model::dead_letter::{DryRun, LetterFailure, LetterRecord, Rejection, RejectionClass, ReplayOutcome};
 use crate::model::observation::ObservationBatch;
 use crate::model::record::{BatchPartition, RecordBatch};
+use crate::model::source_record::Fetched;
 use crate::model::{Source, Timestamp};
 
 /// Items shown of a dry run; the rest is counted.
@@ -112,6 +113,30 @@ fn not_configured(letter: &LetterRecord) -> LetterFailure {
             attempts: 1,
         },
     )
+}
+
+/// A letter whose payload was not kept, with what a broker has at its position; `None` where there never was one to ask.
+///
+/// # Errors
+/// Why it cannot be had, and what to do.
+pub fn refilled(letter: &LetterRecord, fetched: Option<Fetched>) -> Result<LetterRecord, LetterFailure> {
+    const NOT_KEPT: &str = "its bytes were not kept (dead_letters.store_payloads = false)";
+    let why = match fetched {
+        Some(Fetched::Record(record)) => {
+            let (key, value, headers) = (record.key, record.value, record.headers);
+            return Ok(LetterRecord { key, value, headers, ..letter.clone() });
+        }
+        Some(Fetched::Removed { first_offset, .. }) => {
+            format!("{NOT_KEPT}, and retention has removed it from the topic, which begins at offset {first_offset} now; send it again")
+        }
+        Some(Fetched::Absent) => format!("{NOT_KEPT}, and nothing stands at its offset any more; send it again"),
+        Some(Fetched::Elsewhere(reason)) => format!("{NOT_KEPT}, and it is not where it was: {reason}"),
+        Some(Fetched::Unreachable(reason)) => format!("{NOT_KEPT}, and the broker was not reached; replay it again: {reason}"),
+        None => format!("{NOT_KEPT}, and it did not come from a broker; send it again, or replay it with an edited value"),
+    };
+    let class = RejectionClass::Tombstone;
+    let rejection = Rejection { record: 0, class, reason: why, format: "auto", items: letter.bad_items.clone(), attempts: 1 };
+    Err(failure(&letter.connector, &rejection))
 }
 
 /// A rejection as the failure of a letter of that connector.

@@ -51,6 +51,15 @@ pub(super) fn restore(tx: &Transaction<'_>, select: &LetterSelection, who: &str,
     Ok(CommandOutcome::Letters { count })
 }
 
+/// Keeps that its bytes were asked for, and by whom.
+pub(super) fn reveal(tx: &Transaction<'_>, id: &str, who: &str, now: Timestamp) -> Result<CommandOutcome, Fault> {
+    if !tx.prepare_cached("SELECT 1 FROM letters WHERE id = ?")?.exists([id])? {
+        return Err(CommandError::NotFound { what: "dead letter", id: id.to_owned() }.into());
+    }
+    log(tx, None, now, who, "dead_letter_revealed", id)?;
+    Ok(CommandOutcome::Done)
+}
+
 /// Marks the letters and puts each in the line that the pipeline reads.
 pub(super) fn replay(
     tx: &Transaction<'_>,

@@ -68,6 +68,7 @@ fn perform(tx: &Transaction<'_>, command: &Command, now: Timestamp) -> Result<Co
         Action::DeleteNote { investigation_id, note_id } => notes::delete(tx, investigation_id, note_id, expected, who, now),
         Action::DiscardDeadLetters { select, reason } => letters::discard(tx, select, reason, who, now),
         Action::RestoreDeadLetters { select } => letters::restore(tx, select, who, now),
+        Action::RevealDeadLetter { id } => letters::reveal(tx, id, who, now),
         Action::SteerConnector { name, order, reason } => {
             log(tx, None, now, who, &format!("connector_{}", order.as_str()), &format!("{name}: {reason}"))?;
             Ok(CommandOutcome::Done)

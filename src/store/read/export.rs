@@ -15,7 +15,7 @@ use crate::model::time::Bucket;
 use crate::store::error::Fault;
 use crate::store::write::ledger;
 
-/// One JSON value a line: events by id, findings by id with their links, letters by position, bucket rows, ledger.
+/// One JSON value a line: events by id, findings by id with their links, letters by position and without their bytes, bucket rows, ledger.
 /// What people did is no part of it.
 pub(super) fn write(connection: &Connection, out: &mut dyn Write) -> Result<(), Fault> {
     write_events(connection, out)?;
@@ -76,7 +76,8 @@ fn write_letters(connection: &Connection, out: &mut dyn Write) -> Result<(), Fau
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
-        let Some(letter) = super::letters::letter(connection, &id)? else { continue };
+        let Some(mut letter) = super::letters::letter(connection, &id)? else { continue };
+        letter.hide();
         let mut value = serde_json::to_value(&letter)?;
         // Attempts and status depend on when it was tried and on what people did.
         remove(

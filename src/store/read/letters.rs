@@ -10,7 +10,8 @@ use super::investigations::time;
 use super::paging::{EXACT_UP_TO, SortValue, Window, told_total};
 use crate::model::Timestamp;
 use crate::model::dead_letter::{
-    DeadLetterGroup, DeadLetterView, HeaderView, LetterRecord, LetterStatus, RejectionClass, Replay, ReplayRun,
+    CONNECT_FACTS, DeadLetterGroup, DeadLetterView, HeaderView, LetterRecord, LetterStatus, Payload, RejectionClass, Replay, ReplayRun,
+    Withheld,
 };
 use crate::model::ports::StoreError;
 use crate::model::position::{PartitionKey, Position};
@@ -200,6 +201,7 @@ fn from_row(row: &Row<'_>, value_limit: usize) -> Result<DeadLetterView, Fault> 
     let bytes = |column: usize| row.get_ref(column).and_then(|value| Ok(value.as_blob_or_null()?));
     let (key, value) = (bytes(17)?, bytes(18)?);
     let own_headers = headers(bytes(19)?)?;
+    let withheld = Withheld::of(key, value, &own_headers);
     let mut view = DeadLetterView {
         id: row.get(0)?,
         connector: row.get(1)?,
@@ -207,7 +209,9 @@ fn from_row(row: &Row<'_>, value_limit: usize) -> Result<DeadLetterView, Fault> 
         key_base64: key.map(|key| STANDARD.encode(key)),
         value_base64: value.filter(|value| value.len() <= value_limit).map(|value| STANDARD.encode(value)),
         value_text: value.and_then(|value| text(value, value_limit.min(VALUE_TEXT_LIMIT))),
-        value_bytes: value.map_or(0, <[u8]>::len) as u64,
+        value_bytes: withheld.as_ref().map_or(value.map_or(0, <[u8]>::len) as u64, |known| known.value_bytes.unwrap_or(0)),
+        payload: if withheld.is_some() { Payload::NotKept } else { Payload::Shown },
+        value_sha256: withheld.as_ref().map(|known| known.value_sha256.clone()),
         headers: Vec::new(),
         error_class: class(row, 7)?,
         error_message: row.get(8)?,
@@ -222,7 +226,10 @@ fn from_row(row: &Row<'_>, value_limit: usize) -> Result<DeadLetterView, Fault> 
         items_read: row.get(21)?,
         discard_reason: row.get(22)?,
     };
-    view.headers = connect_headers(&view);
+    view.headers = connect_headers(&view).into();
+    if withheld.is_some() {
+        return Ok(view);
+    }
     view.headers.extend(own_headers.into_iter().map(|(name, value)| HeaderView {
         name,
         value: value.map(|bytes| String::from_utf8(bytes).unwrap_or_else(|error| format!("base64:{}", STANDARD.encode(error.as_bytes())))),
@@ -231,9 +238,9 @@ fn from_row(row: &Row<'_>, value_limit: usize) -> Result<DeadLetterView, Fault> 
 }
 
 /// The facts under the names that users of Kafka Connect look for.
-fn connect_headers(view: &DeadLetterView) -> Vec<HeaderView> {
+fn connect_headers(view: &DeadLetterView) -> [HeaderView; CONNECT_FACTS] {
     let header = |name: &str, value: String| HeaderView { name: format!("__connect.errors.{name}"), value: Some(value) };
-    vec![
+    [
         header("topic", view.position.partition.topic.to_string()),
         header("partition", view.position.partition.partition.to_string()),
         header("offset", view.position.offset.to_string()),

@@ -25,7 +25,7 @@ use crate::web::routes::{
         notes::list, notes::add, notes::edit, notes::remove,
         events::list, events::create, events::search, events::facets, events::show, events::source_record,
         connectors::list, connectors::show, connectors::pause, connectors::resume, connectors::trip, connectors::reset,
-        dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::discard,
+        dead_letters::list, dead_letters::groups, dead_letters::show, dead_letters::reveal, dead_letters::discard,
         dead_letters::dry_run, dead_letters::replay, dead_letters::replay_many, dead_letters::discard_many,
         dead_letters::replay_runs, dead_letters::restore, dead_letters::restore_many, ledger::show,
         analytics::summary, changes::list, changes::show, aliases::list, aliases::set, aliases::remove, topology::topology, health::health, health::openapi, stream::stream,

@@ -42,13 +42,14 @@ pub fn routes(api: &Api) -> Route {
         warp::path!("dead-letters" / "restore").and(warp::post()).and(asked_with_body(api)).then(restore_many).boxed(),
         warp::path!("dead-letters" / Segment / "restore").and(warp::post()).and(asked(api)).then(restore).boxed(),
         warp::path!("dead-letters" / Segment / "dry-run").and(warp::post()).and(asked_with_body(api)).then(dry_run).boxed(),
+        warp::path!("dead-letters" / Segment / "reveal").and(warp::post()).and(asked(api)).then(reveal).boxed(),
         warp::path!("dead-letters" / Segment / "replay").and(warp::post()).and(asked_with_body(api)).then(replay).boxed(),
         warp::path!("dead-letters" / Segment).and(warp::get()).and(asked(api)).then(show).boxed(),
         warp::path!("dead-letters" / Segment).and(warp::delete()).and(asked_with_body(api)).then(discard).boxed(),
     ])
 }
 
-/// Lists dead letters, newest failure first.
+/// Lists dead letters, newest failure first, without their bytes.
 #[utoipa::path(get, path = "/api/v1/dead-letters", tag = "dead letters", params(ListParams),
     responses((status = 200, body = Vec<DeadLetterView>)))]
 pub async fn list(request: Request) -> Answer {
@@ -63,7 +64,8 @@ pub async fn list(request: Request) -> Answer {
         time: query.range("from", "to")?,
         paging: paging.clone(),
     };
-    let page = request.api.read(move |reader| reader.dead_letters(&asked)).await?;
+    let mut page = request.api.read(move |reader| reader.dead_letters(&asked)).await?;
+    page.items.iter_mut().for_each(DeadLetterView::hide);
     paged(&page, &paging, &request.path, &request.query)
 }
 
@@ -83,11 +85,25 @@ pub async fn replay_runs(request: Request) -> Answer {
     json(&request.api.read(|reader| reader.replay_runs()).await?)
 }
 
-/// One dead letter with its bytes.
+/// One dead letter, without its bytes: `POST /dead-letters/{id}/reveal` shows them.
 #[utoipa::path(get, path = "/api/v1/dead-letters/{id}", tag = "dead letters", params(("id" = String, Path)),
     responses((status = 200, body = DeadLetterView)))]
 pub async fn show(id: Segment, request: Request) -> Answer {
     request.no_query()?;
+    let wanted = id.0.clone();
+    let found = request.api.read(move |reader| reader.dead_letter(&wanted)).await?;
+    let mut letter = found.ok_or_else(|| Problem::not_found(format!("no dead letter with id {}", id.0)))?;
+    letter.hide();
+    json(&letter)
+}
+
+/// One dead letter with its bytes, as they came and with what is secret in them. Who asked is kept as activity and logged.
+#[utoipa::path(post, path = "/api/v1/dead-letters/{id}/reveal", tag = "dead letters", params(("id" = String, Path)),
+    responses((status = 200, body = DeadLetterView)))]
+pub async fn reveal(id: Segment, request: Request) -> Answer {
+    request.no_query()?;
+    request.submit(Action::RevealDeadLetter { id: id.0.clone() }, None).await?;
+    tracing::info!(letter = id.0, who = request.who, "a person asked for the bytes of a dead letter");
     let wanted = id.0.clone();
     let found = request.api.read(move |reader| reader.dead_letter(&wanted)).await?;
     json(&found.ok_or_else(|| Problem::not_found(format!("no dead letter with id {}", id.0)))?)

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InboxRow};
 use whydunit::model::connector::{ConnectorOrder, ConnectorState, ConnectorStatus, Health, OrderBy};
 use whydunit::model::dead_letter::{
-    DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay, ReplayRun,
+    Payload,    DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay, ReplayRun,
 };
 use whydunit::model::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;
@@ -358,6 +358,8 @@ fn letter() -> DeadLetterView {
         connector: "logs".to_owned(),
         position: Position { partition, offset: 7 },
         key_base64: None,
+        payload: Payload::Shown,
+        value_sha256: None,
         value_base64: Some("e30=".to_owned()),
         value_text: Some("{}".to_owned()),
         value_bytes: 2,

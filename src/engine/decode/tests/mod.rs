@@ -31,6 +31,7 @@ mod plain_text;
 mod prometheus;
 mod properties;
 mod requests;
+mod secrets;
 mod seeds;
 mod skewed_clocks;
 mod syslog;

@@ -1,7 +1,7 @@
 // Everything the page writes. Plain functions: who calls decides what to refresh and how to undo.
 
 import { ask, segment } from './client';
-import type { CloseReason, Investigation, InvestigationPatch, LettersTaken, NewInvestigation, Note, Status, Verdict } from './types';
+import type { CloseReason, DeadLetter, Investigation, InvestigationPatch, LettersTaken, NewInvestigation, Note, Status, Verdict } from './types';
 
 const inv = (id: string) => `/investigations/${segment(id)}`;
 const post = async <T>(path: string, body: unknown) => (await ask<T>(path, { method: 'POST', body })).data;
@@ -42,6 +42,8 @@ export const commands = {
     await ask(`/dead-letters/${segment(letters.id)}`, { method: 'DELETE', body: { reason } });
     return 1;
   },
+  /** The letter with its bytes; who asked is logged. */
+  reveal: (id: string) => post<DeadLetter>(`/dead-letters/${segment(id)}/reveal`, {}),
   restoreLetters: async (letters: Letters): Promise<number> => ('id' in letters ? commands.restoreLetter(letters.id) : (await post<LettersTaken>('/dead-letters/restore', letters)).count),
   restoreLetter: async (id: string): Promise<number> => (await post<LettersTaken>(`/dead-letters/${segment(id)}/restore`, {})).count,
   replay: async (letters: Letters, value: object): Promise<number> =>

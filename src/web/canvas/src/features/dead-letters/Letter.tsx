@@ -17,8 +17,8 @@ export function Letter({ letter, bytes, view }: { letter: DeadLetter; bytes: Uin
   const key = letter.key_base64 === null ? null : looseText(bytesOf(letter.key_base64));
   return (
     <div className="letter">
-      <div className="row small letter-caption"><span className="label">As it came, {bytesText(letter.value_bytes)}{view === 'pretty' && pretty === null ? ', not JSON' : ''}</span><span className="label end trunc" title={key ?? undefined}>{key === null ? 'no key' : `key ${key}`}</span></div>
-      {letter.value_base64 === null ? <p className="empty">This record has no value: a tombstone.</p> : <pre className="code letter-code" tabIndex={0} aria-label="Value" role="region">{view === 'hex' ? shown : <Lines text={shown} fault={fault} />}</pre>}
+      <div className="row small letter-caption"><span className="label">As it came, {bytesText(letter.value_bytes)}{view === 'pretty' && pretty === null ? ', not JSON' : ''}</span><span className="label end trunc" title={key ?? undefined}>{letter.payload !== 'shown' ? '' : key === null ? 'no key' : `key ${key}`}</span></div>
+      {letter.payload === 'hidden' ? <p className="empty">Its bytes are hidden: they may hold secrets. Who shows them is logged.</p> : letter.payload === 'not_kept' ? <p className="empty">Its bytes were not kept. A replay reads the record from the broker again.</p> : letter.value_base64 === null ? <p className="empty">This record has no value: a tombstone.</p> : <pre className="code letter-code" tabIndex={0} aria-label="Value" role="region">{view === 'hex' ? shown : <Lines text={shown} fault={fault} />}</pre>}
       <dl className="kv letter-facts">
         <div><dt>Reason</dt><dd><b>{letter.error_message}</b></dd></div>
         <div><dt>Class</dt><dd>{letter.error_class.replace(/_/g, ' ')}, read as {letter.format}</dd></div>

@@ -64,10 +64,15 @@ function One({ id, seed, steps }: { id: string; seed: DeadLetter | undefined; st
   const [params, patch] = useUrl();
   const decide = useDecide();
   const { data: letter, error, refetch } = useQuery(queries.deadLetter(id));
+  const [revealed, setRevealed] = useState<DeadLetter | null>(null);
   const [draft, setDraft] = useState<Draft | null>(() => drafts.read(id));
   // What the list holds of a short one is all there is of it.
-  const ready = letter?.id === id ? letter : seed && seed.value_bytes <= LISTED_BYTES ? seed : undefined;
-  const editing = params.get('edit') === '1' && ready?.status === 'waiting';
+  const known = letter?.id === id ? letter : seed && seed.value_bytes <= LISTED_BYTES ? seed : undefined;
+  // Its bytes are those it came with; all else may have changed since.
+  const ready = known && revealed ? { ...known, payload: revealed.payload, key_base64: revealed.key_base64, value_base64: revealed.value_base64, value_text: revealed.value_text, headers: revealed.headers } : known;
+  const hidden = ready?.payload === 'hidden';
+  const reveal = () => void commands.reveal(id).then(setRevealed);
+  const editing = params.get('edit') === '1' && ready?.status === 'waiting' && !hidden;
   useEffect(() => {
     if (editing && ready && !draft) setDraft(begin(ready.value_base64));
   }, [editing, ready, draft]);
@@ -81,8 +86,9 @@ function One({ id, seed, steps }: { id: string; seed: DeadLetter | undefined; st
   const waiting = ready?.status === 'waiting';
   useActions('Dead letters', [
     { id: 'view', title: 'Pretty, raw, hex', keys: ['v'], run: () => patch({ view: VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length] }) },
+    ...(hidden ? [{ id: 'reveal', title: 'Show its bytes', keys: ['b'], run: reveal }] : []),
     ...(waiting ? [
-      { id: 'edit', title: editing ? 'End editing' : 'Edit this record', keys: ['e'], run: () => patch({ edit: editing ? null : '1' }) },
+      ...(hidden ? [] : [{ id: 'edit', title: editing ? 'End editing' : 'Edit this record', keys: ['e'], run: () => patch({ edit: editing ? null : '1' }) }]),
       { id: 'dry-run', title: 'Dry run: what would come out', keys: ['t', 'mod+Enter'], run: () => patch({ dry: '1' }) },
       { id: 'replay', title: 'Replay this record', keys: ['r'], run: () => patch({ letter: id, ask: 'replay' }) },
       { id: 'discard', title: 'Discard this record', keys: ['shift+Delete', 'shift+Backspace'], run: () => patch({ letter: id, ask: 'discard' }) },
@@ -95,7 +101,8 @@ function One({ id, seed, steps }: { id: string; seed: DeadLetter | undefined; st
     <>
       <div className="row small dead-tools">
         <div className="seg" role="group" aria-label="View">{VIEWS.map((one) => <button type="button" key={one} aria-pressed={view === one} onClick={() => patch({ view: one })}>{one.charAt(0).toUpperCase() + one.slice(1)}</button>)}</div><span className="mid"><Kbd keys="v" /></span>
-        {waiting && <button type="button" className="btn small" aria-pressed={editing} onClick={() => patch({ edit: editing ? null : '1' })}>{editing ? 'End editing' : draft ? 'Go on editing' : 'Edit'} <Kbd keys="e" /></button>}
+        {hidden && <button type="button" className="btn small" onClick={reveal}>Show its bytes <Kbd keys="b" /></button>}
+        {waiting && !hidden && <button type="button" className="btn small" aria-pressed={editing} onClick={() => patch({ edit: editing ? null : '1' })}>{editing ? 'End editing' : draft ? 'Go on editing' : 'Edit'} <Kbd keys="e" /></button>}
         {steps ?? <button type="button" className="link end" onClick={() => patch({ letter: null })}>to the records of the group</button>}
       </div>
       <div className="dead-scroll" tabIndex={0} role="region" aria-label="Record">
