@@ -137,7 +137,10 @@ impl DryRuns for DryRunner {
             redecoder.use_aliases(self.aliases.now());
             match edited.is_none() && letter.is_withheld() {
                 true => {
-                    let letter = refilled(letter, is_on_a_broker(&letter.position).then(|| self.records.fetch(&letter.connector, &letter.position)))?;
+                    let letter = refilled(
+                        letter,
+                        is_on_a_broker(&letter.position).then(|| self.records.fetch(&letter.connector, &letter.position)),
+                    )?;
                     redecoder.decode(&letter, None, clock::now())
                 }
                 false => redecoder.decode(letter, edited, clock::now()),

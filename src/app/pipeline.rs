@@ -32,7 +32,7 @@ use crate::engine::resilience::offset_ledger::OffsetLedger;
 use crate::engine::resilience::redecode::Redecoder;
 use crate::engine::resilience::retention::RetentionOptions;
 use crate::model::dead_letter::REPLAY;
-use crate::model::ports::{FeedTrouble, Publish, SourceRecords, StoredOffsets, StoreError, StoreReader, StoreWriter};
+use crate::model::ports::{FeedTrouble, Publish, SourceRecords, StoreError, StoreReader, StoreWriter, StoredOffsets};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Bucket, Source, Timestamp};
 

@@ -50,7 +50,8 @@ fn planted(secret: &str, number: usize, now: Timestamp) -> Vec<Planted> {
             { "key": "exception.message", "value": { "stringValue": secret } }, { "key": "exception.type", "value": { "stringValue": "E" } }]);
         json!({ "timeUnixNano": nanos, "severityText": severity, "body": { "stringValue": format!("{severity} refused {secret}") }, "attributes": attributes })
     };
-    let logs = json!({ "resourceLogs": [{ "resource": resource, "scopeLogs": [{ "logRecords": [log("INFO"), log("WARN"), log("ERROR")] }] }] });
+    let logs =
+        json!({ "resourceLogs": [{ "resource": resource, "scopeLogs": [{ "logRecords": [log("INFO"), log("WARN"), log("ERROR")] }] }] });
     let span = json!({ "traceId": format!("{number:032x}"), "spanId": format!("{number:016x}"), "name": format!("GET {secret}"), "kind": 2,
         "startTimeUnixNano": nanos, "endTimeUnixNano": nanos, "status": { "code": 2, "message": secret },
         "attributes": [{ "key": "peer.service", "value": { "stringValue": secret } }] });
@@ -63,7 +64,8 @@ fn planted(secret: &str, number: usize, now: Timestamp) -> Vec<Planted> {
     let alerts = json!({ "version": "4", "groupKey": "g", "status": "firing", "receiver": "r", "groupLabels": {}, "commonLabels": {},
         "commonAnnotations": {}, "externalURL": "", "alerts": [{ "status": "firing", "labels": { "alertname": "A", "service": "cart", "told": secret },
         "annotations": { "summary": secret }, "startsAt": at, "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": format!("f{number}") }] });
-    let note = json!({ "type": "note", "title": secret, "timestamp": at, "service": "cart", "tags": [secret], "data": { "description": secret } });
+    let note =
+        json!({ "type": "note", "title": secret, "timestamp": at, "service": "cart", "tags": [secret], "data": { "description": secret } });
     let broken = json!({ "type": "note", "title": "t", "timestamp": format!("never {secret}") });
     let of = |source, path, body: Value| Planted { source, path, body: body.to_string() };
     vec![
@@ -201,9 +203,8 @@ fn secrets_sent_over_http_are_found_nowhere() {
 }
 
 fn kafka_settings(server: &KafkaServer, prefix: &str, more: &str) -> String {
-    let connectors = ["logs", "traces", "metrics", "git", "ci", "manual"].map(|source| {
-        format!("[connectors.{source}]\nsource = \"{source}\"\ntopics = [\"{prefix}.{source}\"]\nstart = \"earliest\"\n")
-    });
+    let connectors = ["logs", "traces", "metrics", "git", "ci", "manual"]
+        .map(|source| format!("[connectors.{source}]\nsource = \"{source}\"\ntopics = [\"{prefix}.{source}\"]\nstart = \"earliest\"\n"));
     format!("[kafka]\nbrokers = \"{}\"\n{}{more}", server.brokers(), settings(&connectors.concat()))
 }
 

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::{Place, Redactor};
+use crate::model::Event;
 use crate::model::command::{Action, InvestigationPatch, NewInvestigation};
 use crate::model::event::truncate;
 use crate::model::observation::{LogText, ObservationBatch};
 use crate::model::position::derived_id;
-use crate::model::Event;
 
 /// Characters of a title.
 const MAX_TITLE: usize = 300;
@@ -26,7 +26,9 @@ impl Redactor {
             }
         }
         batch.events.iter_mut().for_each(|event| self.redact_event(event));
-        batch.rejections.iter_mut().for_each(|rejection| drop(self.change(&mut rejection.reason, Place::Prose)));
+        for rejection in &mut batch.rejections {
+            self.change(&mut rejection.reason, Place::Prose);
+        }
     }
 
     fn log_text(&self, text: &mut LogText) {
@@ -36,7 +38,9 @@ impl Redactor {
     }
 
     fn each<'t>(&self, texts: impl IntoIterator<Item = &'t mut Option<String>>) {
-        texts.into_iter().flatten().for_each(|text| drop(self.change(text, Place::Prose)));
+        for text in texts.into_iter().flatten() {
+            self.change(text, Place::Prose);
+        }
     }
 
     /// All texts of an event. What tells it from others stays different from them: a digest stands behind what was taken out.
@@ -68,7 +72,9 @@ impl Redactor {
 
     /// What a person writes. Names that a person chose for others, such as who is assigned, stay.
     pub fn redact_action(&self, action: &mut Action) {
-        let prose = |text: &mut String| drop(self.change(text, Place::Prose));
+        let prose = |text: &mut String| {
+            self.change(text, Place::Prose);
+        };
         match action {
             Action::CreateEvent { event } => self.redact_event(event),
             Action::CreateInvestigation { new, .. } => {
@@ -77,7 +83,8 @@ impl Redactor {
                 self.each([service_affected, component_affected, environment]);
             }
             Action::PatchInvestigation { patch, .. } => {
-                let InvestigationPatch { title, description, root_cause, remediation, lessons_learned, component_affected, .. } = &mut **patch;
+                let InvestigationPatch { title, description, root_cause, remediation, lessons_learned, component_affected, .. } =
+                    &mut **patch;
                 self.each([title, description, root_cause, remediation, lessons_learned, component_affected]);
             }
             Action::CloseInvestigations { comment, .. } | Action::SetVerdict { comment, .. } => self.each([comment]),

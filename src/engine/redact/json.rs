@@ -41,8 +41,7 @@ impl Redactor {
                 None => self.value(value, place_of(name, place)),
             };
         }
-        let renamed: Vec<_> =
-            fields.keys().filter_map(|name| Some((name.clone(), self.changed(name, Place::Prose)?))).collect();
+        let renamed: Vec<_> = fields.keys().filter_map(|name| Some((name.clone(), self.changed(name, Place::Prose)?))).collect();
         for (number, (name, mut shown)) in renamed.into_iter().enumerate() {
             let Some(value) = fields.remove(&name) else { continue };
             if fields.contains_key(&shown) {

@@ -24,6 +24,9 @@ use std::borrow::Cow;
 
 pub use options::RedactOptions;
 
+/// Passes over a text in which secrets were found; a second one finds one more in few.
+const MAX_PASSES: usize = 6;
+
 /// Where a text stands: what is a secret there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -94,6 +97,12 @@ impl Redactor {
             return Cow::Borrowed(text);
         }
         let mut redacted = rules::applied(text, place, &self.options);
+        // What was taken out may have hidden where another secret ends: so on until nothing is found.
+        for _ in 1..MAX_PASSES {
+            let Cow::Owned(before) = &redacted else { break };
+            let Cow::Owned(after) = rules::applied(before, place, &self.options) else { break };
+            redacted = Cow::Owned(after);
+        }
         for expression in &self.expressions {
             if let Cow::Owned(shown) = expression.replace_all(&redacted, rules::EXPRESSION) {
                 redacted = Cow::Owned(shown);

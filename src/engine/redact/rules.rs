@@ -51,17 +51,8 @@ enum Rule {
 }
 
 /// In the order of the groups.
-const RULES: [Rule; 9] = [
-    Rule::Cookie,
-    Rule::Header,
-    Rule::Named,
-    Rule::Scheme,
-    Rule::KnownShape,
-    Rule::PrivateKey,
-    Rule::Url,
-    Rule::Email,
-    Rule::Card,
-];
+const RULES: [Rule; 9] =
+    [Rule::Cookie, Rule::Header, Rule::Named, Rule::Scheme, Rule::KnownShape, Rule::PrivateKey, Rule::Url, Rule::Email, Rule::Card];
 
 /// The text without what the options want out.
 pub(super) fn applied<'t>(text: &'t str, place: Place, options: &RedactOptions) -> Cow<'t, str> {
@@ -201,8 +192,32 @@ fn unquoted(rest: &str, reach: Reach) -> usize {
 
 /// Words that follow a name and a colon in what people read.
 const PROSE: [&str; 26] = [
-    "a", "an", "and", "cannot", "denied", "does", "expected", "expired", "failed", "for", "found", "got", "has", "invalid", "is",
-    "malformed", "missing", "must", "no", "not", "rejected", "required", "revoked", "the", "unexpected", "unknown",
+    "a",
+    "an",
+    "and",
+    "cannot",
+    "denied",
+    "does",
+    "expected",
+    "expired",
+    "failed",
+    "for",
+    "found",
+    "got",
+    "has",
+    "invalid",
+    "is",
+    "malformed",
+    "missing",
+    "must",
+    "no",
+    "not",
+    "rejected",
+    "required",
+    "revoked",
+    "the",
+    "unexpected",
+    "unknown",
 ];
 
 fn is_value(value: &str, reach: Reach) -> bool {
@@ -229,8 +244,24 @@ fn looks_random(token: &str) -> bool {
 pub(super) fn of_name(name: &str, options: &RedactOptions) -> Option<&'static str> {
     const COOKIES: [&str; 6] = ["cookie", "cookies", "cookie2", "jsessionid", "phpsessid", "connectsid"];
     const CREDENTIALS: [&str; 18] = [
-        "authorization", "password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials", "apikey", "accesskey",
-        "secretkey", "privatekey", "accountkey", "encryptionkey", "signingkey", "authkey", "xamzsignature",
+        "authorization",
+        "password",
+        "passwd",
+        "passphrase",
+        "pwd",
+        "secret",
+        "token",
+        "credential",
+        "credentials",
+        "apikey",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "accountkey",
+        "encryptionkey",
+        "signingkey",
+        "authkey",
+        "xamzsignature",
     ];
     let plain: String = name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
     let ends = |names: &[&str]| names.iter().any(|known| plain.ends_with(known));

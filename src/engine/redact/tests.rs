@@ -29,10 +29,7 @@ fn a_credential_is_taken_out_and_what_is_around_it_stays() {
         ("postgres://shop:hunter2@db.example.com:5432/shop", "postgres://[redacted authorization]@db.example.com:5432/shop"),
         ("key AKIAIOSFODNN7EXAMPLE used", "key [redacted authorization] used"),
         ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln end", "jwt [redacted authorization] end"),
-        (
-            "a\n-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\nb",
-            "a\n[redacted authorization]\nb",
-        ),
+        ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\nb", "a\n[redacted authorization]\nb"),
         ("cut -----BEGIN PRIVATE KEY-----\nMIIB", "cut [redacted authorization]"),
         ("<password>hunter2</password>", "<password>[redacted authorization]</password>"),
         ("Set-Cookie: sid=abc; Path=/\nnext", "Set-Cookie: [redacted cookie]\nnext"),
@@ -52,7 +49,8 @@ fn a_card_number_has_a_right_check_digit_and_an_issuer() {
     ] {
         assert_eq!(redacted(text), shown, "{text}");
     }
-    for text in ["4111111111111112", "1700000000000000006", "id a4111111111111111", "0.4111111111111111", "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"] {
+    for text in ["4111111111111112", "1700000000000000006", "id a4111111111111111", "0.4111111111111111", "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"]
+    {
         assert!(matches!(Redactor::default().redact(text), Cow::Borrowed(_)), "{text}");
     }
 }
@@ -106,7 +104,8 @@ fn json_is_read_by_its_names() {
 
 #[test]
 fn what_is_switched_off_stays_and_own_expressions_are_taken_out() {
-    let options = RedactOptions { cards: false, author_emails: true, expressions: vec!["EMP-[0-9]{6}".to_owned()], ..RedactOptions::default() };
+    let options =
+        RedactOptions { cards: false, author_emails: true, expressions: vec!["EMP-[0-9]{6}".to_owned()], ..RedactOptions::default() };
     assert_eq!(options.problems(), []);
     let redactor = Redactor::new(&options);
     assert_eq!(redactor.redact("EMP-123456 paid with 4111111111111111"), "[redacted] paid with 4111111111111111");
@@ -150,11 +149,22 @@ fn records_are_shown_without_secrets_whatever_they_are() {
 
 fn texts() -> impl Strategy<Value = String> {
     let parts = prop_oneof![
-        Just("password".to_owned()), Just("Cookie".to_owned()), Just("Authorization".to_owned()), Just("token".to_owned()),
-        Just("Bearer ".to_owned()), Just("4111 1111 1111 1111".to_owned()), Just("a@b.com".to_owned()), Just("://u:p@h".to_owned()),
-        Just("-----BEGIN PRIVATE KEY-----".to_owned()), Just("-----END PRIVATE KEY-----".to_owned()), Just("eyJhbGciOiJI.eyJz".to_owned()),
-        Just("[redacted authorization]".to_owned()), Just("é".to_owned()),
-        "[ =:>\"'\\\\\\\\,;&\\n\\]@.-]{1,2}", "[0-9 -]{1,22}", "\\PC{0,6}",
+        Just("password".to_owned()),
+        Just("Cookie".to_owned()),
+        Just("Authorization".to_owned()),
+        Just("token".to_owned()),
+        Just("Bearer ".to_owned()),
+        Just("4111 1111 1111 1111".to_owned()),
+        Just("a@b.com".to_owned()),
+        Just("://u:p@h".to_owned()),
+        Just("-----BEGIN PRIVATE KEY-----".to_owned()),
+        Just("-----END PRIVATE KEY-----".to_owned()),
+        Just("eyJhbGciOiJI.eyJz".to_owned()),
+        Just("[redacted authorization]".to_owned()),
+        Just("é".to_owned()),
+        "[ =:>\"'\\\\\\\\,;&\\n\\]@.-]{1,2}",
+        "[0-9 -]{1,22}",
+        "\\PC{0,6}",
     ];
     proptest::collection::vec(parts, 0..12).prop_map(|parts| parts.concat())
 }
@@ -190,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn plain_words_and_numbers_are_borrowed(text in "([a-z]{1,9}|[0-9]{1,12}| |/|\\.){0,40}") {
+    fn plain_words_and_numbers_are_borrowed(text in "([a-z]{1,9}|[0-9]{1,12}[a-z]| |/|\\.){0,40}") {
         prop_assume!(!["token", "secret", "pwd", "bearer", "basic"].iter().any(|word| text.contains(word)));
         prop_assert!(matches!(Redactor::default().redact(&text), Cow::Borrowed(_)), "{}", text);
     }

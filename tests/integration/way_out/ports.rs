@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use whydunit::model::command::{Action, Command, CommandError, CommandOutcome, InboxRow};
 use whydunit::model::connector::{ConnectorOrder, ConnectorState, ConnectorStatus, Health, OrderBy};
 use whydunit::model::dead_letter::{
-    Payload,    DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, RejectionClass, Replay, ReplayRun,
+    DeadLetterGroup, DeadLetterView, DryRun, LetterRecord, LetterStatus, Payload, RejectionClass, Replay, ReplayRun,
 };
 use whydunit::model::investigation::{Activity, EngineFindings, EventLink, Investigation, InvestigationSummary, Note, Priority, Status};
 use whydunit::model::ledger::LedgerRow;

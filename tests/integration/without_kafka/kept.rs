@@ -22,7 +22,10 @@ fn letters(run: &Run, connector: &str, count: usize) -> Vec<Value> {
         ours
     };
     run.wait_until(&format!("{count} letters of {connector}"), PATIENCE, |run| all(run).len() == count);
-    all(run).iter().map(|letter| run.post(&format!("/api/v1/dead-letters/{}/reveal", letter["id"].as_str().unwrap()), &Value::Null)).collect()
+    all(run)
+        .iter()
+        .map(|letter| run.post(&format!("/api/v1/dead-letters/{}/reveal", letter["id"].as_str().unwrap()), &Value::Null))
+        .collect()
 }
 
 fn bytes(letter: &Value) -> Vec<u8> {

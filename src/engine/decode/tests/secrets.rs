@@ -74,3 +74,33 @@ fn with_redaction_off_texts_stay_as_they_came() {
     let batch = decode_value(options, Source::Logs, Some(line.as_bytes()), &[], KAFKA_TIME);
     assert_eq!(message(&batch.logs[0]), format!("password={SECRET}"));
 }
+
+/// A million lines, one in fifty of them an error with its text: `cargo test --release --lib -- --ignored --nocapture redaction_costs`.
+#[test]
+#[ignore = "a measurement"]
+fn redaction_costs_next_to_nothing_where_no_text_is_kept() {
+    let time = |enabled: bool| {
+        let options = crate::engine::redact::RedactOptions { enabled, ..Default::default() };
+        let options =
+            DecodeOptions { redactor: Arc::new(Redactor::new(&options)), format: "json_logs".to_owned(), ..DecodeOptions::default() };
+        let mut decoder = Decoder::new(options);
+        let mut batch = record_batch(Source::Logs, 1);
+        for offset in 0..500 {
+            let level = if offset % 50 == 0 { "error" } else { "info" };
+            let message = format!("GET /orders/{offset} answered 200 in {}ms for tenant t{}", offset % 90, offset % 7);
+            let line = json!({ "timestamp": "2026-11-23T14:02:10Z", "level": level, "service": "cart", "message": message }).to_string();
+            batch.push(0, offset, Some(KAFKA_TIME), None, Some(line.as_bytes()), &[]);
+        }
+        let batch = Arc::new(batch);
+        let began = std::time::Instant::now();
+        for _ in 0..2_000 {
+            assert_eq!(decoder.decode(batch.clone(), KAFKA_TIME).logs.len(), 500);
+        }
+        began.elapsed().as_secs_f64()
+    };
+    let (mut off, mut on): (Vec<f64>, Vec<f64>) = (0..5).map(|_| (time(false), time(true))).unzip();
+    off.sort_by(f64::total_cmp);
+    on.sort_by(f64::total_cmp);
+    println!("a million lines: {:.3} s without, {:.3} s with redaction (medians of five)", off[2], on[2]);
+    assert!(on[2] < off[2] * 1.5, "{off:?} {on:?}");
+}
