@@ -202,7 +202,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists dead letters, newest failure first. */
+        /** Lists dead letters, newest failure first, without their bytes. */
         get: operations["dead_letters_list"];
         put?: never;
         post?: never;
@@ -304,7 +304,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One dead letter with its bytes. */
+        /** One dead letter, without its bytes: `POST /dead-letters/{id}/reveal` shows them. */
         get: operations["dead_letters_show"];
         put?: never;
         post?: never;
@@ -363,6 +363,23 @@ export interface paths {
         put?: never;
         /** Takes back that it was discarded: it waits again. */
         post: operations["dead_letters_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters/{id}/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** One dead letter with its bytes, as they came and with what is secret in them. Who asked is kept as activity and logged. */
+        post: operations["dead_letters_reveal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1274,12 +1291,15 @@ export interface components {
             key_base64?: string | null;
             /** Format: date-time */
             last_failed_at: string;
+            payload: components["schemas"]["Payload"];
             /** Format: int32 */
             replay_count: number;
             status: components["schemas"]["LetterStatus"];
             value_base64?: string | null;
             /** Format: int64 */
             value_bytes: number;
+            /** @description SHA-256 of a value that was not kept. */
+            value_sha256?: string | null;
             /** @description Value as text where it is UTF-8, at most 64 KiB. */
             value_text?: string | null;
         };
@@ -1971,6 +1991,11 @@ export interface components {
             partition: number;
             topic: string;
         };
+        /**
+         * @description Whether a letter's key, value and header values are shown.
+         * @enum {string}
+         */
+        Payload: "shown" | "hidden" | "not_kept";
         Position: {
             cluster: string;
             /** Format: int32 */
@@ -3213,6 +3238,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LettersTaken"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dead_letters_reveal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your name, percent-encoded where it is not ASCII; `local` when absent. */
+                "X-Whydunit-User"?: string;
+                /** @description The same key again gives the first answer again and does nothing twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterView"];
                 };
             };
             /** @description Refused, with the reason. */
