@@ -262,6 +262,7 @@ story('records that nobody can read are dead letters, alike ones in one group, a
     assert.match(await group.textContent(), /2 waiting/);
     await group.click();
     await page.locator('.dead-title').click();
+    await page.locator('button', { hasText: 'Show its bytes' }).click();
     await page.waitForSelector('.letter-code >> text=000000  ', WAIT);
     await page.keyboard.press('v');
     await until('another view', () => /view=pretty/.test(page.url()));
@@ -277,6 +278,7 @@ story('a dead letter is mended on the page, tried, replayed, and its event is th
   await on('/dead-letters', async (page) => {
     await page.locator('.dead-group', { hasText: 'neither JSON, OTLP protobuf' }).click();
     await page.locator('.dead-title').click();
+    await page.locator('button', { hasText: 'Show its bytes' }).click();
     await page.waitForSelector('.letter-code >> text=000000  ', WAIT);
     const id = new URL(page.url()).searchParams.get('letter');
     await page.keyboard.press('Shift+R');

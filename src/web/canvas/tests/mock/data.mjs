@@ -212,7 +212,7 @@ export function letter(connectorName, index, status = 'waiting') {
   const random = noise(index + 1);
   const value = text ? Buffer.from(text) : Buffer.from(Array.from({ length: 320 }, () => Math.floor(random() * 256)));
   return {
-    id: `dl-${connectorName}-${index}`, connector: connectorName, cluster: 'shop', topic: TOPICS[connectorName], incarnation: 0, partition: 3, offset: 40_118 - index, key_base64: Buffer.from(`build-${5524 - index}`).toString('base64'), value_base64: value.toString('base64'), value_text: text, value_bytes: value.length,
+    id: `dl-${connectorName}-${index}`, connector: connectorName, cluster: 'shop', topic: TOPICS[connectorName], incarnation: 0, partition: 3, offset: 40_118 - index, payload: 'shown', value_sha256: null, key_base64: Buffer.from(`build-${5524 - index}`).toString('base64'), value_base64: value.toString('base64'), value_text: text, value_bytes: value.length,
     headers: [['__connect.errors.topic', TOPICS[connectorName]], ['__connect.errors.partition', '3'], ['__connect.errors.offset', String(40_118 - index)], ['__connect.errors.exception.class.name', of.error_class], ['__connect.errors.exception.message', of.error_message], ['traceparent', null]].map(([name, headerValue]) => ({ name, value: headerValue })),
     error_class: of.error_class, error_message: of.error_message, format: of.format, bad_items: [], attempts: 3, first_failed_at: of.first_failed_at, last_failed_at: of.last_failed_at, fingerprint: of.fingerprint, status, replay_count: 0, items_read: 0, discard_reason: null,
   };
