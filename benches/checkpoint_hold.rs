@@ -255,6 +255,8 @@ async fn run(entities: usize, seconds: usize, shards: usize, options: store::Opt
         open: Arc::new(move |_| Ok(feed(source, entities, seconds))),
     });
     let parts = PipelineParts {
+        store_payloads: true,
+        broker_records: None,
         sources: sources.to_vec(),
         shards,
         detect: Default::default(),

@@ -211,6 +211,8 @@ async fn run(config: ConsumerConfig, records: usize, writer: store::SqliteWriter
         Ok(until_records(kafka::start(config.clone(), offsets).map_err(refused)?, records))
     };
     let parts = PipelineParts {
+        store_payloads: true,
+        broker_records: None,
         sources: vec![SourcePart { name: "logs".into(), source: Source::Logs, decode: Default::default(), open: Arc::new(open) }],
         shards: 1,
         replays_per_second: 1_000,

@@ -164,6 +164,8 @@ fn start() -> Running {
     drop(store::open_writer(&options).unwrap());
     let reader: Arc<dyn StoreReader> = Arc::new(store::open_reader(&options).unwrap());
     let parts = PipelineParts {
+        store_payloads: true,
+        broker_records: None,
         sources: sources.to_vec(),
         shards: 1,
         replays_per_second: 1_000,

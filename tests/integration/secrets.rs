@@ -216,7 +216,7 @@ fn write(server: &KafkaServer, prefix: &str) -> u64 {
     for (number, (_, secret)) in SECRETS.iter().enumerate() {
         for Planted { source, body, .. } in planted(secret, number + 1, now) {
             let topic = format!("{prefix}.{source}");
-            let headers = [("x-planted", Some(secret.as_bytes()))];
+            let headers = [("x-planted".to_owned(), secret.as_bytes().to_vec())];
             let (key, value) = (Some(secret.as_bytes()), Some(body.as_bytes()));
             producer.send(&OutgoingRecord { topic: &topic, partition: None, key, value, headers: &headers, timestamp: Some(now) }).unwrap();
             count += 1;

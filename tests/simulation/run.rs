@@ -196,6 +196,8 @@ impl Process {
     }
 
     fn parts(&self, status: Arc<StatusBoard>) -> PipelineParts {
+        store_payloads: true,
+        broker_records: None,
         let sources = self.world.connectors.iter().enumerate().map(|(index, connector)| {
             let broker = self.broker.clone();
             SourcePart {
