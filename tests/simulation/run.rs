@@ -196,8 +196,6 @@ impl Process {
     }
 
     fn parts(&self, status: Arc<StatusBoard>) -> PipelineParts {
-        store_payloads: true,
-        broker_records: None,
         let sources = self.world.connectors.iter().enumerate().map(|(index, connector)| {
             let broker = self.broker.clone();
             SourcePart {
@@ -209,6 +207,8 @@ impl Process {
         });
         let (database, broker, injector, mutation) = (self.database.clone(), self.broker.clone(), self.injector.clone(), self.mutation);
         PipelineParts {
+            store_payloads: true,
+            broker_records: None,
             sources: sources.collect(),
             shards: self.world.shards,
             replays_per_second: 1_000,
